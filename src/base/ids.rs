@@ -1,0 +1,154 @@
+//! Typed ids: `UUIDv7` inside (they sort by time), `TypeID` text outside (`evt_01jd...`).
+
+use std::{fmt, str::FromStr};
+
+use uuid::Uuid;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// 26 characters of five bits carry the 128 bits of a UUID, with two bits to spare.
+const TEXT_LEN: usize = 26;
+
+/// Why a text is not an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{text}` is not an id of this kind: expected `{prefix}_` and 26 characters of 0-9 a-z without i, l, o, u"
+)]
+pub struct BadId {
+    pub prefix: &'static str,
+    /// What was given, cut to 64 characters.
+    pub text: String,
+}
+
+macro_rules! typed_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A fresh id, later than every one this process made before.
+            #[expect(clippy::new_without_default, reason = "a default that differs each time would surprise")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_type_id(f, $prefix, self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadId;
+
+            fn from_str(text: &str) -> Result<Self, BadId> {
+                read_type_id($prefix, text).map(Self).ok_or_else(|| BadId {
+                    prefix: $prefix,
+                    text: text.chars().take(64).collect(),
+                })
+            }
+        }
+    };
+}
+
+typed_id!(
+    /// One event.
+    EventId, "evt"
+);
+typed_id!(
+    /// One event for one route.
+    DeliveryId, "dlv"
+);
+typed_id!(
+    /// One try of one delivery.
+    AttemptId, "att"
+);
+typed_id!(
+    /// One HTTP call that arrived.
+    RequestId, "req"
+);
+typed_id!(
+    /// One running gatepost process, made at its start.
+    WorkerId, "wrk"
+);
+
+fn write_type_id(f: &mut fmt::Formatter<'_>, prefix: &str, uuid: Uuid) -> fmt::Result {
+    let bits = uuid.as_u128();
+    let mut text = [0_u8; TEXT_LEN];
+    for (idx, slot) in text.iter_mut().enumerate() {
+        let shift = 5 * (TEXT_LEN - 1 - idx);
+        *slot = ALPHABET[((bits >> shift) & 31) as usize];
+    }
+    write!(f, "{prefix}_{}", String::from_utf8_lossy(&text))
+}
+
+fn read_type_id(prefix: &str, text: &str) -> Option<Uuid> {
+    let code = text.strip_prefix(prefix)?.strip_prefix('_')?.as_bytes();
+    if code.len() != TEXT_LEN || code[0] > b'7' {
+        return None;
+    }
+    let mut bits = 0_u128;
+    for c in code {
+        let digit = ALPHABET.iter().position(|it| it == c)?;
+        bits = (bits << 5) | digit as u128;
+    }
+    Some(Uuid::from_u128(bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_back() {
+        let id = EventId::new();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        let zero = EventId::from_uuid(Uuid::nil());
+        assert_eq!(zero.to_string(), "evt_00000000000000000000000000");
+        let max = EventId::from_uuid(Uuid::max());
+        assert_eq!(max.to_string(), "evt_7zzzzzzzzzzzzzzzzzzzzzzzzz");
+        assert_eq!(max.to_string().parse(), Ok(max));
+    }
+
+    #[test]
+    fn what_is_not_an_id_is_refused() {
+        for text in [
+            "",
+            "evt_",
+            "evt",
+            "dlv_00000000000000000000000000",
+            "evt_80000000000000000000000000",
+            "evt_0000000000000000000000000u",
+            "evt_0000000000000000000000000",
+            "evt_000000000000000000000000000",
+            "evt_0000000000000000000000000\0",
+            "EVT_00000000000000000000000000",
+        ] {
+            assert!(text.parse::<EventId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn later_ids_sort_later() {
+        let ids: Vec<_> = (0..1000).map(|_| EventId::new()).collect();
+        assert!(ids.is_sorted());
+        assert!(ids.iter().map(ToString::to_string).is_sorted());
+    }
+}

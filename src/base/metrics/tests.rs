@@ -1,0 +1,92 @@
+use super::*;
+use crate::base::metrics::handles::{RequestAnswer, Settled};
+
+#[test]
+fn every_metric_is_written_and_ends_with_eof() {
+    let metrics = Metrics::new();
+    let source = metrics.source("stripe");
+    source.answered(RequestAnswer::Accepted);
+    source.answered(RequestAnswer::Rejected);
+    source.rejected("signature_mismatch");
+    metrics.unknown_source();
+    metrics.acknowledged(2300, Duration::from_millis(3));
+    metrics.committed(20, Duration::from_millis(2));
+    metrics.set_bytes_in_flight(7);
+    let destination = metrics.destination("billing");
+    destination.attempted("delivered", Duration::from_millis(20));
+    destination.attempted("timeout", Duration::from_secs(30));
+    destination.settled(Settled::LostClaim);
+    destination.delivered_after(Duration::from_millis(40));
+    let _one = destination.begin();
+    drop(destination.begin());
+    metrics.rescued(3);
+    metrics.pruned("events", 5);
+    metrics.reloaded(false);
+    metrics.store_error("unavailable");
+    metrics.panicked();
+    metrics.set_store_up(true);
+    metrics.observe(&Observed {
+        deliveries: vec![("billing".into(), "retrying", 4)],
+        oldest_due: vec![("billing".into(), Duration::from_millis(1500))],
+        held_routes: vec!["stripe-to-billing".into()],
+        held_destinations: Vec::new(),
+        is_ledger_balanced: true,
+        stuck: 0,
+    });
+    let text = metrics.encode();
+    for line in [
+        concat!(
+            "gatepost_build_info{version=\"",
+            env!("CARGO_PKG_VERSION"),
+            "\"} 1"
+        ),
+        "gatepost_requests_total{source=\"stripe\",answer=\"accepted\"} 1",
+        "gatepost_requests_total{source=\"stripe\",answer=\"unavailable\"} 0",
+        "gatepost_requests_rejected_total{source=\"stripe\",cause=\"signature_mismatch\"} 1",
+        "gatepost_requests_unknown_source_total 1",
+        "gatepost_ack_seconds_bucket{le=\"0.005\"} 1",
+        "gatepost_request_body_bytes_sum 2300.0",
+        "gatepost_batch_events_count 1",
+        "gatepost_bytes_in_flight 7",
+        "gatepost_attempts_total{destination=\"billing\",outcome=\"delivered\"} 1",
+        "gatepost_attempts_total{destination=\"billing\",outcome=\"timeout\"} 1",
+        "gatepost_attempt_seconds_count{destination=\"billing\"} 2",
+        "gatepost_attempts_in_flight{destination=\"billing\"} 1",
+        "gatepost_deliveries_settled_total{destination=\"billing\",outcome=\"lost_claim\"} 1",
+        "gatepost_delivery_latency_seconds_count{destination=\"billing\"} 1",
+        "gatepost_deliveries_rescued_total 3",
+        "gatepost_pruned_total{kind=\"events\"} 5",
+        "gatepost_reloads_total{outcome=\"refused\"} 1",
+        "gatepost_store_errors_total{kind=\"unavailable\"} 1",
+        "gatepost_panics_total 1",
+        "gatepost_store_up 1",
+        "gatepost_deliveries{destination=\"billing\",status=\"retrying\"} 4",
+        "gatepost_oldest_due_seconds{destination=\"billing\"} 1.5",
+        "gatepost_held{kind=\"route\",name=\"stripe-to-billing\"} 1",
+        "gatepost_ledger_balanced 1",
+        "gatepost_deliveries_stuck 0",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn what_is_no_longer_observed_is_gone() {
+    let metrics = Metrics::new();
+    metrics.observe(&Observed {
+        held_routes: vec!["a".into()],
+        ..Observed::default()
+    });
+    metrics.observe(&Observed::default());
+    assert!(!metrics.encode().contains("gatepost_held{"));
+}
+
+#[test]
+fn names_cannot_break_out_of_their_label() {
+    let metrics = Metrics::new();
+    metrics
+        .source("a\"} 1\nevil{x=\"")
+        .answered(RequestAnswer::Accepted);
+    assert!(!metrics.encode().lines().any(|it| it.starts_with("evil")));
+}

@@ -1,0 +1,7 @@
+//! gatepost: a self-hosted webhook receiver gateway.
+//!
+//! The map, from the ground up; a room imports only rooms further up in this list:
+//! `base` · `event`, `egress` · `provider`, `store`, `route`, `destination` · `source` · `registry` · `ingest`, `delivery`,
+//! `maintenance` · `web` · `config` · `app` · `cli`. `ARCHITECTURE.md` says what each never does.
+
+pub mod base;
