@@ -5,3 +5,4 @@
 //! `maintenance` · `web` · `config` · `app` · `cli`. `ARCHITECTURE.md` says what each never does.
 
 pub mod base;
+pub mod event;

@@ -1,0 +1,151 @@
+//! The vocabulary: what an event, a delivery and an attempt are. No I/O, no wire format, no rows.
+//!
+//! `web` and `store` turn these into JSON and rows; nothing here derives either, so neither can freeze it.
+//!
+//! Imports: `base`.
+
+pub mod attempt;
+pub mod delivery;
+pub mod headers;
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    base::{clock::Timestamp, ids::EventId},
+    event::headers::Headers,
+};
+
+/// What a sender said happened, as it came.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub id: EventId,
+    pub source: Arc<str>,
+    /// The sender's own id, as text: bytes that are not UTF-8, and NULs, became U+FFFD.
+    pub external_id: Option<String>,
+    pub event_type: Option<String>,
+    pub origin: Origin,
+    pub binding: Binding,
+    /// When the sender says that it happened.
+    pub occurred_at: Option<Timestamp>,
+    pub received_at: Timestamp,
+    /// Every header that arrived, in order, as bytes.
+    pub headers: Headers,
+    /// The body, byte for byte as the sender signed it.
+    pub body: Bytes,
+}
+
+/// What the signature of a request covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Binding {
+    /// The body: nobody changed a byte.
+    Body,
+    /// Only who sent it (a token, a password, a signature over something else).
+    Origin,
+    /// Nothing was verified: the source says `unverified`.
+    None,
+}
+
+impl Binding {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Origin => "origin",
+            Self::None => "none",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Body, Self::Origin, Self::None]
+            .into_iter()
+            .find(|it| it.as_str() == text)
+    }
+}
+
+/// How an event came into the store, and (for a delivery) why it is being delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The provider called.
+    Received,
+    /// Reconciliation found it, or an operator accepted a rejected request.
+    Recovered,
+    /// An operator replayed a stored event: only ever a delivery's origin.
+    Replayed,
+}
+
+impl Origin {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Recovered => "recovered",
+            Self::Replayed => "replayed",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Received, Self::Recovered, Self::Replayed]
+            .into_iter()
+            .find(|it| it.as_str() == text)
+    }
+}
+
+/// A SHA-256 hash.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// The hash of a body.
+pub fn body_hash(body: &[u8]) -> Hash {
+    Hash(Sha256::digest(body).into())
+}
+
+/// What makes an event the same event: a hash of the source and of the sender's id, or of the body where there is no id.
+///
+/// Every part is preceded by its length and a tag says which kind it is, so that no two different tuples make one key.
+/// Only ever made from verified requests: whoever could claim an id without a signature could suppress the real event.
+pub fn deduplication_key(source: &str, external_id: Option<&[u8]>, body: Hash) -> Hash {
+    let (tag, id): (&[u8], &[u8]) = match external_id {
+        Some(id) => (b"id", id),
+        None => (b"body", &body.0),
+    };
+    let mut hash = Sha256::new();
+    for part in [source.as_bytes(), tag, id] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    Hash(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b03_unequal_tuples_never_share_a_key() {
+        let body = body_hash(b"x");
+        let tuples: &[(&str, Option<&[u8]>)] = &[
+            ("a", Some(b"bc")),
+            ("ab", Some(b"c")),
+            ("abc", Some(b"")),
+            ("", Some(b"abc")),
+            ("a", None),
+            ("a", Some(&body.0)),
+        ];
+        for (idx, left) in tuples.iter().enumerate() {
+            for right in &tuples[idx + 1..] {
+                assert_ne!(
+                    deduplication_key(left.0, left.1, body),
+                    deduplication_key(right.0, right.1, body),
+                    "{left:?} {right:?}"
+                );
+            }
+        }
+    }
+}
