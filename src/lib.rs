@@ -5,4 +5,5 @@
 //! `maintenance` · `web` · `config` · `app` · `cli`. `ARCHITECTURE.md` says what each never does.
 
 pub mod base;
+pub mod egress;
 pub mod event;

@@ -1,0 +1,14 @@
+//! Guarded outgoing HTTP: the address that is dialled is the address that was checked; no redirects, no proxies.
+//!
+//! The only room that makes an HTTP client. `client` is the door; `guard` says which addresses may be dialled; `resolver`
+//! asks it about every answer of the DNS, and `client` about every address that a URL spells out, because the client
+//! below never asks a resolver about those.
+//!
+//! Imports: `base`.
+
+pub mod client;
+pub mod error;
+pub mod guard;
+pub mod resolver;
+pub mod target;
+pub mod tls;

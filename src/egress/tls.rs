@@ -1,0 +1,52 @@
+//! TLS for outgoing connections: one crypto provider, named and not found; the system's roots.
+
+use std::sync::{Arc, LazyLock};
+
+use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::CertificateDer};
+
+use crate::egress::error::{Cause, Failure};
+
+static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+    LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+
+/// Read once: a bundle is 300 KB, and every destination needs it.
+static ROOTS: LazyLock<RootCertStore> = LazyLock::new(load_roots);
+
+/// Makes aws-lc-rs the process's provider, for crates that look for one (the Postgres client). Calling it again does
+/// nothing.
+pub fn install_crypto() {
+    // An error says that a provider is installed already.
+    let _ = (**PROVIDER).clone().install_default();
+}
+
+/// The system's roots (`SSL_CERT_FILE` and `SSL_CERT_DIR` are obeyed); Mozilla's, compiled in, where there are none.
+fn load_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    let (n_added, _) = roots.add_parsable_certificates(native.certs);
+    if n_added == 0 {
+        let reasons: Vec<_> = native.errors.iter().map(ToString::to_string).collect();
+        tracing::warn!(
+            reasons = reasons.join("; "),
+            "no certificate authorities found on this system, so the compiled-in ones of Mozilla are trusted"
+        );
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
+}
+
+/// A config that trusts the system's roots, and these (DER) besides.
+pub(crate) fn client_config(extra_roots: &[Vec<u8>]) -> Result<ClientConfig, Failure> {
+    let mut roots = ROOTS.clone();
+    for der in extra_roots {
+        roots
+            .add(CertificateDer::from(der.clone()))
+            .map_err(|e| Failure::new(Cause::Tls, format!("a trusted certificate cannot be read: {e}")))?;
+    }
+    let config = ClientConfig::builder_with_provider(PROVIDER.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Failure::new(Cause::Tls, format!("TLS cannot be set up: {e}")))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}
