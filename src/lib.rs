@@ -7,3 +7,4 @@
 pub mod base;
 pub mod egress;
 pub mod event;
+pub mod provider;

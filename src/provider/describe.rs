@@ -1,0 +1,90 @@
+//! Rows in words: for `gatepost providers`, the docs and the dashboard.
+
+use std::fmt;
+
+use crate::provider::{
+    Provider,
+    scheme::{Layout, Method, Part, Scheme, Signature},
+};
+
+impl Provider {
+    /// How its requests are verified, one line for each scheme: `HMAC-SHA256 over {timestamp}.{body} in header:x-signature`.
+    pub fn summary(&self) -> Vec<String> {
+        self.schemes.iter().map(ToString::to_string).collect()
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signature(signature) => fmt::Display::fmt(signature, f),
+            Self::Token(token) => write!(f, "token in {}", token.place),
+            Self::Basic => f.write_str("user and password in header:authorization"),
+            Self::Unverified => f.write_str("nothing is verified"),
+        }
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (idx, rule) in self.accepted.iter().enumerate() {
+            let between = if idx == 0 { "" } else { " or " };
+            write!(f, "{between}{}", rule.method)?;
+        }
+        f.write_str(" over ")?;
+        for part in self.signed.iter() {
+            write!(f, "{part}")?;
+        }
+        f.write_str(" in ")?;
+        if let Layout::Fields { signature, .. } = &self.layout {
+            write!(f, "field {signature} of ")?;
+        }
+        let places = self.families.iter().flat_map(|it| it.signatures.iter());
+        for (idx, place) in places.enumerate() {
+            let between = if idx == 0 { "" } else { " or " };
+            write!(f, "{between}{place}")?;
+        }
+        if let Some(time) = self.time {
+            write!(f, ", at most {} s old", time.tolerance_s)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hmac(hash) => write!(f, "HMAC-{}", hash.as_str().to_uppercase()),
+            Self::Digest(hash) => write!(f, "plain {}", hash.as_str().to_uppercase()),
+            Self::Ed25519 => f.write_str("Ed25519"),
+        }
+    }
+}
+
+/// As a recipe in the config writes it.
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(text) => f.write_str(
+                &text
+                    .replace('{', "{{")
+                    .replace('}', "}}")
+                    .escape_debug()
+                    .to_string(),
+            ),
+            Self::Body => f.write_str("{body}"),
+            Self::Timestamp => f.write_str("{timestamp}"),
+            Self::Id => f.write_str("{id}"),
+            Self::Url => f.write_str("{url}"),
+            Self::Method => f.write_str("{method}"),
+            Self::Path => f.write_str("{path}"),
+            Self::Target => f.write_str("{target}"),
+            Self::Secret => f.write_str("{secret}"),
+            Self::BodyHash(hash) => write!(f, "{{body_{}}}", hash.as_str()),
+            Self::SortedForm => f.write_str("{sorted_form}"),
+            Self::At(place) => write!(f, "{{{place}}}"),
+            Self::LowerCase(place) => write!(f, "{{{place} in lower case}}"),
+            Self::UpperCase(place) => write!(f, "{{{place} in upper case}}"),
+        }
+    }
+}

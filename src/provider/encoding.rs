@@ -1,0 +1,222 @@
+//! Signatures as text: strict, each value in one spelling.
+
+use base64::{
+    Engine,
+    alphabet::{STANDARD, URL_SAFE},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
+use crate::provider::scheme::Encoding;
+
+/// As long as the longest signature: SHA-512 and Ed25519.
+pub(super) const MAX_SIGNATURE: usize = 64;
+
+const PADDED: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
+    .with_decode_allow_trailing_bits(false);
+const UNPADDED: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_encode_padding(false)
+    .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+    .with_decode_allow_trailing_bits(false);
+
+static BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, PADDED);
+static BASE64_UNPADDED: GeneralPurpose = GeneralPurpose::new(&STANDARD, UNPADDED);
+static BASE64_URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, PADDED);
+static BASE64_URL_UNPADDED: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, UNPADDED);
+/// For the operator's secrets, which people copy with and without padding.
+static BASE64_SECRET: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The bytes of a signature, or of a computed one. Has no `==` on purpose: `verify` compares.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes {
+    buffer: [u8; MAX_SIGNATURE],
+    len: usize,
+}
+
+impl Bytes {
+    /// `None` if there are more than any signature has.
+    pub(super) fn new(bytes: &[u8]) -> Option<Self> {
+        let mut buffer = [0; MAX_SIGNATURE];
+        buffer.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self {
+            buffer,
+            len: bytes.len(),
+        })
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+}
+
+/// Decodes a signature of exactly `len` bytes; `None` for every text that is not the one spelling of such bytes.
+pub(super) fn decode(encoding: Encoding, text: &[u8], len: usize) -> Option<Bytes> {
+    let mut buffer = [0_u8; 3 * MAX_SIGNATURE];
+    let decoded = match encoding {
+        Encoding::HexLower | Encoding::HexUpper | Encoding::HexAny => {
+            let is_digit = |c: &u8| match encoding {
+                Encoding::HexLower => matches!(c, b'0'..=b'9' | b'a'..=b'f'),
+                Encoding::HexUpper => matches!(c, b'0'..=b'9' | b'A'..=b'F'),
+                _ => c.is_ascii_hexdigit(),
+            };
+            if len > MAX_SIGNATURE || text.len() != 2 * len || !text.iter().all(is_digit) {
+                return None;
+            }
+            hex::decode_to_slice(text, &mut buffer[..len]).ok()?;
+            &buffer[..len]
+        }
+        Encoding::Base64 => from_base64(&BASE64, text, &mut buffer)?,
+        Encoding::Base64Unpadded => from_base64(&BASE64_UNPADDED, text, &mut buffer)?,
+        Encoding::Base64Url => from_base64(&BASE64_URL, text, &mut buffer)?,
+        Encoding::Base64UrlUnpadded => from_base64(&BASE64_URL_UNPADDED, text, &mut buffer)?,
+        Encoding::Base64OfHex | Encoding::Base64UrlOfHex => {
+            let engine = if encoding == Encoding::Base64OfHex {
+                &BASE64
+            } else {
+                &BASE64_URL
+            };
+            let hex = from_base64(engine, text, &mut buffer)?;
+            return decode(Encoding::HexLower, hex, len);
+        }
+    };
+    Bytes::new(decoded).filter(|it| it.len == len)
+}
+
+fn from_base64<'b>(engine: &GeneralPurpose, text: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    let len = engine.decode_slice(text, buffer).ok()?;
+    buffer.get(..len)
+}
+
+pub(super) fn encode(encoding: Encoding, bytes: &[u8]) -> String {
+    match encoding {
+        Encoding::HexLower | Encoding::HexAny => hex::encode(bytes),
+        Encoding::HexUpper => hex::encode_upper(bytes),
+        Encoding::Base64 => BASE64.encode(bytes),
+        Encoding::Base64Unpadded => BASE64_UNPADDED.encode(bytes),
+        Encoding::Base64Url => BASE64_URL.encode(bytes),
+        Encoding::Base64UrlUnpadded => BASE64_URL_UNPADDED.encode(bytes),
+        Encoding::Base64OfHex => BASE64.encode(hex::encode(bytes)),
+        Encoding::Base64UrlOfHex => BASE64_URL.encode(hex::encode(bytes)),
+    }
+}
+
+/// What a signature of `len` bytes looks like, for messages.
+pub(super) fn describe(encoding: Encoding, len: usize) -> String {
+    let n_chars = encode(encoding, &[0; MAX_SIGNATURE][..len.min(MAX_SIGNATURE)]).len();
+    let kind = match encoding {
+        Encoding::HexLower => "lower-case hex digits",
+        Encoding::HexUpper => "upper-case hex digits",
+        Encoding::HexAny => "hex digits",
+        Encoding::Base64 => "characters of padded base64",
+        Encoding::Base64Unpadded => "characters of unpadded base64",
+        Encoding::Base64Url => "characters of padded base64url",
+        Encoding::Base64UrlUnpadded => "characters of unpadded base64url",
+        Encoding::Base64OfHex => "characters of base64 of hex",
+        Encoding::Base64UrlOfHex => "characters of base64url of hex",
+    };
+    format!("{n_chars} {kind}")
+}
+
+/// A base64 credential as `Authorization: Basic` carries it.
+pub(super) fn decode_basic(text: &[u8]) -> Option<Vec<u8>> {
+    BASE64.decode(text).ok()
+}
+
+pub(super) fn encode_basic(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
+}
+
+pub(super) fn decode_secret(text: &[u8]) -> Option<Vec<u8>> {
+    BASE64_SECRET.decode(text).ok()
+}
+
+#[cfg(test)]
+pub(super) const ALL: [Encoding; 9] = [
+    Encoding::HexLower,
+    Encoding::HexUpper,
+    Encoding::HexAny,
+    Encoding::Base64,
+    Encoding::Base64Unpadded,
+    Encoding::Base64Url,
+    Encoding::Base64UrlUnpadded,
+    Encoding::Base64OfHex,
+    Encoding::Base64UrlOfHex,
+];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a20_every_other_spelling_is_refused() {
+        let bytes = [0xab; 32];
+        let lower = "ab".repeat(32);
+        for text in [
+            lower.to_uppercase(),
+            format!("0x{lower}"),
+            format!(" {lower}"),
+            format!("{lower} "),
+            format!("{lower}ab"),
+            lower[..62].to_owned(),
+            format!("Ab{}", &lower[2..]),
+            String::new(),
+            "é".repeat(32),
+        ] {
+            assert!(
+                decode(Encoding::HexLower, text.as_bytes(), 32).is_none(),
+                "{text}"
+            );
+        }
+        let padded = encode(Encoding::Base64, &bytes);
+        assert!(padded.ends_with("6s="), "{padded}");
+        for text in [
+            padded.trim_end_matches('=').to_owned(),
+            // The last character carries two bits that mean nothing: they must be zero.
+            padded.replace("6s=", "6t="),
+            padded.replace('=', "=="),
+            format!("{padded}="),
+            format!("{padded}\n"),
+            format!(" {padded}"),
+            padded.replacen('q', "-", 1),
+        ] {
+            assert!(decode(Encoding::Base64, text.as_bytes(), 32).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a20_decode_of_encode_is_the_same(bytes in proptest::collection::vec(any::<u8>(), 0..=64)) {
+            for encoding in ALL {
+                let text = encode(encoding, &bytes);
+                let back = decode(encoding, text.as_bytes(), bytes.len()).unwrap();
+                prop_assert_eq!(back.as_slice(), &bytes[..]);
+            }
+        }
+
+        #[test]
+        fn a20_whatever_decodes_is_the_one_spelling(text in "[0-9a-zA-Z+/=_-]{0,90}", len in 0_usize..=64) {
+            for encoding in ALL {
+                if let Some(bytes) = decode(encoding, text.as_bytes(), len) {
+                    let again = encode(encoding, bytes.as_slice());
+                    if encoding == Encoding::HexAny {
+                        prop_assert_eq!(again, text.to_lowercase());
+                    } else {
+                        prop_assert_eq!(&again, &text);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a20_no_bytes_panic(text in proptest::collection::vec(any::<u8>(), 0..300), len in 0_usize..=80) {
+            for encoding in ALL {
+                let _ = decode(encoding, &text, len);
+            }
+        }
+    }
+}

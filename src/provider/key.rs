@@ -1,0 +1,141 @@
+//! From an operator's secret to a key: whatever could verify by accident is refused here.
+
+use crate::{
+    base::secret::Secret,
+    provider::{
+        BadSecret, Key, Provider, encoding,
+        scheme::{Scheme, SecretEncoding, SecretForm},
+    },
+};
+
+/// For a secret that is used as it is written.
+const MIN_CHARS: usize = 8;
+/// For a secret that is decoded to bytes.
+const MIN_BYTES: usize = 16;
+/// An Ed25519 public key.
+const PUBLIC_KEY_BYTES: usize = 32;
+
+pub(super) fn decode(provider: &Provider, secret: &Secret) -> Result<Key, BadSecret> {
+    if secret.is_blank() {
+        return Err(bad("secret is empty", "an empty key would let anybody sign"));
+    }
+    let bytes = secret.expose();
+    let edges = [bytes.first(), bytes.last()];
+    if edges.into_iter().flatten().any(u8::is_ascii_whitespace) {
+        return Err(bad(
+            "secret starts or ends with white space",
+            "remove it: most likely a line end came along when it was copied",
+        ));
+    }
+    for (scheme, it) in provider.schemes.iter().enumerate() {
+        let (material, is_public) = match it {
+            Scheme::Unverified => {
+                return Err(bad("secret is not used", "an unverified source has no secrets"));
+            }
+            Scheme::Signature(signature) => {
+                let Some((form, rest)) = signature.secrets.iter().find_map(|it| it.claim(bytes)) else {
+                    continue;
+                };
+                (form.decode(rest)?, form.public)
+            }
+            Scheme::Token(_) => {
+                long_enough(bytes.len(), MIN_CHARS, "characters")?;
+                (bytes.to_vec(), false)
+            }
+            Scheme::Basic => {
+                let colon = bytes.iter().position(|it| *it == b':');
+                let password = bytes.get(colon.map_or(0, |it| it + 1)..).unwrap_or_default();
+                if colon.is_none_or(|it| it == 0) {
+                    return Err(bad("secret has no user", "write it as `user:password`"));
+                }
+                long_enough(password.len(), MIN_CHARS, "characters after the colon")?;
+                (bytes.to_vec(), false)
+            }
+        };
+        return Ok(Key {
+            material: Secret::new(material),
+            scheme,
+            is_public,
+        });
+    }
+    let prefixes: Vec<_> = provider
+        .schemes
+        .iter()
+        .flat_map(|it| match it {
+            Scheme::Signature(signature) => signature.secrets.as_ref(),
+            _ => &[],
+        })
+        .map(|it| format!("`{}`", it.prefix))
+        .collect();
+    Err(bad(
+        format!("secret has none of the prefixes {}", prefixes.join(", ")),
+        "copy it whole, with its prefix",
+    ))
+}
+
+impl SecretForm {
+    /// What is left of a secret of this form without the prefix.
+    fn claim<'s>(&self, secret: &'s [u8]) -> Option<(&Self, &'s [u8])> {
+        match secret.strip_prefix(self.prefix.as_bytes()) {
+            Some(rest) => Some((self, rest)),
+            None if self.prefix_required => None,
+            None => Some((self, secret)),
+        }
+    }
+
+    fn decode(&self, text: &[u8]) -> Result<Vec<u8>, BadSecret> {
+        if text.is_empty() {
+            return Err(bad(
+                format!("secret is only the prefix `{}`", self.prefix),
+                "copy it whole: the key comes after the prefix",
+            ));
+        }
+        if text.starts_with(b"whsk_") {
+            return Err(bad(
+                "secret is a private key (`whsk_`), expected the public one",
+                "use the sender's public key, which starts with `whpk_`; the private one belongs to the sender alone",
+            ));
+        }
+        let bytes = match self.encoding {
+            SecretEncoding::Text => {
+                let rest = text.strip_prefix(b"whsec_").unwrap_or(text);
+                long_enough(rest.len(), MIN_CHARS, "characters")?;
+                return Ok(text.to_vec());
+            }
+            SecretEncoding::Base64 => encoding::decode_secret(text)
+                .ok_or_else(|| bad("secret is not base64", "copy it again, whole and without quotes"))?,
+            // The decoder's own error would show a character of the secret.
+            SecretEncoding::Hex => hex::decode(text)
+                .ok()
+                .ok_or_else(|| bad("secret is not hex", "copy it again, whole and without quotes"))?,
+        };
+        if self.public && bytes.len() != PUBLIC_KEY_BYTES {
+            return Err(bad(
+                format!(
+                    "public key has {} bytes, expected {PUBLIC_KEY_BYTES}",
+                    bytes.len()
+                ),
+                "copy it again, whole",
+            ));
+        }
+        long_enough(bytes.len(), MIN_BYTES, "bytes once decoded")?;
+        Ok(bytes)
+    }
+}
+
+fn long_enough(len: usize, min: usize, unit: &str) -> Result<(), BadSecret> {
+    if len >= min {
+        return Ok(());
+    }
+    Err(bad(
+        format!("secret has {len} {unit}, expected at least {min}"),
+        "a short key can be guessed; make a long random one at the sender and copy it whole",
+    ))
+}
+
+fn bad(problem: impl Into<String>, hint: impl Into<String>) -> BadSecret {
+    BadSecret {
+        problem: problem.into(),
+        hint: hint.into(),
+    }
+}

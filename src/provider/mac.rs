@@ -1,0 +1,85 @@
+//! Computes what a signature has to be. Borrows the body, never copies it (but for Ed25519, which wants it in one piece).
+
+use std::borrow::Cow;
+
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use hmac::{Hmac, KeyInit, digest::FixedOutput};
+use sha1::Sha1;
+use sha2::{Sha256, Sha384, Sha512};
+
+use crate::provider::{
+    encoding::Bytes,
+    scheme::{Hash, Method},
+};
+
+/// A piece of the signed text, ready to be hashed.
+#[derive(Debug)]
+pub(super) enum Piece<'a> {
+    Bytes(Cow<'a, [u8]>),
+    /// Whatever key is being tried.
+    Secret,
+}
+
+impl<'a> Piece<'a> {
+    pub(super) fn bytes<'s: 'r, 'r>(&'r self, secret: &'s [u8]) -> &'r [u8]
+    where
+        'a: 'r,
+    {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Secret => secret,
+        }
+    }
+}
+
+/// The signature that the message has under a secret; `None` for methods that a receiver cannot compute.
+pub(super) fn compute(method: Method, secret: &[u8], message: &[Piece<'_>]) -> Option<Bytes> {
+    const ANY_KEY: &str = "HMAC takes keys of every length";
+    match method {
+        Method::Hmac(Hash::Sha1) => feed(
+            Hmac::<Sha1>::new_from_slice(secret).expect(ANY_KEY),
+            secret,
+            message,
+        ),
+        Method::Hmac(Hash::Sha256) => feed(
+            Hmac::<Sha256>::new_from_slice(secret).expect(ANY_KEY),
+            secret,
+            message,
+        ),
+        Method::Hmac(Hash::Sha384) => feed(
+            Hmac::<Sha384>::new_from_slice(secret).expect(ANY_KEY),
+            secret,
+            message,
+        ),
+        Method::Hmac(Hash::Sha512) => feed(
+            Hmac::<Sha512>::new_from_slice(secret).expect(ANY_KEY),
+            secret,
+            message,
+        ),
+        Method::Digest(Hash::Sha1) => feed(Sha1::default(), secret, message),
+        Method::Digest(Hash::Sha256) => feed(Sha256::default(), secret, message),
+        Method::Digest(Hash::Sha384) => feed(Sha384::default(), secret, message),
+        Method::Digest(Hash::Sha512) => feed(Sha512::default(), secret, message),
+        Method::Ed25519 => None,
+    }
+}
+
+/// The bare hash of some bytes.
+pub(super) fn digest(hash: Hash, bytes: &[u8]) -> Option<Bytes> {
+    compute(Method::Digest(hash), &[], &[Piece::Bytes(Cow::Borrowed(bytes))])
+}
+
+fn feed(mut mac: impl FixedOutput, secret: &[u8], message: &[Piece<'_>]) -> Option<Bytes> {
+    for piece in message {
+        mac.update(piece.bytes(secret));
+    }
+    Bytes::new(&mac.finalize_fixed())
+}
+
+/// Whether a public key says that the message was signed.
+pub(super) fn is_signed_by(public_key: &[u8], message: &[Piece<'_>], signature: &[u8]) -> bool {
+    let whole: Vec<u8> = message.iter().flat_map(|it| it.bytes(&[])).copied().collect();
+    UnparsedPublicKey::new(&ED25519, public_key)
+        .verify(&whole, signature)
+        .is_ok()
+}

@@ -1,0 +1,295 @@
+//! Signature checks, and where a sender puts the id, the type and the time of an event.
+//!
+//! Bytes in, verdict out: this room never waits, never reads the clock (it takes `now`) and never logs a secret.
+//! `scheme` is the language of the rows, `verify` the door with the one constant-time compare; `catalog` is where a new
+//! provider goes: a row of data, not code. `custom` makes the same row out of an operator's own words.
+//!
+//! Imports: `base`, `event`.
+
+pub mod catalog;
+pub mod custom;
+mod describe;
+mod encoding;
+mod handshake;
+pub mod json;
+mod key;
+mod mac;
+mod message;
+mod moment;
+mod names;
+pub mod place;
+mod refusal;
+mod sample;
+pub mod scheme;
+mod verify;
+mod written;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::{
+    base::{clock::Timestamp, secret::Secret},
+    event::{Binding, headers::Headers},
+    provider::{
+        place::Reading,
+        scheme::{List, Scheme, Text},
+    },
+};
+
+/// What a verifier sees of a request: the bytes off the wire, once.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    pub method: &'a str,
+    /// The public URL from the config with the request's path and query; `None` without `server.public_url`. Never made from the request's host.
+    pub url: Option<&'a str>,
+    /// Path and query as they came.
+    pub target: &'a str,
+    pub headers: &'a Headers,
+    pub body: &'a [u8],
+}
+
+/// One row: everything gatepost knows of a sender. The same type for a preset and for a user's own source in TOML.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    pub name: Text,
+    /// As people write it.
+    pub title: Text,
+    /// Where the sender documents its webhooks.
+    pub docs: Option<Text>,
+    /// How to register gatepost there, in a sentence or two.
+    pub register: Text,
+    /// Of several, the first whose signature or token a request shows is the only one that counts.
+    pub schemes: List<Scheme>,
+    /// Of each list the first that is there counts.
+    pub event_id: List<Reading>,
+    pub event_type: List<Reading>,
+    pub event_time: List<Reading>,
+    /// What the event is about.
+    pub resource: List<Reading>,
+    pub handshake: Handshake,
+    pub sample: Option<SampleForm>,
+}
+
+/// What a sender does to find out whether a URL is meant for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handshake {
+    None,
+    /// Slack's `url_verification` and `ssl_check`: signed like every other request.
+    Slack,
+}
+
+/// A request as this sender makes it, with marks that `sample` fills in.
+///
+/// `@id@` is a fresh id of letters and digits, `@uuid@` a fresh UUID, `@type@` the type, `@time@` the time in RFC 3339 and
+/// `1500000000` the time in Unix seconds, so that a JSON body with marks is still JSON.
+#[derive(Debug, Clone)]
+pub struct SampleForm {
+    pub event_type: Text,
+    pub headers: List<(Text, Text)>,
+    pub body: Text,
+}
+
+/// A decoded verification key, at least as long as its scheme demands.
+#[derive(Debug, Clone)]
+pub struct Key {
+    material: Secret,
+    /// Which of the provider's schemes it is for.
+    scheme: usize,
+    /// A public key: it checks signatures and cannot make them.
+    is_public: bool,
+}
+
+/// Why a secret cannot be a key of this provider. Never holds the secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct BadSecret {
+    pub problem: String,
+    pub hint: String,
+}
+
+/// Why a request was refused: for the operator, never for the sender. Holds no secret and no expected signature.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("not signed: {wanted} is absent")]
+    Unsigned { wanted: String },
+    #[error("signature in {place} cannot be read: {problem}")]
+    MalformedSignature { place: String, problem: String },
+    #[error(
+        "signature in {place} does not match: {n_signatures} signature(s) tried with {n_secrets} secret(s); either the secret is another one or the body was changed on its way"
+    )]
+    SignatureMismatch {
+        place: String,
+        n_signatures: usize,
+        n_secrets: usize,
+    },
+    #[error("signed timestamp is absent: {place}")]
+    TimestampMissing { place: String },
+    #[error("signed timestamp in {place} cannot be read: {problem}")]
+    MalformedTimestamp { place: String, problem: String },
+    #[error("signed {age_s} s ago, at most {tolerance_s} s allowed; the signature itself is right")]
+    TimestampStale { age_s: u64, tolerance_s: u64 },
+    #[error(
+        "signed {ahead_s} s in the future, at most {tolerance_s} s allowed; the signature itself is right: is this machine's clock right?"
+    )]
+    TimestampAhead { ahead_s: u64, tolerance_s: u64 },
+    #[error("{place} is signed but absent")]
+    PartMissing { place: String },
+    #[error("{place} is signed but cannot be read: {problem}")]
+    MalformedPart { place: String, problem: String },
+    #[error("{place} came {count} times, expected once")]
+    Duplicate { place: String, count: usize },
+    #[error("headers of two families at once: `{left}` and `{right}`")]
+    MixedHeaders { left: String, right: String },
+    #[error("only the outdated signature `{found}` is there, expected {wanted}")]
+    WeakSignature { found: String, wanted: String },
+    #[error("credentials in {place} are wrong; {n_secrets} secret(s) tried")]
+    WrongCredentials { place: String, n_secrets: usize },
+    #[error("credentials in {place} cannot be read: {problem}")]
+    MalformedCredentials { place: String, problem: String },
+    #[error("the signature covers the public URL, and `server.public_url` is not set")]
+    UrlUnknown,
+    #[error("{place} shows a kind of proof for which none of the {n_secrets} secret(s) is a key: {hint}")]
+    KeyMissing {
+        place: String,
+        n_secrets: usize,
+        hint: String,
+    },
+}
+
+/// What the sender calls the event. Raw bytes: nothing here was checked to be text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    pub external_id: Option<Vec<u8>>,
+    /// At most 256 bytes, control characters replaced.
+    pub event_type: Option<String>,
+    pub occurred_at: Option<Timestamp>,
+}
+
+/// An answer that a provider wants in place of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: Option<&'static str>,
+    pub body: Vec<u8>,
+}
+
+/// A sample request for `send`, `demo` and tests: headers and body, signed.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+pub fn find(name: &str) -> Option<&'static Provider> {
+    all().iter().find(|it| it.name == name)
+}
+
+/// Every preset and generic scheme, sorted by name.
+pub fn all() -> &'static [Provider] {
+    catalog::ROWS
+}
+
+/// The known name that is nearest to a mistyped one.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let name = name.to_lowercase();
+    let likeness = |row: &Provider| strsim::jaro_winkler(&name, &row.name);
+    all()
+        .iter()
+        .filter(|row| likeness(row) >= 0.8)
+        .max_by(|left, right| likeness(left).total_cmp(&likeness(right)))
+        .map(|row| row.name.as_ref())
+}
+
+impl Provider {
+    pub fn is_unverified(&self) -> bool {
+        self.schemes.iter().any(|it| matches!(it, Scheme::Unverified))
+    }
+
+    /// Whether a signature covers the public URL, so that `server.public_url` must be set.
+    pub fn signs_url(&self) -> bool {
+        self.schemes
+            .iter()
+            .any(|it| matches!(it, Scheme::Signature(signature) if signature.signs_url()))
+    }
+
+    /// Whether a signature carries a time, so that a tolerance has a meaning.
+    pub fn signs_time(&self) -> bool {
+        self.schemes
+            .iter()
+            .any(|it| matches!(it, Scheme::Signature(signature) if signature.time.is_some()))
+    }
+
+    /// What a verified request of this provider is bound by; of several schemes the weakest.
+    pub fn binding(&self) -> Binding {
+        let bindings = || self.schemes.iter().map(Scheme::binding);
+        let weakest = [Binding::None, Binding::Origin, Binding::Body];
+        weakest
+            .into_iter()
+            .find(|wanted| bindings().any(|it| it == *wanted))
+            .unwrap_or(Binding::None)
+    }
+
+    /// Decodes a secret and refuses an empty or short one.
+    pub fn key(&self, secret: &Secret) -> Result<Key, BadSecret> {
+        key::decode(self, secret)
+    }
+
+    /// `tolerance` replaces the provider's own.
+    pub fn verify(
+        &self,
+        keys: &[Key],
+        call: &Call<'_>,
+        tolerance: Option<Duration>,
+        now: Timestamp,
+    ) -> Result<Binding, Refusal> {
+        verify::verify(self, keys, call, tolerance, now)
+    }
+
+    /// Never fails: what is not there or cannot be read is `None`.
+    pub fn names(&self, call: &Call<'_>) -> Names {
+        names::read(self, call)
+    }
+
+    /// The methods besides POST that a handshake needs.
+    pub fn handshake_methods(&self) -> &'static [&'static str] {
+        match self.handshake {
+            Handshake::None | Handshake::Slack => &[],
+        }
+    }
+
+    /// The answer to a handshake, or `None` where this is an event. Called after verification where the provider signs its handshake.
+    pub fn handshake(&self, _keys: &[Key], call: &Call<'_>) -> Option<Answer> {
+        match self.handshake {
+            Handshake::None => None,
+            Handshake::Slack => handshake::slack(call),
+        }
+    }
+
+    /// What this provider wants to read when its event was taken; `None` for ours.
+    pub fn acknowledgement(&self) -> Option<Answer> {
+        None
+    }
+
+    /// Signs a body as this provider would. `event_type` `None`: the sample's own. `body` `None`: a sample of that type with a fresh id.
+    pub fn sample(
+        &self,
+        key: &Secret,
+        event_type: Option<&str>,
+        body: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Result<Sample, BadSecret> {
+        sample::make(self, key, event_type, body, now)
+    }
+}
+
+impl Scheme {
+    fn binding(&self) -> Binding {
+        match self {
+            Self::Signature(signature) if signature.binds_body() => Binding::Body,
+            Self::Signature(_) | Self::Token(_) | Self::Basic => Binding::Origin,
+            Self::Unverified => Binding::None,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Times as senders write them: strictly where a verdict hangs on it, leniently where it is only shown.
+
+use std::time::UNIX_EPOCH;
+
+use time::OffsetDateTime;
+
+use crate::{base::clock::Timestamp, provider::scheme::Unit};
+
+/// The year 9999 has 12 digits in seconds and 15 in milliseconds.
+const MAX_DIGITS: usize = 15;
+const MAX_TEXT: usize = 40;
+
+/// Reads a signed timestamp; says what was expected where it is not one.
+///
+/// Only one spelling of a number is taken: ASCII digits, no sign, no space, no leading zero, no fraction, no exponent.
+pub(super) fn parse_signed(text: &[u8], unit: Unit) -> Result<Timestamp, &'static str> {
+    match unit {
+        Unit::Seconds => {
+            let seconds = digits(text).ok_or("expected Unix seconds, digits only")?;
+            Ok(Timestamp::from_unix_seconds(seconds))
+        }
+        Unit::Millis => {
+            let millis = digits(text).ok_or("expected Unix milliseconds, digits only")?;
+            Ok(Timestamp::from_micros(millis.saturating_mul(1_000)))
+        }
+        Unit::Rfc3339 => short_text(text)
+            .and_then(Timestamp::parse_rfc3339)
+            .ok_or("expected an RFC 3339 time like `2026-01-01T00:00:00Z`"),
+        Unit::HttpDate => http_date(text).ok_or("expected an HTTP date like `Sun, 06 Nov 1994 08:49:37 GMT`"),
+    }
+}
+
+fn digits(text: &[u8]) -> Option<i64> {
+    let is_number = (1..=MAX_DIGITS).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
+    if !is_number || (text.len() > 1 && text[0] == b'0') {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn short_text(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text).ok().filter(|it| it.len() <= MAX_TEXT)
+}
+
+fn http_date(text: &[u8]) -> Option<Timestamp> {
+    let text = short_text(text)?;
+    let at = httpdate::parse_http_date(text).ok()?;
+    // The parser knows two older spellings; one date has one spelling here.
+    if httpdate::fmt_http_date(at) != text {
+        return None;
+    }
+    let seconds = at.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    Some(Timestamp::from_unix_seconds(i64::try_from(seconds).ok()?))
+}
+
+/// A time that an event carries: RFC 3339, or Unix seconds, milli-, micro- or nanoseconds, told apart by their size; seconds may
+/// have a fraction. `None` for anything else: it only means that the event shows no time of its own.
+pub(super) fn parse_lenient(text: &[u8]) -> Option<Timestamp> {
+    let text = short_text(text)?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |it: &str| it.bytes().all(|c| c.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 19 || !is_number(whole) {
+        return Timestamp::parse_rfc3339(text).filter(|it| is_printable(*it));
+    }
+    let number: i64 = whole.parse().ok()?;
+    let micros = match whole.len() {
+        0..=11 => {
+            let fraction = if is_number(fraction) {
+                fraction
+            } else {
+                return None;
+            };
+            let digits: String = fraction.chars().chain("000000".chars()).take(6).collect();
+            number.checked_mul(1_000_000)?.checked_add(digits.parse().ok()?)?
+        }
+        12..=14 => number.checked_mul(1_000)?,
+        15..=17 => number,
+        _ => number / 1_000,
+    };
+    Some(Timestamp::from_micros(micros)).filter(|it| is_printable(*it))
+}
+
+/// Years that both stores and RFC 3339 can hold.
+fn is_printable(at: Timestamp) -> bool {
+    (0..=9999).contains(&OffsetDateTime::from(at).year())
+}
+
+/// Writes a timestamp as a sender would.
+pub(super) fn write(at: Timestamp, unit: Unit) -> String {
+    let seconds = at.as_unix_seconds();
+    match unit {
+        Unit::Seconds => seconds.to_string(),
+        Unit::Millis => at.as_micros().div_euclid(1_000).to_string(),
+        Unit::Rfc3339 => at.to_string(),
+        Unit::HttpDate => {
+            let since = std::time::Duration::from_secs(seconds.max(0).unsigned_abs());
+            // The writer ends with the year 9999.
+            httpdate::fmt_http_date(UNIX_EPOCH + since.min(std::time::Duration::from_secs(253_402_300_799)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a16_only_plain_digits_are_a_timestamp() {
+        for text in [
+            "",
+            " 1",
+            "1 ",
+            "+1",
+            "-1",
+            "1e3",
+            "0x10",
+            "1.0",
+            "1_000",
+            "０",
+            "٣",
+            "01",
+            "1\0",
+            "\n1",
+            "1,1",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "9223372036854775808",
+            "1000000000000000000",
+            "340282366920938463463374607431768211456",
+        ] {
+            for unit in [Unit::Seconds, Unit::Millis, Unit::Rfc3339, Unit::HttpDate] {
+                assert!(parse_signed(text.as_bytes(), unit).is_err(), "{text:?} {unit:?}");
+            }
+        }
+        let at = |text: &str, unit| parse_signed(text.as_bytes(), unit).unwrap().as_micros();
+        assert_eq!(at("1767225600", Unit::Seconds), 1_767_225_600_000_000);
+        assert_eq!(at("1767225600123", Unit::Millis), 1_767_225_600_123_000);
+        assert_eq!(at("0", Unit::Seconds), 0);
+        assert_eq!(at("2026-01-01T00:00:00.5Z", Unit::Rfc3339), 1_767_225_600_500_000);
+        assert_eq!(
+            at("Thu, 01 Jan 2026 00:00:00 GMT", Unit::HttpDate),
+            1_767_225_600_000_000
+        );
+        assert!(parse_signed(b"Thursday, 01-Jan-26 00:00:00 GMT", Unit::HttpDate).is_err());
+        assert!(parse_signed(b"Thu Jan  1 00:00:00 2026", Unit::HttpDate).is_err());
+    }
+
+    #[test]
+    fn an_event_time_is_read_in_every_common_shape() {
+        for text in [
+            "1767225600",
+            "1767225600.0",
+            "1767225600000",
+            "1767225600000000",
+            "1767225600000000000",
+            "2026-01-01T00:00:00Z",
+            "2026-01-01T01:00:00+01:00",
+        ] {
+            let at = parse_lenient(text.as_bytes()).unwrap();
+            assert_eq!(at.to_string(), "2026-01-01T00:00:00Z", "{text}");
+        }
+        let at = parse_lenient(b"1767225590.000200").unwrap();
+        assert_eq!(at.as_micros(), 1_767_225_590_000_200);
+        for text in ["", ".", "-5", "1.x", "yesterday", "99999999999999999999", "1e9"] {
+            assert_eq!(parse_lenient(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a16_no_text_panics(text in proptest::collection::vec(any::<u8>(), 0..64)) {
+            for unit in [Unit::Seconds, Unit::Millis, Unit::Rfc3339, Unit::HttpDate] {
+                let _ = parse_signed(&text, unit);
+            }
+            let _ = parse_lenient(&text);
+        }
+
+        #[test]
+        fn a16_no_number_panics(number in any::<i128>()) {
+            let text = number.to_string();
+            let _ = parse_signed(text.as_bytes(), Unit::Millis);
+            let _ = parse_lenient(text.as_bytes()).map(|it| it.to_string());
+        }
+
+        #[test]
+        fn a16_one_second_has_one_spelling(text in "[0-9+ e.-]{1,12}") {
+            if let Ok(at) = parse_signed(text.as_bytes(), Unit::Seconds) {
+                prop_assert_eq!(write(at, Unit::Seconds), text);
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read_again(seconds in 0_i64..253_402_300_799) {
+            let at = Timestamp::from_unix_seconds(seconds);
+            for unit in [Unit::Seconds, Unit::Millis, Unit::Rfc3339, Unit::HttpDate] {
+                prop_assert_eq!(parse_signed(write(at, unit).as_bytes(), unit), Ok(at));
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What a sender calls its event: id, type and time.
+
+use std::borrow::Cow;
+
+use crate::provider::{
+    Call, Names, Provider, moment,
+    place::{Place, Reader, Reading},
+};
+
+/// A type is for people and filters; longer ones are cut.
+const MAX_TYPE: usize = 256;
+
+pub(super) fn read(provider: &Provider, call: &Call<'_>) -> Names {
+    let groups = [&provider.event_id, &provider.event_type, &provider.event_time];
+    let mut reader = Reader::new(call);
+    // One pass over the body for all three, and none at all where the headers say it.
+    let mut pointers: Vec<&str> = Vec::new();
+    for group in groups {
+        for reading in group.iter() {
+            let before = pointers.len();
+            pointers.extend(reading.places().iter().filter_map(|it| match it {
+                Place::Body(pointer) => Some(pointer.as_ref()),
+                _ => None,
+            }));
+            if pointers.len() == before && reading.read(&reader).is_some() {
+                break;
+            }
+        }
+    }
+    reader.fetch(pointers);
+    let first = |group: &[Reading]| group.iter().find_map(|it| it.read(&reader));
+    Names {
+        external_id: first(&provider.event_id).map(Cow::into_owned),
+        event_type: first(&provider.event_type).and_then(|it| clean(&it)),
+        occurred_at: first(&provider.event_time).and_then(|it| moment::parse_lenient(&it)),
+    }
+}
+
+impl Reading {
+    /// The text there; an empty one counts as absent.
+    fn read<'a>(&self, reader: &Reader<'a>) -> Option<Cow<'a, [u8]>> {
+        match self {
+            Self::At(place) => reader.first(place).filter(|it| !it.is_empty()),
+            Self::Joined { places, separator } => {
+                let parts: Option<Vec<_>> = places.iter().map(|it| reader.first(it)).collect();
+                let joined = parts?.join(separator.as_bytes());
+                (!joined.is_empty()).then_some(Cow::Owned(joined))
+            }
+        }
+    }
+}
+
+/// Text that is safe to show: UTF-8, no control characters, at most `MAX_TYPE` bytes.
+fn clean(bytes: &[u8]) -> Option<String> {
+    // A character that is no UTF-8 grows to three bytes, so more than this many never survive the cut.
+    let bytes = &bytes[..bytes.len().min(MAX_TYPE + 4)];
+    let mut text: String = String::from_utf8_lossy(bytes)
+        .trim()
+        .chars()
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect();
+    text.truncate(text.floor_char_boundary(MAX_TYPE));
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_cleaned() {
+        assert_eq!(clean(b"push").as_deref(), Some("push"));
+        assert_eq!(
+            clean(b"a\0b\x1b[31m\n").as_deref(),
+            Some("a\u{fffd}b\u{fffd}[31m")
+        );
+        assert_eq!(clean(b"\xff").as_deref(), Some("\u{fffd}"));
+        assert_eq!(clean(b"  "), None);
+        assert_eq!(clean(&b"x".repeat(5_000)).map(|it| it.len()), Some(256));
+        let cut = clean("é".repeat(300).as_bytes()).unwrap();
+        assert_eq!((cut.len(), cut.chars().all(|c| c == 'é')), (256, true));
+        assert!(clean("a\u{20ac}".repeat(300).as_bytes()).unwrap().len() <= 256);
+    }
+}

@@ -1,0 +1,202 @@
+//! Where in a request a value sits, and how to read it there.
+
+use std::{borrow::Cow, fmt};
+
+use url::form_urlencoded;
+
+use crate::provider::{
+    Call, json,
+    scheme::{List, Text},
+};
+
+/// The place of one value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The name in lower case.
+    Header(Text),
+    /// A JSON pointer into the body. `*` stands for the first element of an array.
+    Body(Text),
+    /// A parameter of the URL's query.
+    Query(Text),
+    /// A field of a form body.
+    Form(Text),
+    /// A JSON pointer into a field of a form body.
+    FormJson { field: Text, pointer: Text },
+}
+
+/// A name made of one place, or of several: a type like `order` and `paid` in two fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    At(Place),
+    /// Only if all are there.
+    Joined {
+        places: List<Place>,
+        separator: Text,
+    },
+}
+
+pub const fn header(name: &'static str) -> Place {
+    Place::Header(Cow::Borrowed(name))
+}
+
+pub const fn body(pointer: &'static str) -> Place {
+    Place::Body(Cow::Borrowed(pointer))
+}
+
+pub const fn form(field: &'static str) -> Place {
+    Place::Form(Cow::Borrowed(field))
+}
+
+pub const fn form_json(field: &'static str, pointer: &'static str) -> Place {
+    Place::FormJson {
+        field: Cow::Borrowed(field),
+        pointer: Cow::Borrowed(pointer),
+    }
+}
+
+impl Reading {
+    pub fn places(&self) -> &[Place] {
+        match self {
+            Self::At(place) => std::slice::from_ref(place),
+            Self::Joined { places, .. } => places,
+        }
+    }
+}
+
+/// As the config writes it: `header:x-event-id`, `body:/id`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Body(pointer) => write!(f, "body:{pointer}"),
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Form(field) => write!(f, "form:{field}"),
+            Self::FormJson { field, pointer } => write!(f, "form:{field}:{pointer}"),
+        }
+    }
+}
+
+/// The value was there more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ambiguous {
+    pub(super) count: usize,
+}
+
+/// Reads values out of one request.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    call: &'a Call<'a>,
+    is_form: bool,
+    /// Values of the body that were looked up together.
+    fetched: Vec<(&'a str, Option<Cow<'a, str>>)>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(call: &'a Call<'a>) -> Self {
+        let is_form = call.headers.first("content-type").is_some_and(|it| {
+            let kind = b"application/x-www-form-urlencoded";
+            it.len() >= kind.len() && it[..kind.len()].eq_ignore_ascii_case(kind)
+        });
+        Self {
+            call,
+            is_form,
+            fetched: Vec::new(),
+        }
+    }
+
+    pub(super) const fn call(&self) -> &'a Call<'a> {
+        self.call
+    }
+
+    /// Looks up several values of the body in one pass over it.
+    pub(super) fn fetch(&mut self, pointers: Vec<&'a str>) {
+        if self.is_form || pointers.is_empty() {
+            return;
+        }
+        let found = json::find(self.call.body, &pointers);
+        self.fetched = pointers.into_iter().zip(found).collect();
+    }
+
+    pub(super) fn is_present(&self, place: &Place) -> bool {
+        match place {
+            Place::Header(name) => self.call.headers.first(name).is_some(),
+            _ => !matches!(self.one(place), Ok(None)),
+        }
+    }
+
+    /// The value, which must be there once: for everything that a verdict hangs on.
+    pub(super) fn one(&self, place: &Place) -> Result<Option<Cow<'a, [u8]>>, Ambiguous> {
+        match place {
+            Place::Header(name) => only(
+                self.call
+                    .headers
+                    .iter()
+                    .filter(|(it, _)| it == name)
+                    .map(|(_, value)| Cow::Borrowed(value)),
+            ),
+            Place::Query(name) => only(pairs(self.query(), name)),
+            Place::Form(field) if self.is_form => only(pairs(self.call.body, field)),
+            Place::Body(pointer) if !self.is_form => Ok(self.at_pointer(pointer).map(into_bytes)),
+            Place::FormJson { field, pointer } if self.is_form => {
+                let Some(text) = only(pairs(self.call.body, field))? else {
+                    return Ok(None);
+                };
+                let value = json::find_one(&text, pointer).map(|it| it.into_owned().into_bytes());
+                Ok(value.map(Cow::Owned))
+            }
+            Place::Form(_) | Place::Body(_) | Place::FormJson { .. } => Ok(None),
+        }
+    }
+
+    /// The first value: for names, where a second one is no reason to refuse an event that verified.
+    pub(super) fn first(&self, place: &Place) -> Option<Cow<'a, [u8]>> {
+        match place {
+            Place::Header(name) => self.call.headers.first(name).map(Cow::Borrowed),
+            Place::Query(name) => pairs(self.query(), name).next(),
+            Place::Form(field) if self.is_form => pairs(self.call.body, field).next(),
+            Place::FormJson { field, pointer } if self.is_form => {
+                let text = pairs(self.call.body, field).next()?;
+                let value = json::find_one(&text, pointer)?.into_owned();
+                Some(Cow::Owned(value.into_bytes()))
+            }
+            Place::Body(_) | Place::Form(_) | Place::FormJson { .. } => self.one(place).ok()?,
+        }
+    }
+
+    fn query(&self) -> &'a [u8] {
+        self.call
+            .target
+            .split_once('?')
+            .map_or(&b""[..], |(_, query)| query.as_bytes())
+    }
+
+    fn at_pointer(&self, pointer: &str) -> Option<Cow<'a, str>> {
+        match self.fetched.iter().find(|(it, _)| *it == pointer) {
+            Some((_, value)) => value.clone(),
+            None => json::find_one(self.call.body, pointer),
+        }
+    }
+}
+
+fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+fn pairs<'a>(encoded: &'a [u8], name: &str) -> impl Iterator<Item = Cow<'a, [u8]>> {
+    form_urlencoded::parse(encoded)
+        .filter(move |(it, _)| it == name)
+        .map(|(_, value)| into_bytes(value))
+}
+
+fn only<'a>(mut values: impl Iterator<Item = Cow<'a, [u8]>>) -> Result<Option<Cow<'a, [u8]>>, Ambiguous> {
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    match values.count() {
+        0 => Ok(Some(value)),
+        more => Err(Ambiguous { count: more + 1 }),
+    }
+}

@@ -1,0 +1,243 @@
+//! The language of the rows: how a sender signs. Data only; `verify` obeys it.
+//!
+//! Every type can be written in a `const` (the catalog) and owned (a user's own source), so both are one and the same row.
+
+use std::borrow::Cow;
+
+use crate::provider::place::Place;
+
+pub type Text = Cow<'static, str>;
+pub type List<T> = Cow<'static, [T]>;
+
+/// One way to prove who sent a request. A row has one, or several of which the first that the request shows counts.
+///
+/// Signed tokens (JWT) and fetched certificates will stand here beside the others; further public-key algorithms
+/// belong in `Method`.
+#[derive(Debug, Clone)]
+pub enum Scheme {
+    Signature(Signature),
+    /// A secret that the sender repeats with every request. It does not cover the body.
+    Token(Token),
+    /// HTTP Basic; the secret is `user:password`.
+    Basic,
+    /// Nothing is checked. Only for a source that says so in so many words.
+    Unverified,
+}
+
+/// A value computed over the request with a key.
+#[derive(Debug, Clone)]
+pub struct Signature {
+    /// The names that the same headers go by. Exactly one family may be present, each of its headers once.
+    pub families: List<Family>,
+    pub layout: Layout,
+    /// What counts as a signature; anything else in a list is skipped.
+    pub accepted: List<Accepted>,
+    /// Headers of an outdated scheme of this sender: alone they are refused, and the reason names them.
+    pub weak: List<Text>,
+    pub signed: List<Part>,
+    pub time: Option<Time>,
+    pub secrets: List<SecretForm>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Family {
+    /// Usually one. Several where each key of the sender has a header of its own.
+    pub signatures: List<Place>,
+    /// `None` where there is no timestamp, or where it stands beside the signature (see `Layout`).
+    pub timestamp: Option<Place>,
+    pub id: Option<Place>,
+}
+
+/// How the signatures are written down.
+#[derive(Debug, Clone)]
+pub enum Layout {
+    /// The value is one signature.
+    One,
+    /// `signature signature`
+    List { separator: Text },
+    /// `t=1700000000,v1=signature,v1=signature`
+    Fields {
+        separator: Text,
+        /// The field with the signature; it may come several times.
+        signature: Text,
+        /// The field with the timestamp; it must come once.
+        timestamp: Option<Text>,
+    },
+    /// `1700000000,signature,signature`: counted from 0; everything from `signatures_from` on is a signature.
+    Positions {
+        separator: Text,
+        timestamp: Option<usize>,
+        signatures_from: usize,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// What must precede the encoded signature: `sha256=`, `v1,`, or nothing.
+    pub prefix: Text,
+    pub method: Method,
+    pub encoding: Encoding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Hmac(Hash),
+    /// A bare hash of a text that holds the secret (`Part::Secret`). Weaker than HMAC; some senders have nothing else.
+    Digest(Hash),
+    Ed25519,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hash {
+    Sha1,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// Each has exactly one spelling of a value, so that no two texts carry one signature. Only `HexAny` has more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    HexLower,
+    HexUpper,
+    /// Only where the sender documents that the case may vary.
+    HexAny,
+    Base64,
+    Base64Unpadded,
+    Base64Url,
+    Base64UrlUnpadded,
+    /// Base64 of the lower-case hex text.
+    Base64OfHex,
+    Base64UrlOfHex,
+}
+
+/// A piece of the text that is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    Literal(Text),
+    Body,
+    /// The timestamp as it was written.
+    Timestamp,
+    /// The id in the family's id header.
+    Id,
+    /// The public URL with path and query, from the config.
+    Url,
+    /// In upper case.
+    Method,
+    /// Without the query.
+    Path,
+    /// Path and query as they came.
+    Target,
+    /// For `Method::Digest`.
+    Secret,
+    /// The hash of the body, in lower-case hex.
+    BodyHash(Hash),
+    /// The fields of a form body, sorted by name and then by value, each distinct one as name and value without separators.
+    SortedForm,
+    At(Place),
+    LowerCase(Place),
+    UpperCase(Place),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time {
+    pub unit: Unit,
+    /// In both directions; a request that is exactly this old is accepted.
+    pub tolerance_s: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Seconds,
+    Millis,
+    Rfc3339,
+    /// `Sun, 06 Nov 1994 08:49:37 GMT`
+    HttpDate,
+}
+
+/// How the operator's secret becomes a key.
+#[derive(Debug, Clone)]
+pub struct SecretForm {
+    /// Taken off before decoding.
+    pub prefix: Text,
+    /// Whether a secret without the prefix is another form's, or this one's too.
+    pub prefix_required: bool,
+    pub encoding: SecretEncoding,
+    /// The sender's public key, for `Method::Ed25519`.
+    pub public: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretEncoding {
+    Text,
+    Base64,
+    Hex,
+}
+
+#[derive(Debug, Clone)]
+pub struct Token {
+    pub place: Place,
+    pub prefix: Text,
+}
+
+pub const DEFAULT_TOLERANCE_S: u32 = 300;
+
+impl Time {
+    pub const SECONDS: Self = Self {
+        unit: Unit::Seconds,
+        tolerance_s: DEFAULT_TOLERANCE_S,
+    };
+}
+
+impl SecretForm {
+    /// The secret is the key, as it is written.
+    pub const TEXT: Self = Self {
+        prefix: Cow::Borrowed(""),
+        prefix_required: false,
+        encoding: SecretEncoding::Text,
+        public: false,
+    };
+}
+
+impl Hash {
+    pub const fn n_bytes(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+}
+
+impl Method {
+    /// The length of a signature in bytes.
+    pub const fn n_bytes(self) -> usize {
+        match self {
+            Self::Hmac(hash) | Self::Digest(hash) => hash.n_bytes(),
+            Self::Ed25519 => 64,
+        }
+    }
+}
+
+impl Signature {
+    pub fn signs_url(&self) -> bool {
+        self.signed.contains(&Part::Url)
+    }
+
+    /// Whether nobody can change a byte of the body without the key.
+    pub fn binds_body(&self) -> bool {
+        self.signed
+            .iter()
+            .any(|it| matches!(it, Part::Body | Part::BodyHash(_) | Part::SortedForm))
+    }
+}

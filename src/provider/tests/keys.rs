@@ -1,0 +1,134 @@
+use std::{borrow::Cow, slice::from_ref};
+
+use super::*;
+use crate::provider::{
+    encoding, mac,
+    scheme::{Hash, Method},
+};
+
+#[test]
+fn a02_bad_secrets_make_no_key() {
+    let no_key = |name: &str, secret: &str| {
+        let bad = row(name).key(&Secret::new(secret)).expect_err(name);
+        assert!(
+            secret.trim().len() < 7 || !format!("{bad:?}").contains(secret),
+            "{bad:?}"
+        );
+    };
+    for provider in crate::provider::all() {
+        for secret in ["", " ", "\t\n", "pwd12"] {
+            no_key(&provider.name, secret);
+        }
+    }
+    for name in ["standard-webhooks", "svix", "stripe", "gitlab"] {
+        no_key(name, "whsec_");
+        no_key(name, "whsec_abc");
+    }
+    for name in ["standard-webhooks", "svix"] {
+        // Fifteen bytes, not base64, a private key, a public key that is too short.
+        no_key(name, "whsec_AAAAAAAAAAAAAAAAAAAA");
+        no_key(name, "whsec_not base64 at all, sorry");
+        no_key(
+            name,
+            "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJoAR4Kp9lMicMFs6Kvg==",
+        );
+        no_key(name, "whpk_AAAAAAAAAAAAAAAAAAAAAAAA");
+        no_key(name, "whpk_");
+    }
+    no_key("github", "a-secret-with-a-line-end\n");
+    no_key("basic", "no-colon-in-here");
+    no_key("basic", ":password-without-user");
+    no_key("basic", "user:short");
+    no_key("unverified", "a-long-enough-secret");
+}
+
+#[test]
+fn a02_nothing_verifies_without_a_key() {
+    for provider in crate::provider::all().iter().filter(|it| !it.is_unverified()) {
+        let (_, _, whole) = signed(&provider.name);
+        assert!(whole.verify(provider, &[]).is_err(), "{}", provider.name);
+    }
+}
+
+#[test]
+fn a21_the_secret_of_one_source_never_verifies_another() {
+    for (name, _) in SIGNING {
+        let (provider, _, bent) = signed(name);
+        let other = if secret_for(name) == WHSEC {
+            "whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB"
+        } else {
+            "b-long-enough-plain-secret"
+        };
+        check_refused(&bent, provider, &[key(provider, other)], "signature_mismatch");
+    }
+}
+
+#[test]
+fn gitlab_counts_the_signature_alone_where_there_is_one() {
+    let provider = row("gitlab");
+    let (signing, token) = (key(provider, WHSEC), key(provider, "my-gitlab-secret"));
+    let plain = |token: &str| {
+        Bent::new(
+            &[("x-gitlab-token", token), ("x-gitlab-event", "Push Hook")],
+            b"{}",
+        )
+    };
+    assert_eq!(
+        plain("my-gitlab-secret").verify(provider, from_ref(&token)),
+        Ok(Binding::Origin)
+    );
+    check_refused(
+        &plain("my-gitlab-secretx"),
+        provider,
+        from_ref(&token),
+        "wrong_credentials",
+    );
+    check_refused(&plain(WHSEC), provider, from_ref(&signing), "key_missing");
+    check_refused(&plain(""), provider, from_ref(&token), "wrong_credentials");
+
+    let (_, _, whole) = signed("gitlab");
+    let mut both = whole.clone();
+    both.headers
+        .push(("x-gitlab-token".to_owned(), b"my-gitlab-secret".to_vec()));
+    let keys = [token.clone(), signing];
+    assert_eq!(both.verify(provider, &keys), Ok(Binding::Body));
+    both.body.push(b' ');
+    check_refused(&both, provider, &keys, "signature_mismatch");
+    check_refused(&both, provider, &[token], "key_missing");
+}
+
+#[test]
+fn a_public_key_verifies_and_never_serves_as_a_secret() {
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let public = encoding::encode_basic(pair.public_key().as_ref());
+    let provider = row("standard-webhooks");
+    let keys = [key(provider, &format!("whpk_{public}"))];
+    let body = br#"{"type":"x"}"#;
+    let message = [&b"msg_1.1767225600."[..], body].concat();
+    let signature = encoding::encode_basic(pair.sign(&message).as_ref());
+    let send = |signature: &str| {
+        let headers = [
+            ("webhook-id", "msg_1"),
+            ("webhook-timestamp", "1767225600"),
+            ("webhook-signature", signature),
+        ];
+        Bent::new(&headers, body)
+    };
+    let right = send(&format!("v1a,{signature}"));
+    assert_eq!(right.verify(provider, &keys), Ok(Binding::Body));
+    // Whoever knows the public key may not use it as an HMAC key.
+    let pieces = [mac::Piece::Bytes(Cow::Borrowed(&message[..]))];
+    let forged = mac::compute(Method::Hmac(Hash::Sha256), pair.public_key().as_ref(), &pieces).unwrap();
+    let forged = encoding::encode_basic(forged.as_slice());
+    check_refused(
+        &send(&format!("v1,{forged}")),
+        provider,
+        &keys,
+        "signature_mismatch",
+    );
+    check_refused(&right, provider, &[key(provider, WHSEC)], "signature_mismatch");
+    let mut bent = right.clone();
+    bent.body.push(b' ');
+    check_refused(&bent, provider, &keys, "signature_mismatch");
+}

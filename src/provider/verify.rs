@@ -1,0 +1,370 @@
+//! The one door through which a request becomes a verified one, and the one place that compares secrets.
+
+use std::{borrow::Cow, time::Duration};
+
+use subtle::ConstantTimeEq;
+
+use crate::{
+    base::clock::Timestamp,
+    event::Binding,
+    provider::{
+        Call, Key, Provider, Refusal, encoding, mac, message, moment,
+        place::{Ambiguous, Place, Reader},
+        scheme::{Family, Layout, List, Method, Scheme, Signature, Time, Token},
+        written::{self, Candidate, MAX_SIGNATURES, Unreadable},
+    },
+};
+
+pub(super) fn verify(
+    provider: &Provider,
+    keys: &[Key],
+    call: &Call<'_>,
+    tolerance: Option<Duration>,
+    now: Timestamp,
+) -> Result<Binding, Refusal> {
+    let reader = Reader::new(call);
+    let shown = provider.schemes.iter().position(|it| it.is_shown(&reader));
+    let Some(index) = shown else {
+        return Err(unsigned(provider, &reader));
+    };
+    let scheme = &provider.schemes[index];
+    if matches!(scheme, Scheme::Unverified) {
+        return Ok(Binding::None);
+    }
+    let mine: Vec<&Key> = keys.iter().filter(|it| it.scheme == index).collect();
+    if mine.is_empty() {
+        return Err(scheme.key_missing(keys.len()));
+    }
+    match scheme {
+        Scheme::Signature(signature) => verify_signature(signature, &mine, &reader, tolerance, now)?,
+        Scheme::Token(token) => verify_token(token, &mine, &reader)?,
+        Scheme::Basic => verify_basic(&mine, &reader)?,
+        Scheme::Unverified => {}
+    }
+    Ok(scheme.binding())
+}
+
+/// The one compare: no byte and no position can be told from how long it takes, only the length.
+fn is_same(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len() && bool::from(left.ct_eq(right))
+}
+
+fn verify_signature(
+    signature: &Signature,
+    keys: &[&Key],
+    reader: &Reader<'_>,
+    tolerance: Option<Duration>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let family = pick_family(&signature.families, reader)?;
+    let mut values = Vec::with_capacity(family.signatures.len());
+    for place in family.signatures.iter() {
+        if let Some(value) = one(reader, place)? {
+            values.push((place, value));
+        }
+    }
+    let mut candidates = Vec::new();
+    let mut written_at = None;
+    for (place, value) in &values {
+        let written =
+            written::read(value, &signature.layout, &signature.accepted).map_err(|it| it.at(place))?;
+        candidates.extend_from_slice(&written.candidates);
+        written_at = written_at.or(written.timestamp.map(str::as_bytes));
+    }
+    let Some((place, _)) = values.first() else {
+        return Err(Refusal::Unsigned {
+            wanted: format!("`{}`", list(&family.signatures)),
+        });
+    };
+    if candidates.len() > MAX_SIGNATURES {
+        return Err(Refusal::MalformedSignature {
+            place: format!("`{place}`"),
+            problem: format!("more than {MAX_SIGNATURES} signatures"),
+        });
+    }
+    let at = signed_time(signature, family, written_at, reader)?;
+    let pieces = message::assemble(&signature.signed, family, at.as_ref().map(|it| &it.text), reader)?;
+    // Every key is tried, also after a match, so that the time taken does not tell which one it was.
+    let mut is_genuine = false;
+    for key in keys {
+        is_genuine |= matches_key(signature, key, &pieces, &candidates);
+    }
+    if !is_genuine {
+        return Err(Refusal::SignatureMismatch {
+            place: format!("`{place}`"),
+            n_signatures: candidates.len(),
+            n_secrets: keys.len(),
+        });
+    }
+    // Only now: a `stale` in the records always was a genuine signature, never a forger's guess.
+    match (at, signature.time) {
+        (Some(at), Some(time)) => check_age(at.at, time, tolerance, now),
+        _ => Ok(()),
+    }
+}
+
+/// Each MAC is computed once for each key, however many signatures claim it.
+fn matches_key(
+    signature: &Signature,
+    key: &Key,
+    pieces: &[mac::Piece<'_>],
+    candidates: &[Candidate],
+) -> bool {
+    let mut is_genuine = false;
+    for (idx, rule) in signature.accepted.iter().enumerate() {
+        let mut claims = candidates.iter().filter(|it| it.accepted == idx).peekable();
+        if claims.peek().is_none() || key.is_public != (rule.method == Method::Ed25519) {
+            continue;
+        }
+        if key.is_public {
+            for claim in claims {
+                is_genuine |= mac::is_signed_by(key.material.expose(), pieces, claim.bytes.as_slice());
+            }
+        } else if let Some(expected) = mac::compute(rule.method, key.material.expose(), pieces) {
+            for claim in claims {
+                is_genuine |= is_same(expected.as_slice(), claim.bytes.as_slice());
+            }
+        }
+    }
+    is_genuine
+}
+
+/// A signed timestamp: as it was written, and what it means.
+struct SignedTime<'a> {
+    text: Cow<'a, [u8]>,
+    at: Timestamp,
+}
+
+fn signed_time<'a>(
+    signature: &Signature,
+    family: &Family,
+    written: Option<&[u8]>,
+    reader: &Reader<'a>,
+) -> Result<Option<SignedTime<'a>>, Refusal> {
+    let Some(time) = signature.time else {
+        return Ok(None);
+    };
+    let text = match &family.timestamp {
+        Some(place) => one(reader, place)?,
+        None => written.map(|it| Cow::Owned(it.to_vec())),
+    };
+    let place = || match (&family.timestamp, &signature.layout) {
+        (Some(place), _) => format!("`{place}`"),
+        (
+            None,
+            Layout::Fields {
+                timestamp: Some(name),
+                ..
+            },
+        ) => format!("field `{name}` of `{}`", list(&family.signatures)),
+        _ => format!("`{}`", list(&family.signatures)),
+    };
+    let Some(text) = text else {
+        return Err(Refusal::TimestampMissing { place: place() });
+    };
+    match moment::parse_signed(&text, time.unit) {
+        Ok(at) => Ok(Some(SignedTime { text, at })),
+        Err(expected) => Err(Refusal::MalformedTimestamp {
+            place: place(),
+            problem: expected.to_owned(),
+        }),
+    }
+}
+
+fn check_age(at: Timestamp, time: Time, tolerance: Option<Duration>, now: Timestamp) -> Result<(), Refusal> {
+    let tolerance = tolerance.unwrap_or(Duration::from_secs(time.tolerance_s.into()));
+    let tolerance_s = tolerance.as_secs();
+    let age = now.since(at);
+    let ahead = at.since(now);
+    if age > tolerance {
+        return Err(Refusal::TimestampStale {
+            age_s: age.as_secs(),
+            tolerance_s,
+        });
+    }
+    if ahead > tolerance {
+        return Err(Refusal::TimestampAhead {
+            ahead_s: ahead.as_secs(),
+            tolerance_s,
+        });
+    }
+    Ok(())
+}
+
+fn verify_token(token: &Token, keys: &[&Key], reader: &Reader<'_>) -> Result<(), Refusal> {
+    let place = format!("`{}`", token.place);
+    let value = one(reader, &token.place)?.ok_or_else(|| Refusal::Unsigned {
+        wanted: place.clone(),
+    })?;
+    let Some(shown) = value.strip_prefix(token.prefix.as_bytes()) else {
+        return Err(Refusal::MalformedCredentials {
+            place,
+            problem: format!("expected `{}` before the token", token.prefix),
+        });
+    };
+    check_credentials(shown, keys, place)
+}
+
+fn verify_basic(keys: &[&Key], reader: &Reader<'_>) -> Result<(), Refusal> {
+    let header = Place::Header(Cow::Borrowed(AUTHORIZATION));
+    let place = format!("`{header}`");
+    let value = one(reader, &header)?.ok_or_else(|| Refusal::Unsigned {
+        wanted: place.clone(),
+    })?;
+    let scheme = value.get(..6).unwrap_or_default();
+    let shown = if scheme.eq_ignore_ascii_case(b"basic ") {
+        encoding::decode_basic(&value[6..])
+    } else {
+        None
+    };
+    let Some(shown) = shown else {
+        return Err(Refusal::MalformedCredentials {
+            place,
+            problem: "expected `Basic ` and the base64 of `user:password`".to_owned(),
+        });
+    };
+    check_credentials(&shown, keys, place)
+}
+
+fn check_credentials(shown: &[u8], keys: &[&Key], place: String) -> Result<(), Refusal> {
+    let mut is_right = false;
+    for key in keys {
+        is_right |= is_same(key.material.expose(), shown);
+    }
+    if is_right {
+        return Ok(());
+    }
+    Err(Refusal::WrongCredentials {
+        place,
+        n_secrets: keys.len(),
+    })
+}
+
+const AUTHORIZATION: &str = "authorization";
+
+fn one<'a>(reader: &Reader<'a>, place: &Place) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
+    reader
+        .one(place)
+        .map_err(|Ambiguous { count }| Refusal::Duplicate {
+            place: format!("`{place}`"),
+            count,
+        })
+}
+
+/// Exactly one family may be there: an id from one and a signature from another could mean different things to us and to
+/// the sender.
+fn pick_family<'s>(families: &'s List<Family>, reader: &Reader<'_>) -> Result<&'s Family, Refusal> {
+    let mut present = families
+        .iter()
+        .filter_map(|it| Some((it, it.places().find(|place| reader.is_present(place))?)));
+    match (present.next(), present.next()) {
+        (Some((family, _)), None) => Ok(family),
+        (Some((_, left)), Some((_, right))) => Err(Refusal::MixedHeaders {
+            left: left.to_string(),
+            right: right.to_string(),
+        }),
+        (None, _) => Err(Refusal::Unsigned {
+            wanted: families
+                .iter()
+                .map(|it| format!("`{}`", list(&it.signatures)))
+                .collect::<Vec<_>>()
+                .join(" or "),
+        }),
+    }
+}
+
+impl Family {
+    fn places(&self) -> impl Iterator<Item = &Place> {
+        self.signatures.iter().chain(&self.timestamp).chain(&self.id)
+    }
+}
+
+impl Scheme {
+    /// Where its proof sits.
+    fn places(&self) -> Vec<Place> {
+        match self {
+            Self::Signature(signature) => {
+                let places = signature.families.iter().flat_map(|it| it.signatures.iter());
+                places.cloned().collect()
+            }
+            Self::Token(token) => vec![token.place.clone()],
+            Self::Basic => vec![Place::Header(Cow::Borrowed(AUTHORIZATION))],
+            Self::Unverified => Vec::new(),
+        }
+    }
+
+    /// Whether the request shows this kind of proof, right or wrong.
+    fn is_shown(&self, reader: &Reader<'_>) -> bool {
+        match self {
+            Self::Signature(signature) => {
+                let mut places = signature.families.iter().flat_map(|it| it.signatures.iter());
+                places.any(|it| reader.is_present(it))
+            }
+            Self::Token(token) => reader.is_present(&token.place),
+            Self::Basic => reader.call().headers.first(AUTHORIZATION).is_some(),
+            Self::Unverified => true,
+        }
+    }
+
+    fn key_missing(&self, n_secrets: usize) -> Refusal {
+        let hint = match self {
+            Self::Signature(signature) => match signature.secrets.first() {
+                Some(form) if !form.prefix.is_empty() => {
+                    format!("add the signing secret, which starts with `{}`", form.prefix)
+                }
+                _ => "add the signing secret".to_owned(),
+            },
+            _ => "add the token".to_owned(),
+        };
+        Refusal::KeyMissing {
+            place: format!("`{}`", list(&self.places())),
+            n_secrets,
+            hint,
+        }
+    }
+}
+
+fn unsigned(provider: &Provider, reader: &Reader<'_>) -> Refusal {
+    let places: Vec<_> = provider.schemes.iter().flat_map(Scheme::places).collect();
+    let wanted = places
+        .iter()
+        .map(|it| format!("`{it}`"))
+        .collect::<Vec<_>>()
+        .join(" or ");
+    let weak = provider.schemes.iter().filter_map(|it| match it {
+        Scheme::Signature(signature) => signature
+            .weak
+            .iter()
+            .find(|it| reader.call().headers.first(it).is_some()),
+        _ => None,
+    });
+    match weak.into_iter().next() {
+        Some(found) => Refusal::WeakSignature {
+            found: found.to_string(),
+            wanted,
+        },
+        None => Refusal::Unsigned { wanted },
+    }
+}
+
+fn list(places: &[Place]) -> String {
+    places
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("`, `")
+}
+
+impl Unreadable {
+    fn at(self, place: &Place) -> Refusal {
+        match self {
+            Self::Nothing(what) => Refusal::Unsigned {
+                wanted: format!("{what} of `{place}`"),
+            },
+            Self::Malformed(problem) => Refusal::MalformedSignature {
+                place: format!("`{place}`"),
+                problem,
+            },
+        }
+    }
+}

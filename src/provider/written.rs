@@ -1,0 +1,160 @@
+//! Takes the text of a signature header apart: strict, bounded, without deciding anything.
+
+use crate::provider::{
+    encoding::{self, Bytes},
+    scheme::{Accepted, Layout},
+};
+
+/// More are refused unread. Rotation needs two or three.
+pub(super) const MAX_SIGNATURES: usize = 16;
+/// Fields of a `k=v,k=v` header, whatever their names.
+const MAX_FIELDS: usize = 32;
+const MAX_LEN: usize = 4096;
+
+/// A signature as the sender wrote it, decoded.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate {
+    /// Which of the accepted methods it claims.
+    pub(super) accepted: usize,
+    pub(super) bytes: Bytes,
+}
+
+/// What a signature header says.
+#[derive(Default)]
+pub(super) struct Written<'t> {
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) timestamp: Option<&'t str>,
+    /// Texts in the place of a signature, well-formed or not.
+    n_texts: usize,
+    /// Fields in all.
+    n_fields: usize,
+}
+
+pub(super) enum Unreadable {
+    /// There is no signature that this scheme knows, though there may be others.
+    Nothing(String),
+    Malformed(String),
+}
+
+pub(super) fn read<'t>(
+    value: &'t [u8],
+    layout: &Layout,
+    accepted: &[Accepted],
+) -> Result<Written<'t>, Unreadable> {
+    if value.is_empty() {
+        return Err(malformed("it is empty"));
+    }
+    if value.len() > MAX_LEN {
+        return Err(malformed(format!(
+            "{} bytes, at most {MAX_LEN} allowed",
+            value.len()
+        )));
+    }
+    let text = std::str::from_utf8(value)
+        .ok()
+        .ok_or_else(|| malformed("it is not UTF-8"))?;
+    let mut written = Written::default();
+    match layout {
+        Layout::One => written.take(text, accepted)?,
+        Layout::List { separator } => {
+            for text in text.split(separator.as_ref()) {
+                written.take(text, accepted)?;
+            }
+        }
+        Layout::Fields {
+            separator,
+            signature,
+            timestamp,
+        } => {
+            for field in text.split(separator.as_ref()) {
+                let Some((name, value)) = field.split_once('=') else {
+                    return Err(malformed("expected `name=value` fields"));
+                };
+                written.field()?;
+                if name.is_empty() || name.contains(|c: char| !c.is_ascii_graphic()) {
+                    return Err(malformed("a field's name is empty or holds white space"));
+                }
+                if name == signature {
+                    written.take(value, accepted)?;
+                } else if timestamp.as_ref().is_some_and(|it| it == name)
+                    && written.timestamp.replace(value).is_some()
+                {
+                    return Err(malformed(format!("field `{name}` comes twice")));
+                }
+            }
+            if written.n_texts == 0 {
+                return Err(Unreadable::Nothing(format!("field `{signature}`")));
+            }
+        }
+        Layout::Positions {
+            separator,
+            timestamp,
+            signatures_from,
+        } => {
+            for (position, text) in text.split(separator.as_ref()).enumerate() {
+                written.field()?;
+                if *timestamp == Some(position) {
+                    written.timestamp = Some(text);
+                } else if position >= *signatures_from {
+                    written.take(text, accepted)?;
+                }
+            }
+        }
+    }
+    if written.candidates.is_empty() {
+        return Err(malformed(expectation(accepted)));
+    }
+    Ok(written)
+}
+
+impl Written<'_> {
+    fn field(&mut self) -> Result<(), Unreadable> {
+        self.n_fields += 1;
+        if self.n_fields > MAX_FIELDS {
+            return Err(malformed(format!("more than {MAX_FIELDS} fields")));
+        }
+        Ok(())
+    }
+
+    /// Keeps a text that is a signature by one of the accepted rules and skips one of a version that none of them knows.
+    /// One that claims a known version and is not well-formed spoils the whole header: two headers that a proxy joined end there.
+    fn take(&mut self, text: &str, accepted: &[Accepted]) -> Result<(), Unreadable> {
+        self.n_texts += 1;
+        if self.n_texts > MAX_SIGNATURES {
+            return Err(malformed(format!("more than {MAX_SIGNATURES} signatures")));
+        }
+        let mut is_known = false;
+        for (idx, rule) in accepted.iter().enumerate() {
+            let Some(rest) = text.strip_prefix(rule.prefix.as_ref()) else {
+                continue;
+            };
+            is_known = true;
+            if let Some(bytes) = encoding::decode(rule.encoding, rest.as_bytes(), rule.method.n_bytes()) {
+                self.candidates.push(Candidate { accepted: idx, bytes });
+                return Ok(());
+            }
+        }
+        if is_known || !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            return Err(malformed(expectation(accepted)));
+        }
+        Ok(())
+    }
+}
+
+fn expectation(accepted: &[Accepted]) -> String {
+    let rules: Vec<_> = accepted
+        .iter()
+        .map(|it| {
+            let shape = encoding::describe(it.encoding, it.method.n_bytes());
+            match it.prefix.as_ref() {
+                "" => shape,
+                prefix => format!("`{prefix}` and {shape}"),
+            }
+        })
+        .collect();
+    format!("expected {}", rules.join(", or "))
+}
+
+fn malformed(problem: impl Into<String>) -> Unreadable {
+    Unreadable::Malformed(problem.into())
+}
