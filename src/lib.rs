@@ -8,3 +8,4 @@ pub mod base;
 pub mod egress;
 pub mod event;
 pub mod provider;
+pub mod store;

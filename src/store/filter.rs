@@ -1,0 +1,219 @@
+//! The lists of the admin side: one text for both engines, built from fixed pieces and bound values.
+
+use sqlx::{Database, Encode, QueryBuilder, Type};
+use uuid::Uuid;
+
+use crate::store::{
+    query::{DeliveryQuery, EventQuery, MAX_LIMIT, RequestQuery},
+    value::{Time, clean},
+};
+
+/// An engine that takes what the filters bind.
+pub(super) trait Engine: Database {
+    /// The operator that compares without regard to case.
+    const LIKE: &'static str;
+}
+
+impl Engine for sqlx::Postgres {
+    const LIKE: &'static str = " ilike ";
+}
+
+impl Engine for sqlx::Sqlite {
+    const LIKE: &'static str = " like ";
+}
+
+/// Rows asked of the database for a page: one more than it shows, to know whether there is another page.
+pub(super) fn n_rows(limit: u32) -> usize {
+    limit.clamp(1, MAX_LIMIT) as usize + 1
+}
+
+/// Conditions joined by `and`.
+struct Conditions<DB: Database> {
+    builder: QueryBuilder<DB>,
+    n_conditions: usize,
+}
+
+impl<DB> Conditions<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    fn new(select: &'static str) -> Self {
+        Self {
+            builder: QueryBuilder::new(select),
+            n_conditions: 0,
+        }
+    }
+
+    fn and(&mut self, condition: &'static str) -> &mut QueryBuilder<DB> {
+        self.builder.push(if self.n_conditions == 0 {
+            " where "
+        } else {
+            " and "
+        });
+        self.n_conditions += 1;
+        self.builder.push(condition)
+    }
+
+    fn text(&mut self, condition: &'static str, value: Option<&String>) {
+        if let Some(value) = value {
+            self.and(condition).push_bind(clean(value).into_owned());
+        }
+    }
+
+    fn time(&mut self, condition: &'static str, value: Option<crate::base::clock::Timestamp>) {
+        if let Some(value) = value {
+            self.and(condition).push_bind(Time(value));
+        }
+    }
+
+    fn id(&mut self, condition: &'static str, value: Option<Uuid>) {
+        if let Some(value) = value {
+            self.and(condition).push_bind(value);
+        }
+    }
+
+    /// A type, or a prefix of it that ends in `*`.
+    fn event_type(&mut self, value: Option<&String>) {
+        let Some(value) = value else { return };
+        match value.strip_suffix('*') {
+            None => self.text("event.type = ", Some(value)),
+            Some(prefix) => {
+                let prefix = clean(prefix).into_owned();
+                self.and("substr(event.type, 1, length(")
+                    .push_bind(prefix.clone());
+                self.builder.push(")) = ").push_bind(prefix);
+            }
+        }
+    }
+
+    /// Part of one of the columns.
+    fn part(&mut self, columns: &[&'static str], value: Option<&String>) {
+        let Some(value) = value else { return };
+        let mut pattern = String::from("%");
+        for c in clean(value).chars() {
+            if matches!(c, '%' | '_' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(c);
+        }
+        pattern.push('%');
+        self.and("(");
+        for (idx, column) in columns.iter().enumerate() {
+            self.builder
+                .push(if idx == 0 { "" } else { " or " })
+                .push(column)
+                .push(DB::LIKE);
+            self.builder.push_bind(pattern.clone()).push(r" escape '\'");
+        }
+        self.builder.push(")");
+    }
+
+    fn finish(mut self, order: &'static str, limit: u32) -> QueryBuilder<DB> {
+        self.builder.push(order).push(" limit ");
+        let n_rows = i64::try_from(n_rows(limit)).expect("a page has few rows");
+        self.builder.push_bind(n_rows);
+        self.builder
+    }
+}
+
+pub(super) fn events<DB>(query: &EventQuery) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let mut it = Conditions::<DB>::new(
+        "select event.id, event.source, event.external_id, event.type, event.origin, event.verified, \
+         event.occurred_at, event.received_at, event.headers, length(event.body) as size from event",
+    );
+    it.text("event.source = ", query.source.as_ref());
+    it.event_type(query.event_type.as_ref());
+    it.time("event.received_at >= ", query.after);
+    it.time("event.received_at < ", query.before);
+    if query.status.is_some() || query.destination.is_some() {
+        it.and("exists (select 1 from delivery where delivery.event_id = event.id");
+        if let Some(status) = query.status {
+            // A word of ours, written out so that a partial index may serve it.
+            it.builder
+                .push(" and delivery.status = '")
+                .push(status.as_str())
+                .push("'");
+        }
+        if let Some(destination) = &query.destination {
+            it.builder
+                .push(" and delivery.destination = ")
+                .push_bind(clean(destination).into_owned());
+        }
+        it.builder.push(")");
+    }
+    it.part(&["event.external_id", "event.type"], query.q.as_ref());
+    it.id("event.id < ", query.cursor.map(crate::base::ids::EventId::uuid));
+    it.finish(" order by event.id desc", query.limit)
+}
+
+pub(super) fn deliveries<DB>(query: &DeliveryQuery) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    const SELECT: &str = "select delivery.id, delivery.event_id, delivery.route, delivery.destination, \
+         delivery.origin, delivery.status, delivery.n_attempts, delivery.due_at, delivery.last_error, \
+         delivery.created_at from delivery";
+    const JOINED: &str = "select delivery.id, delivery.event_id, delivery.route, delivery.destination, \
+         delivery.origin, delivery.status, delivery.n_attempts, delivery.due_at, delivery.last_error, \
+         delivery.created_at from delivery join event on event.id = delivery.event_id";
+    let needs_event = query.source.is_some() || query.event_type.is_some() || query.q.is_some();
+    let mut it = Conditions::<DB>::new(if needs_event { JOINED } else { SELECT });
+    it.text("event.source = ", query.source.as_ref());
+    it.event_type(query.event_type.as_ref());
+    it.id(
+        "delivery.event_id = ",
+        query.event_id.map(crate::base::ids::EventId::uuid),
+    );
+    it.text("delivery.route = ", query.route.as_ref());
+    it.text("delivery.destination = ", query.destination.as_ref());
+    if let Some(status) = query.status {
+        it.and("delivery.status = '").push(status.as_str()).push("'");
+    }
+    it.time("delivery.created_at >= ", query.after);
+    it.time("delivery.created_at < ", query.before);
+    it.part(
+        &["delivery.last_error", "event.external_id", "event.type"],
+        query.q.as_ref(),
+    );
+    it.id(
+        "delivery.id < ",
+        query.cursor.map(crate::base::ids::DeliveryId::uuid),
+    );
+    it.finish(" order by delivery.id desc", query.limit)
+}
+
+pub(super) fn requests<DB>(query: &RequestQuery) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let mut it = Conditions::<DB>::new(
+        "select id, source, cause, explanation, received_at, method, target, client, headers, size, \
+         body is not null as has_body, accepted_as from rejected_request",
+    );
+    it.text("source = ", query.source.as_ref());
+    it.text("cause = ", query.cause.as_ref());
+    it.time("received_at >= ", query.after);
+    it.time("received_at < ", query.before);
+    it.part(&["explanation"], query.q.as_ref());
+    it.id("id < ", query.cursor.map(crate::base::ids::RequestId::uuid));
+    it.finish(" order by id desc", query.limit)
+}

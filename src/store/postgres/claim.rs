@@ -1,0 +1,148 @@
+//! Taking deliveries in hand, holding on, putting back.
+
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use crate::{
+    base::{
+        clock::Timestamp,
+        ids::{DeliveryId, WorkerId},
+    },
+    event::delivery::Fence,
+    store::{
+        claim::{Claim, Wanted},
+        error::StoreError,
+        pool::on,
+        postgres::Engine,
+        rows,
+        value::{Time, clean},
+    },
+};
+use std::sync::Arc;
+
+impl Engine {
+    pub(in crate::store) async fn claim(
+        &self,
+        wanted: Wanted,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError> {
+        on!(&self.delivery, |conn| claim(conn, &wanted, now).await)
+    }
+
+    pub(in crate::store) async fn renew(
+        &self,
+        worker: WorkerId,
+        held: Vec<(DeliveryId, Fence)>,
+        lease_until: Timestamp,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        let (ids, fences) = columns(held);
+        on!(&self.delivery, |conn| {
+            let lost: Vec<Uuid> = sqlx::query_scalar(include_str!("sql/renew.sql"))
+                .bind(&ids)
+                .bind(&fences)
+                .bind(worker.uuid())
+                .bind(Time(lease_until))
+                .fetch_all(conn)
+                .await?;
+            Ok(lost.into_iter().map(DeliveryId::from_uuid).collect())
+        })
+    }
+
+    pub(in crate::store) async fn release(
+        &self,
+        held: Vec<(DeliveryId, Fence)>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (ids, fences) = columns(held);
+        on!(&self.delivery, |conn| {
+            let done = sqlx::query(include_str!("sql/release.sql"))
+                .bind(&ids)
+                .bind(&fences)
+                .bind(Time(now))
+                .execute(conn)
+                .await?;
+            Ok(done.rows_affected())
+        })
+    }
+
+    pub(in crate::store) async fn rescue(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        on!(&self.delivery, |conn| {
+            let done = sqlx::query(include_str!("sql/rescue.sql"))
+                .bind(Time(now))
+                .bind(i64::from(limit))
+                .execute(conn)
+                .await?;
+            Ok(done.rows_affected())
+        })
+    }
+
+    pub(in crate::store) async fn next_due(
+        &self,
+        destinations: Vec<Arc<str>>,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let names: Vec<_> = destinations.iter().map(|it| clean(it)).collect();
+        on!(&self.delivery, |conn| {
+            let due_at: Option<Time> = sqlx::query_scalar(include_str!("sql/next_due.sql"))
+                .bind(&names)
+                .fetch_one(conn)
+                .await?;
+            Ok(due_at.map(|it| it.0))
+        })
+    }
+}
+
+async fn claim(conn: &mut PgConnection, wanted: &Wanted, now: Timestamp) -> Result<Vec<Claim>, StoreError> {
+    let lease_until = Time(now.plus(wanted.lease));
+    let rows = sqlx::query(include_str!("sql/claim.sql"))
+        .bind(
+            wanted
+                .per_destination
+                .iter()
+                .map(|(name, _)| clean(name))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            wanted
+                .per_destination
+                .iter()
+                .map(|(_, n)| i64::try_from(*n).unwrap_or(i64::MAX))
+                .collect::<Vec<_>>(),
+        )
+        .bind(Time(now))
+        .bind(wanted.worker.uuid())
+        .bind(lease_until)
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut claims = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let id: Uuid = row.try_get("id")?;
+        let fence: i64 = row.try_get("fence")?;
+        match rows::claim(row, Fence(fence), lease_until) {
+            Ok(claim) => claims.push(claim),
+            Err(error) => quarantine(conn, id, fence, &error).await?,
+        }
+    }
+    Ok(claims)
+}
+
+/// A delivery that cannot be read back becomes a visible dead letter, and the others go on.
+async fn quarantine(
+    conn: &mut PgConnection,
+    id: Uuid,
+    fence: i64,
+    error: &StoreError,
+) -> Result<(), StoreError> {
+    let id_text = DeliveryId::from_uuid(id).to_string();
+    tracing::error!(delivery.id = id_text, "gave up delivery {id_text}: {error}");
+    sqlx::query(include_str!("sql/quarantine.sql"))
+        .bind(id)
+        .bind(fence)
+        .bind(error.to_string())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+fn columns(held: Vec<(DeliveryId, Fence)>) -> (Vec<Uuid>, Vec<i64>) {
+    held.into_iter().map(|(id, fence)| (id.uuid(), fence.0)).unzip()
+}

@@ -1,0 +1,37 @@
+-- A batch of events with their deliveries and their tally, all or nothing, in one round trip and without `begin`.
+-- Rows whose key or id is known are left out; the answer is one row, which names those that went in if some did not.
+with new_event as (
+    insert into event (id, source, key, body_hash, external_id, type, origin, verified, occurred_at, received_at, headers, body)
+    select *
+    from unnest(
+        $1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::timestamptz[], $10::timestamptz[], $11::bytea[], $12::bytea[]
+    )
+    on conflict do nothing
+    returning id, received_at
+),
+new_delivery as (
+    insert into delivery (id, event_id, route, destination, origin, status, fence, worker, lease_until, due_at, created_at)
+    select
+        new.id, new.event_id, new.route, new.destination, new.origin,
+        case when new.worker is null then 'pending' else 'delivering' end,
+        case when new.worker is null then 0 else 1 end,
+        new.worker, new.lease_until,
+        -- The server's clock, unless the replica's is behind it: a replica whose clock is ahead must not delay.
+        case when new.worker is null then least(new_event.received_at, clock_timestamp()) end,
+        least(new_event.received_at, clock_timestamp())
+    from unnest(
+        $13::uuid[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::uuid[], $19::timestamptz[]
+    ) as new (id, event_id, route, destination, origin, worker, lease_until)
+    join new_event on new_event.id = new.event_id
+    returning 1
+),
+counted as (
+    insert into tally (slot, received, deliveries)
+    values ($20, (select count(*) from new_event), (select count(*) from new_delivery))
+    on conflict (slot) do update
+    set received = tally.received + excluded.received,
+        deliveries = tally.deliveries + excluded.deliveries
+)
+select case when count(*) < cardinality($1::uuid[]) then coalesce(array_agg(id), '{}') end as inserted
+from new_event

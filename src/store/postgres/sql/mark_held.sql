@@ -1,0 +1,17 @@
+-- Mark waiting deliveries of held routes and destinations, so many at a time.
+with waiting as (
+    select id
+    from delivery
+    where status in ('pending', 'retrying')
+        and exists (select 1 from hold)
+        and (
+            exists (select 1 from hold where hold.kind = 'destination' and hold.name = delivery.destination)
+            or exists (select 1 from hold where hold.kind = 'route' and hold.name = delivery.route)
+        )
+    limit $1
+    for update skip locked
+)
+update delivery
+set status = 'held'
+from waiting
+where delivery.id = waiting.id

@@ -1,0 +1,28 @@
+-- New deliveries of a stored event. The event is locked, so that retention cannot take it meanwhile; no row: it is gone.
+with found as (
+    select id
+    from event
+    where id = $1
+    for key share
+),
+new_delivery as (
+    insert into delivery (id, event_id, route, destination, origin, status, fence, worker, lease_until, due_at, created_at)
+    select
+        new.id, found.id, new.route, new.destination, new.origin,
+        case when new.worker is null then 'pending' else 'delivering' end,
+        case when new.worker is null then 0 else 1 end,
+        new.worker, new.lease_until, case when new.worker is null then $8::timestamptz end, $8
+    from found
+    cross join unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::timestamptz[])
+        as new (id, route, destination, origin, worker, lease_until)
+    on conflict do nothing
+    returning 1
+),
+counted as (
+    insert into tally (slot, deliveries)
+    values ($9, (select count(*) from new_delivery))
+    on conflict (slot) do update
+    set deliveries = tally.deliveries + excluded.deliveries
+)
+select count(*) as n_events
+from found

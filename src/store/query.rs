@@ -1,0 +1,154 @@
+//! What the admin side reads.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    base::{
+        clock::Timestamp,
+        ids::{DeliveryId, EventId, RequestId},
+    },
+    event::{Binding, Origin, delivery::Status, headers::Headers},
+};
+
+/// The most rows that one page holds.
+pub const MAX_LIMIT: u32 = 200;
+
+/// A page of a list, newest first. The next page starts after the last id of this one.
+#[derive(Debug, Clone)]
+pub struct Page<T, I> {
+    pub rows: Vec<T>,
+    /// Set if there is more: pass it as `cursor`.
+    pub next: Option<I>,
+}
+
+/// Which events to list. All given conditions must hold.
+#[derive(Debug, Clone, Default)]
+pub struct EventQuery {
+    pub source: Option<String>,
+    /// An event type, or a prefix that ends in `*`.
+    pub event_type: Option<String>,
+    /// Received at or after.
+    pub after: Option<Timestamp>,
+    /// Received before.
+    pub before: Option<Timestamp>,
+    /// Only events that have a delivery in this status.
+    pub status: Option<Status>,
+    /// Only events that have a delivery to this destination.
+    pub destination: Option<String>,
+    /// Part of the external id or of the type.
+    pub q: Option<String>,
+    /// 1 to `MAX_LIMIT`.
+    pub limit: u32,
+    pub cursor: Option<EventId>,
+}
+
+/// An event without its headers and body.
+#[derive(Debug, Clone)]
+pub struct EventSummary {
+    pub id: EventId,
+    pub source: Arc<str>,
+    pub external_id: Option<String>,
+    pub event_type: Option<String>,
+    pub origin: Origin,
+    pub binding: Binding,
+    pub occurred_at: Option<Timestamp>,
+    pub received_at: Timestamp,
+    pub content_type: Option<String>,
+    pub size: u64,
+}
+
+/// Which deliveries to list. All given conditions must hold.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryQuery {
+    pub source: Option<String>,
+    pub event_type: Option<String>,
+    pub event_id: Option<EventId>,
+    pub route: Option<String>,
+    pub destination: Option<String>,
+    pub status: Option<Status>,
+    /// Created at or after.
+    pub after: Option<Timestamp>,
+    /// Created before.
+    pub before: Option<Timestamp>,
+    /// Part of the last error, of the external id or of the type.
+    pub q: Option<String>,
+    pub limit: u32,
+    pub cursor: Option<DeliveryId>,
+}
+
+/// Which rejected requests to list. All given conditions must hold.
+#[derive(Debug, Clone, Default)]
+pub struct RequestQuery {
+    pub source: Option<String>,
+    pub cause: Option<String>,
+    pub after: Option<Timestamp>,
+    pub before: Option<Timestamp>,
+    /// Part of the explanation.
+    pub q: Option<String>,
+    pub limit: u32,
+    pub cursor: Option<RequestId>,
+}
+
+/// A rejected request without its body.
+#[derive(Debug, Clone)]
+pub struct RequestSummary {
+    pub id: RequestId,
+    pub source: Arc<str>,
+    pub cause: String,
+    pub explanation: String,
+    pub received_at: Timestamp,
+    pub method: String,
+    pub target: String,
+    pub client: Option<String>,
+    pub headers: Headers,
+    pub size: u64,
+    /// Whether the body was kept, so that the request can be accepted after all.
+    pub has_body: bool,
+    pub accepted_as: Option<EventId>,
+}
+
+/// The counts that must add up. Counted by query on both sides, so that a row that vanished shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Requests that were answered for, as tallied in the same transactions that stored or refused them.
+    pub received: u64,
+    pub rejected: u64,
+    /// Conflicts among them.
+    pub duplicates: u64,
+    /// Same id, other body: part of `duplicates`.
+    pub conflicts: u64,
+    /// Events in the store, and those that retention took.
+    pub stored: u64,
+    /// Deliveries ever created, as tallied.
+    pub deliveries: u64,
+    /// The same, counted by status: those in the store, and those that retention took.
+    pub delivered: u64,
+    pub open: u64,
+    pub dead: u64,
+    pub cancelled: u64,
+    pub skipped: u64,
+    /// Claims whose lease ended longer than a minute ago, and due work that nobody has taken for longer than a minute
+    /// though nothing holds it back.
+    pub stuck: u64,
+}
+
+impl Ledger {
+    /// `received = rejected + duplicates + stored` and `deliveries = delivered + open + dead + cancelled + skipped`.
+    pub const fn is_balanced(&self) -> bool {
+        self.received == self.rejected + self.duplicates + self.stored
+            && self.deliveries == self.delivered + self.open + self.dead + self.cancelled + self.skipped
+    }
+}
+
+/// Numbers for gauges and the overview, by query.
+#[derive(Debug, Clone, Default)]
+pub struct Stats {
+    /// By destination and status. Deliveries in the store only.
+    pub deliveries: BTreeMap<(Arc<str>, Status), u64>,
+    /// When the oldest delivery that is open and due became due, by destination.
+    pub oldest_due: BTreeMap<Arc<str>, Timestamp>,
+    /// Events received since `since`, by source.
+    pub recent_events: BTreeMap<Arc<str>, u64>,
+    /// Rejected requests kept since `since`, by source and cause.
+    pub recent_rejected: BTreeMap<(Arc<str>, String), u64>,
+}

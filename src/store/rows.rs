@@ -1,0 +1,281 @@
+//! Rows read back into our own words, the same for both engines. A row that cannot be read is `Damaged`, never a panic.
+
+use bytes::Bytes;
+use sqlx::{Decode, Postgres, Row, Sqlite, Type, postgres::PgRow, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use crate::{
+    base::ids::{AttemptId, DeliveryId, EventId, RequestId},
+    event::{
+        Binding, Event, Origin,
+        attempt::{Attempt, Trigger},
+        delivery::{Delivery, Fence, Status},
+        headers::Headers,
+    },
+    store::{
+        claim::{Claim, Hold, HoldTarget},
+        error::StoreError,
+        filter,
+        query::{EventSummary, Ledger, Page, RequestSummary},
+        rejected::RejectedRequest,
+        value::{Time, unsigned},
+    },
+};
+use std::{sync::Arc, time::Duration};
+
+/// What both engines can read from a column.
+pub(super) trait Value:
+    Type<Postgres> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + for<'r> Decode<'r, Sqlite>
+{
+}
+
+impl<T> Value for T where
+    T: Type<Postgres> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + for<'r> Decode<'r, Sqlite>
+{
+}
+
+/// A row of either engine.
+pub(super) trait StoreRow {
+    fn column<T: Value>(&self, name: &'static str) -> Result<T, sqlx::Error>;
+}
+
+impl StoreRow for PgRow {
+    fn column<T: Value>(&self, name: &'static str) -> Result<T, sqlx::Error> {
+        self.try_get(name)
+    }
+}
+
+impl StoreRow for SqliteRow {
+    fn column<T: Value>(&self, name: &'static str) -> Result<T, sqlx::Error> {
+        self.try_get(name)
+    }
+}
+
+/// One column, or the fault with the table's name. The fault never shows the value.
+pub(super) fn get<T: Value>(
+    row: &impl StoreRow,
+    table: &'static str,
+    name: &'static str,
+) -> Result<T, StoreError> {
+    row.column(name).map_err(|_shows_the_value| StoreError::Damaged {
+        table,
+        reason: format!("column `{name}` does not hold what it should"),
+    })
+}
+
+fn parsed<T>(
+    row: &impl StoreRow,
+    table: &'static str,
+    name: &'static str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<T, StoreError> {
+    let text: String = get(row, table, name)?;
+    parse(&text).ok_or_else(|| StoreError::Damaged {
+        table,
+        reason: format!("column `{name}` holds a word that is not known here"),
+    })
+}
+
+fn headers(row: &impl StoreRow, table: &'static str, name: &'static str) -> Result<Headers, StoreError> {
+    let encoded: Vec<u8> = get(row, table, name)?;
+    Headers::from_encoded(Bytes::from(encoded)).map_err(|fault| StoreError::Damaged {
+        table,
+        reason: format!("column `{name}`: {fault}"),
+    })
+}
+
+fn content_type(headers: &Headers) -> Option<String> {
+    let value = headers.first("content-type")?;
+    Some(String::from_utf8_lossy(value).into_owned())
+}
+
+/// The numbers in a row are `int4` or `int8` on Postgres, as the column says.
+fn count(row: &impl StoreRow, table: &'static str, name: &'static str) -> Result<u32, StoreError> {
+    let number: i32 = get(row, table, name)?;
+    Ok(u32::try_from(number).unwrap_or(0))
+}
+
+pub(super) fn event(row: &impl StoreRow) -> Result<Event, StoreError> {
+    const TABLE: &str = "event";
+    Ok(Event {
+        id: EventId::from_uuid(get(row, TABLE, "event_id")?),
+        source: get::<String>(row, TABLE, "source")?.into(),
+        external_id: get(row, TABLE, "external_id")?,
+        event_type: get(row, TABLE, "type")?,
+        origin: parsed(row, TABLE, "event_origin", Origin::parse)?,
+        binding: parsed(row, TABLE, "verified", Binding::parse)?,
+        occurred_at: get::<Option<Time>>(row, TABLE, "occurred_at")?.map(|it| it.0),
+        received_at: get::<Time>(row, TABLE, "received_at")?.0,
+        headers: headers(row, TABLE, "headers")?,
+        body: get::<Vec<u8>>(row, TABLE, "body")?.into(),
+    })
+}
+
+pub(super) fn event_summary(row: &impl StoreRow) -> Result<EventSummary, StoreError> {
+    const TABLE: &str = "event";
+    Ok(EventSummary {
+        id: EventId::from_uuid(get(row, TABLE, "id")?),
+        source: get::<String>(row, TABLE, "source")?.into(),
+        external_id: get(row, TABLE, "external_id")?,
+        event_type: get(row, TABLE, "type")?,
+        origin: parsed(row, TABLE, "origin", Origin::parse)?,
+        binding: parsed(row, TABLE, "verified", Binding::parse)?,
+        occurred_at: get::<Option<Time>>(row, TABLE, "occurred_at")?.map(|it| it.0),
+        received_at: get::<Time>(row, TABLE, "received_at")?.0,
+        content_type: content_type(&headers(row, TABLE, "headers")?),
+        size: u64::from(count(row, TABLE, "size")?),
+    })
+}
+
+pub(super) fn delivery(row: &impl StoreRow) -> Result<Delivery, StoreError> {
+    const TABLE: &str = "delivery";
+    let status = parsed(row, TABLE, "status", Status::parse)?;
+    Ok(Delivery {
+        id: DeliveryId::from_uuid(get(row, TABLE, "id")?),
+        event_id: EventId::from_uuid(get(row, TABLE, "event_id")?),
+        route: get::<String>(row, TABLE, "route")?.into(),
+        destination: get::<String>(row, TABLE, "destination")?.into(),
+        origin: parsed(row, TABLE, "origin", Origin::parse)?,
+        status,
+        n_attempts: count(row, TABLE, "n_attempts")?,
+        next_attempt_at: get::<Option<Time>>(row, TABLE, "due_at")?
+            .filter(|_| status.is_open())
+            .map(|it| it.0),
+        last_error: get(row, TABLE, "last_error")?,
+        created_at: get::<Time>(row, TABLE, "created_at")?.0,
+    })
+}
+
+/// A claim from a delivery joined with its event; the row may show the delivery as it was before or after.
+pub(super) fn claim(row: &impl StoreRow, fence: Fence, lease_until: Time) -> Result<Claim, StoreError> {
+    let mut delivery = delivery(row)?;
+    delivery.status = Status::Delivering;
+    delivery.next_attempt_at = None;
+    Ok(Claim {
+        delivery,
+        event: Arc::new(event(row)?),
+        fence,
+        lease_until: lease_until.0,
+        is_manual: get(row, "delivery", "is_manual")?,
+    })
+}
+
+pub(super) fn attempt(row: &impl StoreRow) -> Result<Attempt, StoreError> {
+    const TABLE: &str = "attempt";
+    let status_code: Option<i32> = get(row, TABLE, "status_code")?;
+    Ok(Attempt {
+        id: AttemptId::from_uuid(get(row, TABLE, "id")?),
+        number: count(row, TABLE, "number")?,
+        started_at: get::<Time>(row, TABLE, "started_at")?.0,
+        duration: Duration::from_micros(unsigned(get(row, TABLE, "duration_us")?)),
+        trigger: parsed(row, TABLE, "trigger", Trigger::parse)?,
+        status_code: status_code.and_then(|it| u16::try_from(it).ok()),
+        error: get(row, TABLE, "error")?,
+        response_headers: headers(row, TABLE, "response_headers")?,
+        response_body: get::<Vec<u8>>(row, TABLE, "response_body")?.into(),
+    })
+}
+
+pub(super) fn request(row: &impl StoreRow) -> Result<RejectedRequest, StoreError> {
+    const TABLE: &str = "rejected_request";
+    Ok(RejectedRequest {
+        id: RequestId::from_uuid(get(row, TABLE, "id")?),
+        source: get::<String>(row, TABLE, "source")?.into(),
+        cause: get(row, TABLE, "cause")?,
+        explanation: get(row, TABLE, "explanation")?,
+        received_at: get::<Time>(row, TABLE, "received_at")?.0,
+        method: get(row, TABLE, "method")?,
+        target: get(row, TABLE, "target")?,
+        client: get(row, TABLE, "client")?,
+        headers: headers(row, TABLE, "headers")?,
+        body: get::<Option<Vec<u8>>>(row, TABLE, "body")?.map(Bytes::from),
+        size: unsigned(get(row, TABLE, "size")?),
+        accepted_as: get::<Option<Uuid>>(row, TABLE, "accepted_as")?.map(EventId::from_uuid),
+    })
+}
+
+pub(super) fn request_summary(row: &impl StoreRow) -> Result<RequestSummary, StoreError> {
+    const TABLE: &str = "rejected_request";
+    Ok(RequestSummary {
+        id: RequestId::from_uuid(get(row, TABLE, "id")?),
+        source: get::<String>(row, TABLE, "source")?.into(),
+        cause: get(row, TABLE, "cause")?,
+        explanation: get(row, TABLE, "explanation")?,
+        received_at: get::<Time>(row, TABLE, "received_at")?.0,
+        method: get(row, TABLE, "method")?,
+        target: get(row, TABLE, "target")?,
+        client: get(row, TABLE, "client")?,
+        headers: headers(row, TABLE, "headers")?,
+        size: unsigned(get(row, TABLE, "size")?),
+        has_body: get(row, TABLE, "has_body")?,
+        accepted_as: get::<Option<Uuid>>(row, TABLE, "accepted_as")?.map(EventId::from_uuid),
+    })
+}
+
+pub(super) fn hold(row: &impl StoreRow) -> Result<Hold, StoreError> {
+    const TABLE: &str = "hold";
+    let name: String = get(row, TABLE, "name")?;
+    Ok(Hold {
+        target: parsed(row, TABLE, "kind", |kind| match kind {
+            "route" => Some(HoldTarget::Route(name.as_str().into())),
+            "destination" => Some(HoldTarget::Destination(name.as_str().into())),
+            _ => None,
+        })?,
+        reason: get(row, TABLE, "reason")?,
+        since: get::<Time>(row, TABLE, "since")?.0,
+    })
+}
+
+pub(super) fn ledger(row: &impl StoreRow) -> Result<Ledger, StoreError> {
+    let number = |name| Ok::<u64, StoreError>(unsigned(get(row, "tally", name)?));
+    Ok(Ledger {
+        received: number("received")?,
+        rejected: number("rejected")?,
+        duplicates: number("duplicates")?,
+        conflicts: number("conflicts")?,
+        stored: number("stored")?,
+        deliveries: number("deliveries")?,
+        delivered: number("delivered")?,
+        open: number("open")?,
+        dead: number("dead")?,
+        cancelled: number("cancelled")?,
+        skipped: number("skipped")?,
+        stuck: number("stuck")?,
+    })
+}
+
+/// A hold's two columns.
+pub(super) fn target_columns(target: &HoldTarget) -> (&'static str, &str) {
+    match target {
+        HoldTarget::Route(name) => ("route", name),
+        HoldTarget::Destination(name) => ("destination", name),
+    }
+}
+
+/// A page from the rows of a list, which hold one row more than fits where there is another page. Rows that cannot be
+/// read are left out and logged: one of them must not hide the others.
+pub(super) fn page<R: StoreRow, T, I>(
+    rows: &[R],
+    limit: u32,
+    read: impl Fn(&R) -> Result<T, StoreError>,
+    id: impl Fn(Uuid) -> I,
+) -> Result<Page<T, I>, StoreError> {
+    let fits = filter::n_rows(limit) - 1;
+    let next = match rows.get(fits) {
+        Some(_) => Some(id(get(&rows[fits - 1], "list", "id")?)),
+        None => None,
+    };
+    let read = |row| match read(row) {
+        Err(error @ StoreError::Damaged { .. }) => {
+            tracing::warn!("a list leaves out a row: {error}");
+            None
+        }
+        other => Some(other),
+    };
+    let rows = rows
+        .iter()
+        .take(fits)
+        .filter_map(read)
+        .collect::<Result<_, _>>()?;
+    Ok(Page { rows, next })
+}

@@ -1,0 +1,80 @@
+//! What the admin side reads, one row or one page at a time.
+
+use crate::{
+    base::ids::{DeliveryId, EventId, RequestId},
+    event::{Event, attempt::Attempt, delivery::Delivery},
+    store::{
+        error::StoreError,
+        filter,
+        pool::on,
+        query::{DeliveryQuery, EventQuery, EventSummary, Page, RequestQuery, RequestSummary},
+        rows,
+        sqlite::Engine,
+    },
+};
+
+impl Engine {
+    pub(in crate::store) async fn event(&self, id: EventId) -> Result<Event, StoreError> {
+        on!(&self.readers, |conn| {
+            let row = sqlx::query(include_str!("sql/event.sql"))
+                .bind(id.uuid())
+                .fetch_optional(conn)
+                .await?;
+            rows::event(&row.ok_or_else(|| not_found("event", id.to_string()))?)
+        })
+    }
+
+    pub(in crate::store) async fn events(
+        &self,
+        query: EventQuery,
+    ) -> Result<Page<EventSummary, EventId>, StoreError> {
+        on!(&self.readers, |conn| {
+            let rows = filter::events(&query).build().fetch_all(conn).await?;
+            rows::page(&rows, query.limit, rows::event_summary, EventId::from_uuid)
+        })
+    }
+
+    pub(in crate::store) async fn delivery(&self, id: DeliveryId) -> Result<Delivery, StoreError> {
+        on!(&self.readers, |conn| {
+            let row = sqlx::query(include_str!("sql/delivery.sql"))
+                .bind(id.uuid())
+                .fetch_optional(conn)
+                .await?;
+            rows::delivery(&row.ok_or_else(|| not_found("delivery", id.to_string()))?)
+        })
+    }
+
+    pub(in crate::store) async fn deliveries(
+        &self,
+        query: DeliveryQuery,
+    ) -> Result<Page<Delivery, DeliveryId>, StoreError> {
+        on!(&self.readers, |conn| {
+            let rows = filter::deliveries(&query).build().fetch_all(conn).await?;
+            rows::page(&rows, query.limit, rows::delivery, DeliveryId::from_uuid)
+        })
+    }
+
+    pub(in crate::store) async fn requests(
+        &self,
+        query: RequestQuery,
+    ) -> Result<Page<RequestSummary, RequestId>, StoreError> {
+        on!(&self.readers, |conn| {
+            let rows = filter::requests(&query).build().fetch_all(conn).await?;
+            rows::page(&rows, query.limit, rows::request_summary, RequestId::from_uuid)
+        })
+    }
+
+    pub(in crate::store) async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
+        on!(&self.readers, |conn| {
+            let rows = sqlx::query(include_str!("sql/attempts.sql"))
+                .bind(id.uuid())
+                .fetch_all(conn)
+                .await?;
+            rows.iter().map(rows::attempt).collect()
+        })
+    }
+}
+
+fn not_found(what: &'static str, id: String) -> StoreError {
+    StoreError::NotFound { what, id }
+}

@@ -1,0 +1,64 @@
+//! The store in one SQLite file.
+//!
+//! One connection writes, a few read. WAL with `synchronous=FULL`: a commit is on the disk when it is answered. One
+//! process at a time, held by a lock file. Statements go to a thread of the connection and back, which costs as much
+//! as a small insert: hence few statements with many rows each.
+
+mod chunk;
+mod claim;
+pub(super) mod error;
+mod hold;
+mod ledger;
+mod list;
+mod lock;
+mod open;
+mod operate;
+mod record;
+mod reject;
+mod retention;
+mod settle;
+
+use std::path::PathBuf;
+
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+
+use crate::{
+    base::clock::{Timestamp, wall_now},
+    store::{
+        error::StoreError,
+        pool::Pool,
+        sqlite::{lock::FileLock, open::Identity},
+    },
+};
+
+#[derive(Debug)]
+pub(super) struct Engine {
+    writer: Pool<SqliteConnection>,
+    readers: Pool<SqliteConnection>,
+    /// Copies the log back into the file while the writer goes on.
+    checkpointer: Pool<SqliteConnection>,
+    path: PathBuf,
+    /// Which file it was when it was opened.
+    identity: Identity,
+    _lock: FileLock,
+}
+
+impl Engine {
+    #[expect(clippy::unused_async, reason = "the other engine asks its server")]
+    pub(super) async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok(wall_now())
+    }
+
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.checkpointer.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// A transaction that has the right to write from its start: one that asks for it later is refused at once where
+/// another writes, without waiting.
+async fn begin(conn: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite>, StoreError> {
+    use sqlx::Connection;
+    Ok(conn.begin_with("begin immediate").await?)
+}

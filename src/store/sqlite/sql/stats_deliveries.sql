@@ -1,0 +1,6 @@
+-- Deliveries in the store, by destination and status, and the oldest of each that is due.
+select
+    destination, status, count(*) as n_rows,
+    min(due_at) filter (where status in ('pending', 'retrying') and due_at <= unixepoch('subsec') * 1000000) as oldest_due
+from delivery
+group by destination, status
