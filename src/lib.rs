@@ -5,7 +5,9 @@
 //! `maintenance` · `web` · `config` · `app` · `cli`. `ARCHITECTURE.md` says what each never does.
 
 pub mod base;
+pub mod destination;
 pub mod egress;
 pub mod event;
 pub mod provider;
+pub mod route;
 pub mod store;

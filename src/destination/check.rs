@@ -1,0 +1,285 @@
+//! The faults of a destination's settings, all at once.
+
+use std::time::Duration;
+
+use ::http::{HeaderName, HeaderValue};
+
+use crate::{
+    base::secret::Secret,
+    destination::{
+        Fault, Settings,
+        headers::{Outbound, may_be_configured},
+        signing::{BadSecret, Signer},
+    },
+    egress::{error::Cause, guard::Reach, target::Target},
+};
+
+/// What the settings come to.
+#[derive(Debug)]
+pub struct Parts {
+    pub target: Target,
+    pub outbound: Outbound,
+}
+
+/// Reads the settings; every fault at once.
+pub fn check(settings: &Settings) -> Result<Parts, Vec<Fault>> {
+    let mut faults = Vec::new();
+    check_numbers(settings, &mut faults);
+    let target = check_url(settings, &mut faults);
+    let signer = settings
+        .signing_secret
+        .as_ref()
+        .and_then(|it| check_secret(it, &mut faults));
+    let configured = check_headers(&settings.headers, &mut faults);
+    match target {
+        Some(target) if faults.is_empty() => Ok(Parts {
+            target,
+            outbound: Outbound::new(configured, signer),
+        }),
+        _ => Err(faults),
+    }
+}
+
+fn fault(key: impl Into<String>, problem: impl Into<String>, hint: &str) -> Fault {
+    Fault {
+        key: key.into(),
+        problem: problem.into(),
+        hint: (!hint.is_empty()).then(|| hint.to_owned()),
+    }
+}
+
+fn check_numbers(settings: &Settings, faults: &mut Vec<Fault>) {
+    let retry = settings.retry;
+    let durations = [
+        ("timeout", settings.timeout),
+        ("retry.first", retry.first),
+        ("retry.cap", retry.cap),
+        ("retry.max_age", retry.max_age),
+    ];
+    for (key, duration) in durations {
+        if duration == Duration::ZERO {
+            faults.push(fault(key, "it is zero", "give a time such as `30s`"));
+        }
+    }
+    let counts = [
+        ("concurrency", settings.concurrency),
+        ("rate", settings.rate.unwrap_or(1)),
+        ("retry.max_attempts", retry.max_attempts),
+    ];
+    for (key, count) in counts {
+        if count == 0 {
+            let hint = "to stop deliveries for a while, pause the destination";
+            faults.push(fault(key, "it is zero, at least 1 is needed", hint));
+        }
+    }
+    if retry.cap < retry.first {
+        let problem = format!(
+            "it is {:?}, less than `retry.first` ({:?})",
+            retry.cap, retry.first
+        );
+        faults.push(fault(
+            "retry.cap",
+            problem,
+            "the cap is the longest wait, `first` the shortest",
+        ));
+    }
+}
+
+fn check_url(settings: &Settings, faults: &mut Vec<Fault>) -> Option<Target> {
+    // Credentials are the one fault with advice of its own; the text must not show them.
+    let url = settings.url.expose();
+    if !url.username().is_empty() || url.password().is_some() {
+        let hint = "put them into `headers`: `headers = { authorization = { env = \"BILLING_AUTH\" } }`";
+        faults.push(fault("url", "it holds a user name or a password", hint));
+        return None;
+    }
+    match Target::new(url, Reach::Private) {
+        Ok(target) => Some(target),
+        Err(failure) => {
+            let hint = match failure.cause {
+                Cause::ForbiddenAddress => {
+                    "loopback and private addresses may be named; link-local, metadata and reserved ones never"
+                }
+                _ => "write it as `https://host/path` or `http://host:port/path`",
+            };
+            faults.push(fault("url", failure.explanation, hint));
+            None
+        }
+    }
+}
+
+fn check_secret(secret: &Secret, faults: &mut Vec<Fault>) -> Option<Signer> {
+    match Signer::new(secret) {
+        Ok(signer) => Some(signer),
+        Err(bad) => {
+            let hint = match bad {
+                BadSecret::WhiteSpace => "remove the white space; a file may end in one line break too many",
+                _ => "make one with `echo whsec_$(openssl rand -base64 24)`",
+            };
+            faults.push(fault("signing_secret", bad.to_string(), hint));
+            None
+        }
+    }
+}
+
+fn check_headers(given: &[(String, Secret)], faults: &mut Vec<Fault>) -> Vec<(HeaderName, HeaderValue)> {
+    let mut configured: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(given.len());
+    for (name, value) in given {
+        let key = format!("headers.{}", name.escape_default());
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
+            let hint = "a name holds letters, digits and dashes";
+            faults.push(fault(key, "it is not the name of a header", hint));
+            continue;
+        };
+        if !may_be_configured(&name) {
+            let problem = "it is a header that gatepost or HTTP itself sets";
+            faults.push(fault(key, problem, "choose another name"));
+            continue;
+        }
+        if configured.iter().any(|(other, _)| *other == name) {
+            let problem = "it is given twice: names of headers do not differ by case";
+            faults.push(fault(key, problem, "keep one of them"));
+            continue;
+        }
+        if value.is_blank() {
+            let hint = "check that the variable or file it comes from is filled";
+            faults.push(fault(key, "its value is empty", hint));
+            continue;
+        }
+        let Ok(mut value) = HeaderValue::from_bytes(value.expose()) else {
+            let problem = "its value holds a line break or another control character";
+            faults.push(fault(key, problem, "a file may end in one line break too many"));
+            continue;
+        };
+        // Keeps it out of the debug prints of the libraries below.
+        value.set_sensitive(true);
+        configured.push((name, value));
+    }
+    configured
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{base::safe_url::SafeUrl, destination::Retry};
+
+    fn settings(url: &str) -> Settings {
+        Settings {
+            name: "billing".into(),
+            url: SafeUrl::new(url.parse().unwrap()),
+            timeout: Duration::from_secs(30),
+            concurrency: 16,
+            rate: None,
+            signing_secret: None,
+            headers: Vec::new(),
+            retry: Retry {
+                max_attempts: 12,
+                max_age: Duration::from_hours(72),
+                first: Duration::from_secs(10),
+                cap: Duration::from_hours(6),
+            },
+        }
+    }
+
+    fn keys(settings: &Settings) -> Vec<String> {
+        let faults = check(settings).err().unwrap_or_default();
+        faults.into_iter().map(|it| it.key).collect()
+    }
+
+    #[test]
+    fn good_urls_pass() {
+        for url in [
+            "http://127.0.0.1:3000/hooks",
+            "http://localhost/",
+            "https://10.1.2.3/a?b=c#d",
+            "http://[::1]:8080/",
+            "http://[fd12::1]/",
+            "https://handler.internal./x",
+            "https://bücher.example/",
+        ] {
+            assert_eq!(keys(&settings(url)), Vec::<String>::new(), "{url}");
+        }
+    }
+
+    #[test]
+    fn bad_urls_are_refused_without_showing_credentials() {
+        for url in [
+            "ftp://host/x",
+            "file:///etc/passwd",
+            "data:text/plain,x",
+            "unix:/run/x.sock",
+            "http://user:hunter2@host/",
+            "http://user@host/",
+            "http://:hunter2@host/",
+            "http://169.254.169.254/latest?key=hunter2",
+            "http://[fd00:ec2::254]/",
+            "http://0.0.0.0:3000/",
+            "http://host:0/",
+        ] {
+            let faults = check(&settings(url)).unwrap_err();
+            assert_eq!(faults.len(), 1, "{url}");
+            assert!(
+                faults[0].hint.is_some() && !format!("{faults:?}").contains("hunter2"),
+                "{faults:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn c07_headers_that_are_not_theirs_to_set_are_faults() {
+        let mut settings = settings("http://localhost/");
+        let secret = |text: &str| Secret::new(text);
+        settings.headers = vec![
+            ("authorization".into(), secret("Bearer x")),
+            ("Authorization".into(), secret("Bearer y")),
+            ("X-Ok".into(), secret("caf\u{e9}")),
+            ("webhook-id".into(), secret("x")),
+            ("Gatepost_Verified".into(), secret("body")),
+            ("traceparent".into(), secret("x")),
+            ("transfer-encoding".into(), secret("chunked")),
+            ("content-length".into(), secret("1")),
+            ("proxy-authorization".into(), secret("x")),
+            ("x-split\r\nx-other".into(), secret("x")),
+            ("x y".into(), secret("x")),
+            (String::new(), secret("x")),
+            ("x-crlf".into(), secret("a\r\nx-other: b")),
+            ("x-lf".into(), secret("a\n")),
+            ("x-nul".into(), secret("a\0b")),
+            ("x-blank".into(), secret(" ")),
+        ];
+        let found = keys(&settings);
+        assert_eq!(found.len(), 14, "{found:?}");
+        assert!(!found.contains(&"headers.authorization".to_owned()));
+        assert!(!found.contains(&"headers.X-Ok".to_owned()));
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once() {
+        let mut settings = settings("http://169.254.169.254/");
+        settings.timeout = Duration::ZERO;
+        settings.concurrency = 0;
+        settings.rate = Some(0);
+        settings.signing_secret = Some(Secret::new(*b"short"));
+        settings.headers = vec![("webhook-id".into(), Secret::new(*b"x"))];
+        settings.retry = Retry {
+            max_attempts: 0,
+            max_age: Duration::ZERO,
+            first: Duration::from_secs(10),
+            cap: Duration::from_secs(5),
+        };
+        assert_eq!(
+            keys(&settings),
+            [
+                "timeout",
+                "retry.max_age",
+                "concurrency",
+                "rate",
+                "retry.max_attempts",
+                "retry.cap",
+                "url",
+                "signing_secret",
+                "headers.webhook-id"
+            ]
+        );
+    }
+}
