@@ -10,4 +10,5 @@ pub mod egress;
 pub mod event;
 pub mod provider;
 pub mod route;
+pub mod source;
 pub mod store;

@@ -1,0 +1,268 @@
+//! From a request to a verified event: verify, handshake, name.
+//!
+//! `receive` is the door. A `Verified` can be made nowhere else, so an unverified body cannot reach the store as an event
+//! by mistake. This room never waits and never reads the clock.
+//!
+//! Imports: `base`, `event`, `provider`.
+
+#[cfg(test)]
+mod tests;
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use url::Url;
+
+use crate::{
+    base::{clock::Timestamp, secret::Secret},
+    event::{self, Binding, Hash, headers::Headers},
+    provider::{Answer, Call, Key, Names, Provider, Refusal},
+};
+
+/// What the operator says of a source.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub name: String,
+    pub provider: Provider,
+    pub secrets: Vec<Secret>,
+    /// Replaces the provider's own.
+    pub tolerance: Option<Duration>,
+    /// Bytes. Replaces the server's limit.
+    pub max_body: Option<u64>,
+    /// Requests per second over which it gets 429.
+    pub rate: Option<u32>,
+    /// For schemes that sign the URL: `server.public_url`.
+    pub public_url: Option<Url>,
+}
+
+/// A place webhooks come from, ready to verify.
+#[derive(Debug)]
+pub struct Source {
+    name: Arc<str>,
+    settings: Settings,
+    keys: Vec<Key>,
+}
+
+/// One request as it came off the wire, whole.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: http::Method,
+    /// Path and query as they came.
+    pub target: String,
+    pub headers: Headers,
+    pub body: Bytes,
+    /// The peer, or the client that a trusted proxy named.
+    pub client: Option<String>,
+    pub received_at: Timestamp,
+}
+
+/// A fault in a source's settings: which key of it, what is wrong, what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub key: String,
+    pub problem: String,
+    pub hint: Option<String>,
+}
+
+/// A verified request. Made only by `receive`.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    names: Names,
+    binding: Binding,
+    key: Option<Hash>,
+    body_hash: Hash,
+}
+
+impl Verified {
+    pub fn external_id(&self) -> Option<&[u8]> {
+        self.names.external_id.as_deref()
+    }
+
+    pub fn event_type(&self) -> Option<&str> {
+        self.names.event_type.as_deref()
+    }
+
+    pub fn occurred_at(&self) -> Option<Timestamp> {
+        self.names.occurred_at
+    }
+
+    pub fn binding(&self) -> Binding {
+        self.binding
+    }
+
+    /// The deduplication key; `None` where nothing was verified.
+    pub fn key(&self) -> Option<Hash> {
+        self.key
+    }
+
+    pub fn body_hash(&self) -> Hash {
+        self.body_hash
+    }
+}
+
+/// Why a request was not taken. `code` is stable; the text is for the operator, never for the sender.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{explanation}")]
+pub struct Rejection {
+    pub code: &'static str,
+    pub explanation: String,
+}
+
+impl From<Refusal> for Rejection {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            code: refusal.code(),
+            explanation: refusal.to_string(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub enum Received {
+    Verified(Verified),
+    /// A handshake: answer it, store nothing.
+    Answer(Answer),
+    Rejected(Rejection),
+}
+
+impl Source {
+    /// Every fault at once: an empty or short secret, none where one is needed, one where none belongs.
+    pub fn new(settings: Settings) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let provider = &settings.provider;
+        let mut keys = Vec::with_capacity(settings.secrets.len());
+        if provider.is_unverified() {
+            if !settings.secrets.is_empty() {
+                faults.push(fault(
+                    "secrets",
+                    "an unverified source has no use for secrets",
+                    "name the provider that signs, or remove `secrets`",
+                ));
+            }
+        } else if settings.secrets.is_empty() {
+            faults.push(fault(
+                "secrets",
+                format!("`{}` needs at least one secret", provider.name),
+                "add `secrets = [{ env = \"...\" }]`; for a source without verification say `provider = \"unverified\"`",
+            ));
+        } else {
+            for (idx, secret) in settings.secrets.iter().enumerate() {
+                match provider.key(secret) {
+                    Ok(key) => keys.push(key),
+                    Err(bad) => faults.push(fault(&format!("secrets[{idx}]"), bad.problem, &bad.hint)),
+                }
+            }
+        }
+        if provider.signs_url() && settings.public_url.is_none() {
+            faults.push(fault(
+                "provider",
+                format!("`{}` signs the public URL, which is not known", provider.name),
+                "set `server.public_url` to the address that the sender calls",
+            ));
+        }
+        if settings.tolerance.is_some() && !provider.signs_time() {
+            faults.push(fault(
+                "tolerance",
+                format!("`{}` signs no time", provider.name),
+                "remove it",
+            ));
+        }
+        if settings.tolerance.is_some_and(|it| it.is_zero()) {
+            faults.push(fault("tolerance", "it is zero", "expected a time like `5m`"));
+        }
+        if settings.rate == Some(0) {
+            faults.push(fault("rate", "it is zero", "remove it for no limit"));
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self {
+            name: settings.name.as_str().into(),
+            settings,
+            keys,
+        })
+    }
+
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub fn provider(&self) -> &Provider {
+        &self.settings.provider
+    }
+
+    /// The URL that the sender called, made of the configured one and the request's path and query: never of the request's host.
+    fn url(&self, target: &str) -> Option<String> {
+        let base = self.settings.public_url.as_ref()?;
+        if !self.settings.provider.signs_url() {
+            return None;
+        }
+        Some(format!(
+            "{}{}",
+            base.as_str().trim_end_matches('/'),
+            origin_form(target)
+        ))
+    }
+}
+
+/// Path and query, also where the request line held a whole URL.
+fn origin_form(target: &str) -> Cow<'_, str> {
+    if target.starts_with('/') {
+        return Cow::Borrowed(target);
+    }
+    let after_scheme = target.split_once("://").map_or(target, |(_, rest)| rest);
+    match after_scheme.find(['/', '?']) {
+        Some(at) if after_scheme[at..].starts_with('/') => Cow::Borrowed(&after_scheme[at..]),
+        Some(at) => Cow::Owned(format!("/{}", &after_scheme[at..])),
+        None => Cow::Borrowed("/"),
+    }
+}
+
+/// Verifies the bytes as they came, then answers a handshake or names the event. Nothing of an unverified request is read but
+/// what its signature covers.
+pub fn receive(source: &Source, request: &Request, now: Timestamp) -> Received {
+    let provider = source.provider();
+    let url = source.url(&request.target);
+    let call = Call {
+        method: request.method.as_str(),
+        url: url.as_deref(),
+        target: &request.target,
+        headers: &request.headers,
+        body: &request.body,
+    };
+    let binding = match provider.verify(&source.keys, &call, source.settings.tolerance, now) {
+        Ok(binding) => binding,
+        Err(refusal) => return Received::Rejected(refusal.into()),
+    };
+    if let Some(answer) = provider.handshake(&source.keys, &call) {
+        return Received::Answer(answer);
+    }
+    let names = provider.names(&call);
+    let body_hash = event::body_hash(&request.body);
+    let key = match binding {
+        Binding::None => None,
+        Binding::Body | Binding::Origin => Some(event::deduplication_key(
+            &source.name,
+            names.external_id.as_deref(),
+            body_hash,
+        )),
+    };
+    Received::Verified(Verified {
+        names,
+        binding,
+        key,
+        body_hash,
+    })
+}
+
+fn fault(key: &str, problem: impl Into<String>, hint: &str) -> Fault {
+    Fault {
+        key: key.to_owned(),
+        problem: problem.into(),
+        hint: Some(hint.to_owned()),
+    }
+}
