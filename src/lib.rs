@@ -9,6 +9,7 @@ pub mod destination;
 pub mod egress;
 pub mod event;
 pub mod provider;
+pub mod registry;
 pub mod route;
 pub mod source;
 pub mod store;
