@@ -8,6 +8,7 @@ pub mod base;
 pub mod destination;
 pub mod egress;
 pub mod event;
+pub mod ingest;
 pub mod provider;
 pub mod registry;
 pub mod route;

@@ -1,0 +1,117 @@
+//! From a verified request to an event and its deliveries: which routes take it, and which deliveries stay in this process.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    base::ids::{DeliveryId, EventId},
+    event::{Event, Origin},
+    registry::Snapshot,
+    source::{Request, Source, Verified},
+    store::{
+        clock::StoreClock,
+        handover::{Handover, Place},
+        record::{Claimed, NewDelivery, NewEvent},
+    },
+};
+
+#[derive(Debug, Clone)]
+pub struct Fanout {
+    clock: StoreClock,
+    handover: Option<Handover>,
+    lease: Duration,
+}
+
+/// An event ready to be recorded, and the places that wait for its deliveries.
+#[derive(Debug)]
+pub struct Fanned {
+    pub event: NewEvent,
+    /// Index into the event's deliveries, and the place kept for it.
+    pub places: Vec<(usize, Place)>,
+}
+
+impl Fanout {
+    pub const fn new(clock: StoreClock, handover: Option<Handover>, lease: Duration) -> Self {
+        Self {
+            clock,
+            handover,
+            lease,
+        }
+    }
+
+    pub fn fan_out(
+        &self,
+        snapshot: &Snapshot,
+        source: &Source,
+        request: Request,
+        verified: Verified,
+    ) -> Fanned {
+        let mut fanned = new_event(source, request, verified, Origin::Received);
+        let event_type = fanned.event.event_type.as_deref();
+        let mut places = Vec::new();
+        for mut delivery in deliveries(snapshot, source.name(), event_type, Origin::Received) {
+            if let Some(handover) = &self.handover
+                && let Some(place) = handover.reserve(&delivery.destination)
+            {
+                delivery.claimed = Some(Claimed {
+                    worker: handover.worker(),
+                    lease_until: self.clock.now().plus(self.lease),
+                });
+                places.push((fanned.deliveries.len(), place));
+            }
+            fanned.deliveries.push(delivery);
+        }
+        Fanned {
+            event: fanned,
+            places,
+        }
+    }
+}
+
+/// The event that a verified request is, without deliveries.
+pub fn new_event(source: &Source, request: Request, verified: Verified, origin: Origin) -> NewEvent {
+    NewEvent {
+        key: verified.key(),
+        body_hash: verified.body_hash(),
+        event: Arc::new(Event {
+            id: EventId::new(),
+            source: Arc::clone(source.name()),
+            external_id: verified.external_id().map(text_of),
+            event_type: verified.event_type().map(str::to_owned),
+            origin,
+            binding: verified.binding(),
+            occurred_at: verified.occurred_at(),
+            received_at: request.received_at,
+            headers: request.headers,
+            body: request.body,
+        }),
+        deliveries: Vec::new(),
+    }
+}
+
+/// One delivery for each route that takes an event of this type, for any worker.
+pub fn deliveries<'a>(
+    snapshot: &'a Snapshot,
+    source: &str,
+    event_type: Option<&'a str>,
+    origin: Origin,
+) -> impl Iterator<Item = NewDelivery> + use<'a> {
+    let routes = snapshot
+        .routes_of
+        .get(source)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    routes
+        .iter()
+        .filter(move |route| route.takes(event_type))
+        .map(move |route| NewDelivery {
+            id: DeliveryId::new(),
+            route: Arc::clone(&route.name),
+            destination: Arc::clone(&route.destination),
+            origin,
+            claimed: None,
+        })
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}")
+}

@@ -1,0 +1,193 @@
+//! Accepting one request: verify, fan out, commit, answer.
+//!
+//! `Ingest::accept` is the hot path. What it answers with 2xx is in the store; its own faults are 503, never 4xx. It knows
+//! nothing of HTTP servers (`web` reads the request) and nothing of the pool: they meet in the store, or in a place that
+//! the pool offered there.
+//!
+//! Imports: `base`, `event`, `provider`, `store`, `route`, `source`, `registry`.
+
+pub mod batch;
+pub mod fanout;
+pub mod limits;
+pub mod reaccept;
+pub mod rejections;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    base::{clock::wall_now, ids::EventId, metrics::Metrics},
+    ingest::{
+        batch::{Batcher, NotRecorded},
+        fanout::Fanout,
+        limits::{ByteBudget, Rates},
+        rejections::Rejections,
+    },
+    provider::Answer,
+    registry::Registry,
+    source::{Received, Request, Source, receive},
+    store::{Store, clock::StoreClock, handover::Handover, record::Recorded},
+};
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The most rows of one commit.
+    pub max_batch: usize,
+    /// The most bytes of bodies that are being read or wait for their commit, over all requests.
+    pub max_bytes_in_flight: u64,
+    /// How long a request waits for its commit before it gets 503.
+    pub ack_timeout: Duration,
+    /// The most bytes of a rejected request's body that are kept.
+    pub max_rejected_body: u64,
+}
+
+/// What the sender is told.
+#[derive(Debug)]
+pub enum Reply {
+    Accepted(EventId),
+    Duplicate(EventId),
+    /// Answered as a duplicate: the source has an event of this id with another body.
+    Conflict(EventId),
+    /// A handshake, answered as the provider wants it.
+    Answer(Answer),
+    /// 401. The cause is for the operator, never for the sender.
+    Rejected {
+        cause: &'static str,
+    },
+    /// 503: our own fault.
+    Unavailable {
+        retry_after: Duration,
+        reason: &'static str,
+    },
+}
+
+/// What a sender is asked to wait after one of our own faults.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A body of at least this many bytes is verified off the runtime's threads, so that its hash holds up nobody else.
+const LARGE_BODY: usize = 256 * 1024;
+
+/// The hot path. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    store: Store,
+    registry: Registry,
+    batcher: Batcher,
+    rejections: Rejections,
+    fanout: Fanout,
+    budget: ByteBudget,
+    rates: Rates,
+    ack_timeout: Duration,
+}
+
+/// What `Ingest` is built from.
+#[derive(Debug)]
+pub struct Parts {
+    pub store: Store,
+    pub registry: Registry,
+    pub metrics: Metrics,
+    pub clock: StoreClock,
+    /// Absent where this process delivers nothing.
+    pub handover: Option<Handover>,
+    /// How long a handed-over delivery is this process's.
+    pub lease: Duration,
+}
+
+impl Ingest {
+    pub fn new(settings: &Settings, parts: Parts) -> Self {
+        let batcher = Batcher::new(parts.store.clone(), parts.metrics.clone(), settings.max_batch);
+        let rejections = Rejections::new(
+            parts.store.clone(),
+            parts.metrics.clone(),
+            settings.max_rejected_body,
+        );
+        Self {
+            fanout: Fanout::new(parts.clock, parts.handover, parts.lease),
+            budget: ByteBudget::new(settings.max_bytes_in_flight),
+            rates: Rates::default(),
+            ack_timeout: settings.ack_timeout,
+            store: parts.store,
+            registry: parts.registry,
+            batcher,
+            rejections,
+        }
+    }
+
+    /// The commits, to be run as critical tasks by the supervisor.
+    pub const fn batcher(&self) -> &Batcher {
+        &self.batcher
+    }
+
+    /// The writer of rejected requests, to be run as a critical task by the supervisor.
+    pub const fn rejections(&self) -> &Rejections {
+        &self.rejections
+    }
+
+    /// Room for a body of so many bytes, under `max_bytes_in_flight`. `None`: answer 503. Taken before the body is read.
+    pub fn admit(&self, n_bytes: u64) -> Option<OwnedSemaphorePermit> {
+        self.budget.admit(n_bytes)
+    }
+
+    /// How long to wait, where the source is over its own rate. Counts this request.
+    pub fn is_over_rate(&self, source: &Source) -> Option<Duration> {
+        self.rates.is_over(source)
+    }
+
+    /// One request, from its bytes to its answer. `room` is held until the commit, also when the caller goes away.
+    pub async fn accept(&self, source: &Arc<Source>, request: Request, room: OwnedSemaphorePermit) -> Reply {
+        let Some((request, received)) = verify(source, request).await else {
+            return unavailable("verification failed to run");
+        };
+        let verified = match received {
+            Received::Verified(verified) => verified,
+            Received::Answer(answer) => return Reply::Answer(answer),
+            Received::Rejected(rejection) => {
+                self.rejections.push(source, request, &rejection);
+                return Reply::Rejected {
+                    cause: rejection.code,
+                };
+            }
+        };
+
+        let fanned = self
+            .fanout
+            .fan_out(&self.registry.current(), source, request, verified);
+        let id = fanned.event.event.id;
+
+        let waiter = self.batcher.push(fanned, room);
+        match tokio::time::timeout(self.ack_timeout, waiter).await {
+            Ok(Ok(Recorded::Accepted)) => Reply::Accepted(id),
+            Ok(Ok(Recorded::Duplicate(first))) => Reply::Duplicate(first),
+            Ok(Ok(Recorded::Conflict(first))) => {
+                let source = source.name();
+                tracing::warn!(%source, event.id = %first, "`{source}` sent {first} again with another body");
+                Reply::Conflict(first)
+            }
+            Ok(Err(NotRecorded { reason })) => unavailable(reason),
+            // The commit goes on; if it succeeds, the sender's retry is answered as a duplicate.
+            Err(_elapsed) => unavailable("the store is slow"),
+        }
+    }
+}
+
+const fn unavailable(reason: &'static str) -> Reply {
+    Reply::Unavailable {
+        retry_after: RETRY_AFTER,
+        reason,
+    }
+}
+
+/// `None` only if the verifier panicked: a fault of ours, so never taken for verified.
+async fn verify(source: &Arc<Source>, request: Request) -> Option<(Request, Received)> {
+    if request.body.len() < LARGE_BODY {
+        let received = receive(source, &request, wall_now());
+        return Some((request, received));
+    }
+    let source = Arc::clone(source);
+    let work = move || {
+        let received = receive(&source, &request, wall_now());
+        (request, received)
+    };
+    tokio::task::spawn_blocking(work).await.ok()
+}

@@ -1,0 +1,85 @@
+//! Accepting a rejected request after all, once a secret was mended.
+
+use std::sync::Arc;
+
+use crate::{
+    base::{
+        clock::{Timestamp, wall_now},
+        ids::{EventId, RequestId},
+    },
+    event::Origin,
+    ingest::{Ingest, fanout},
+    source::{Received, Request, receive},
+    store::{error::StoreError, record::Recorded, rejected::RejectedRequest},
+};
+
+/// What became of a kept request that was verified again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reaccepted {
+    Accepted(EventId),
+    Duplicate(EventId),
+    /// The source has an event of this id with another body: the newcomer stays a conflict.
+    Conflict(EventId),
+    /// It verifies as a handshake: there is no event in it.
+    Handshake,
+    StillRejected {
+        cause: &'static str,
+        explanation: String,
+    },
+    /// Its body was too large to be kept.
+    NoBody,
+    NoSuchSource,
+    AlreadyAccepted(EventId),
+}
+
+impl Ingest {
+    /// Verifies a kept request again with today's secrets, as of the moment when it arrived (its timestamp was fresh
+    /// then), and records it if it passes.
+    pub async fn accept_rejected(&self, id: RequestId) -> Result<Reaccepted, StoreError> {
+        let kept = self.store.request(id).await?;
+        if let Some(event) = kept.accepted_as {
+            return Ok(Reaccepted::AlreadyAccepted(event));
+        }
+        let snapshot = Arc::clone(&self.registry.current());
+        let Some(source) = snapshot.sources.get(&kept.source) else {
+            return Ok(Reaccepted::NoSuchSource);
+        };
+        let arrived_at = kept.received_at;
+        let Some(request) = request_of(kept) else {
+            return Ok(Reaccepted::NoBody);
+        };
+        let verified = match receive(source, &request, arrived_at) {
+            Received::Verified(verified) => verified,
+            Received::Answer(_) => return Ok(Reaccepted::Handshake),
+            Received::Rejected(rejection) => {
+                return Ok(Reaccepted::StillRejected {
+                    cause: rejection.code,
+                    explanation: rejection.explanation,
+                });
+            }
+        };
+        let mut event = fanout::new_event(source, request, verified, Origin::Recovered);
+        let event_type = event.event.event_type.as_deref();
+        event.deliveries =
+            fanout::deliveries(&snapshot, source.name(), event_type, Origin::Recovered).collect();
+        let new_id = event.event.id;
+        let now: Timestamp = wall_now();
+        Ok(match self.store.accept_rejected(id, event, now).await? {
+            Recorded::Accepted => Reaccepted::Accepted(new_id),
+            Recorded::Duplicate(first) => Reaccepted::Duplicate(first),
+            Recorded::Conflict(first) => Reaccepted::Conflict(first),
+        })
+    }
+}
+
+/// `None` where the body was not kept.
+fn request_of(kept: RejectedRequest) -> Option<Request> {
+    Some(Request {
+        method: http::Method::from_bytes(kept.method.as_bytes()).unwrap_or(http::Method::POST),
+        target: kept.target,
+        headers: kept.headers,
+        body: kept.body?,
+        client: kept.client,
+        received_at: kept.received_at,
+    })
+}
