@@ -5,10 +5,12 @@
 //! `maintenance` · `web` · `config` · `app` · `cli`. `ARCHITECTURE.md` says what each never does.
 
 pub mod base;
+pub mod delivery;
 pub mod destination;
 pub mod egress;
 pub mod event;
 pub mod ingest;
+pub mod maintenance;
 pub mod provider;
 pub mod registry;
 pub mod route;

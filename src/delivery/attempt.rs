@@ -1,0 +1,195 @@
+//! One attempt: wait for a slot, send, judge, schedule, settle.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    base::{
+        clock::{Timestamp, wall_now},
+        ids::AttemptId,
+    },
+    delivery::{
+        Context,
+        judge::{Judgement, Verdict, judge},
+        lanes::{Lane, Lanes},
+        pool::{Held, Stop, put_back},
+        schedule,
+        settler::{Settler, ToSettle},
+    },
+    destination::{Message, Response, Retry, SendError},
+    event::{
+        attempt::{Attempt, Outcome, Trigger},
+        headers::Headers,
+    },
+    registry::Outlet,
+    store::{
+        claim::{Claim, Settlement},
+        handover::InHand,
+    },
+};
+
+/// The most of a handler's answer that is kept with an attempt, in bytes.
+const MAX_KEPT_BODY: usize = 4096;
+
+/// From a claim in hand to its settlement. Never counts what a stop interrupted.
+pub async fn run(context: Context, lanes: Lanes, held: Held, settler: Settler, in_hand: InHand, stop: Stop) {
+    let InHand { claim, place } = in_hand;
+    let (id, fence) = (claim.delivery.id, claim.fence);
+    let outlet = context
+        .registry
+        .current()
+        .destinations
+        .get(&claim.delivery.destination)
+        .cloned();
+    let ready = match (outlet, lanes.get(&claim.delivery.destination)) {
+        (Some(outlet), Some(lane)) => wait_for_slot(&lane, &stop).await.map(|slot| (outlet, lane, slot)),
+        // The destination left the config: its deliveries wait in the store until it is back or they are cancelled.
+        _ => None,
+    };
+    let sent = match ready {
+        Some((outlet, lane, slot)) if is_still_ours(&context, &held, &claim) => {
+            send(&context, &outlet, lane, &claim, slot, &stop).await
+        }
+        _ => None,
+    };
+    if let Some(to_settle) = sent {
+        settler.push(to_settle, &claim, place);
+    } else {
+        held.remove(id, fence);
+        put_back(&context, vec![(id, fence)]).await;
+        drop(place);
+    }
+}
+
+/// `None`: told to stop first.
+async fn wait_for_slot(lane: &Lane, stop: &Stop) -> Option<OwnedSemaphorePermit> {
+    let ready = async {
+        let slot = Arc::clone(&lane.slots).acquire_owned().await.ok()?;
+        if let Some(limiter) = &lane.limiter {
+            limiter.until_ready().await;
+        }
+        Some(slot)
+    };
+    tokio::select! {
+        biased;
+        () = stop.soft.cancelled() => None,
+        slot = ready => slot,
+    }
+}
+
+/// A claim that waited past its lease may be another worker's by now.
+fn is_still_ours(context: &Context, held: &Held, claim: &Claim) -> bool {
+    held.lease_until(claim.delivery.id, claim.fence)
+        .is_some_and(|until| context.clock.now() < until)
+}
+
+/// Sends and judges. `None`: aborted by the end of the grace.
+async fn send(
+    context: &Context,
+    outlet: &Outlet,
+    lane: Arc<Lane>,
+    claim: &Claim,
+    slot: OwnedSemaphorePermit,
+    stop: &Stop,
+) -> Option<ToSettle> {
+    let under_way = lane.metrics.begin();
+    let started_at = context.clock.now();
+    let started = Instant::now();
+    let number = claim.delivery.n_attempts + 1;
+    let message = Message {
+        event: Arc::clone(&claim.event),
+        delivery_id: claim.delivery.id,
+        origin: claim.delivery.origin,
+        attempt: number,
+        now: wall_now(),
+    };
+    let result = tokio::select! {
+        biased;
+        () = stop.hard.cancelled() => return None,
+        result = outlet.destination.send(&message) => result,
+    };
+    drop((slot, under_way));
+
+    let duration = started.elapsed();
+    let judgement = judge(&result, message.now);
+    let outcome = outcome(
+        &judgement,
+        &outlet.settings.retry,
+        claim,
+        number,
+        context.clock.now(),
+    );
+    lane.metrics.attempted(label(&result, &outcome), duration);
+    if outcome == Outcome::Delivered {
+        lane.metrics
+            .delivered_after(wall_now().since(claim.event.received_at));
+    }
+    let hold_route = judgement.verdict == Verdict::Dead { hold_route: true };
+    let attempt = Attempt {
+        id: AttemptId::new(),
+        number,
+        started_at,
+        duration,
+        trigger: trigger(claim),
+        status_code: result.as_ref().ok().map(|it| it.status),
+        error: judgement.error,
+        response_headers: response_headers(&result),
+        response_body: response_body(result),
+    };
+    let settlement = Settlement {
+        delivery_id: claim.delivery.id,
+        fence: claim.fence,
+        attempt,
+        outcome,
+    };
+    Some(ToSettle {
+        settlement,
+        hold_route,
+        lane,
+    })
+}
+
+fn outcome(judgement: &Judgement, retry: &Retry, claim: &Claim, number: u32, now: Timestamp) -> Outcome {
+    match judgement.verdict {
+        Verdict::Delivered => Outcome::Delivered,
+        Verdict::Dead { .. } => Outcome::Dead,
+        Verdict::Retry { not_before } => {
+            let since = claim.delivery.created_at;
+            match schedule::next(retry, number, since, now, rand::random(), not_before) {
+                Some(at) => Outcome::Retry { at },
+                None => Outcome::Dead,
+            }
+        }
+    }
+}
+
+/// What the attempt is counted as.
+fn label(result: &Result<Response, SendError>, outcome: &Outcome) -> &'static str {
+    match result {
+        _ if *outcome == Outcome::Delivered => "delivered",
+        Ok(_) => "status",
+        Err(error) => error.code,
+    }
+}
+
+const fn trigger(claim: &Claim) -> Trigger {
+    if claim.is_manual {
+        Trigger::Manual
+    } else if claim.delivery.n_attempts == 0 {
+        Trigger::Initial
+    } else {
+        Trigger::Schedule
+    }
+}
+
+fn response_headers(result: &Result<Response, SendError>) -> Headers {
+    result.as_ref().map(|it| it.headers.clone()).unwrap_or_default()
+}
+
+fn response_body(result: Result<Response, SendError>) -> Bytes {
+    let body = result.map(|it| it.body).unwrap_or_default();
+    // A copy, so that four kilobytes do not keep the whole answer in memory.
+    Bytes::copy_from_slice(&body[..body.len().min(MAX_KEPT_BODY)])
+}

@@ -1,0 +1,117 @@
+//! A lane for each destination: how many deliveries it may have in hand, how many attempts at once, and how fast.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::sync::Semaphore;
+
+use crate::{
+    base::metrics::{Metrics, handles::DestinationMetrics},
+    registry::Snapshot,
+    store::{
+        claim::{Hold, HoldTarget},
+        handover::Handover,
+    },
+};
+
+/// In hand for each running attempt: so many more wait beside it, so that a free slot never waits for the store.
+const AHEAD: usize = 4;
+
+/// One destination's share of this process.
+#[derive(Debug)]
+pub struct Lane {
+    /// Deliveries in hand: running, waiting for a slot, or waiting to be settled.
+    pub places: Arc<Semaphore>,
+    pub n_places: usize,
+    /// Attempts in flight.
+    pub slots: Arc<Semaphore>,
+    pub limiter: Option<DefaultDirectRateLimiter>,
+    pub metrics: DestinationMetrics,
+    concurrency: u32,
+    rate: Option<u32>,
+}
+
+impl Lane {
+    fn new(concurrency: u32, rate: Option<u32>, metrics: DestinationMetrics) -> Self {
+        let n_slots = concurrency.max(1) as usize;
+        let n_places = n_slots * AHEAD;
+        Self {
+            places: Arc::new(Semaphore::new(n_places)),
+            n_places,
+            slots: Arc::new(Semaphore::new(n_slots)),
+            limiter: rate
+                .and_then(NonZeroU32::new)
+                .map(|rate| RateLimiter::direct(Quota::per_second(rate))),
+            metrics,
+            concurrency,
+            rate,
+        }
+    }
+}
+
+/// The lanes of all destinations. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Lanes(Arc<Mutex<BTreeMap<Arc<str>, Arc<Lane>>>>);
+
+impl Lanes {
+    /// Follows the config and the holds, and tells ingest which destinations take hand-overs. A lane whose settings did
+    /// not change stays as it is; what is in the hands of a changed one finishes in the old.
+    pub fn follow(&self, snapshot: &Snapshot, holds: &[Hold], handover: &Handover, metrics: &Metrics) {
+        let mut lanes = self.lock();
+        lanes.retain(|name, _| snapshot.destinations.contains_key(name));
+        for (name, outlet) in &snapshot.destinations {
+            let (concurrency, rate) = (outlet.settings.concurrency, outlet.settings.rate);
+            let is_same = lanes
+                .get(name)
+                .is_some_and(|it| it.concurrency == concurrency && it.rate == rate);
+            if !is_same {
+                lanes.insert(
+                    Arc::clone(name),
+                    Arc::new(Lane::new(concurrency, rate, metrics.destination(name))),
+                );
+            }
+        }
+        let closed = closed_to_handover(snapshot, holds);
+        let open: HashMap<_, _> = lanes
+            .iter()
+            .filter(|(name, _)| !closed.contains(*name))
+            .map(|(name, lane)| (Arc::clone(name), Arc::clone(&lane.places)))
+            .collect();
+        drop(lanes);
+        handover.publish(open);
+    }
+
+    pub fn get(&self, destination: &str) -> Option<Arc<Lane>> {
+        self.lock().get(destination).cloned()
+    }
+
+    pub fn all(&self) -> Vec<(Arc<str>, Arc<Lane>)> {
+        self.lock()
+            .iter()
+            .map(|(name, lane)| (Arc::clone(name), Arc::clone(lane)))
+            .collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Arc<str>, Arc<Lane>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A held route closes its whole destination to hand-over: the claim query tells its routes apart, a place cannot.
+fn closed_to_handover(snapshot: &Snapshot, holds: &[Hold]) -> HashSet<Arc<str>> {
+    holds
+        .iter()
+        .filter_map(|hold| match &hold.target {
+            HoldTarget::Destination(name) => Some(Arc::clone(name)),
+            HoldTarget::Route(name) => snapshot
+                .routes
+                .iter()
+                .find(|it| it.name == *name)
+                .map(|it| Arc::clone(&it.destination)),
+        })
+        .collect()
+}

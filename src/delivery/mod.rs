@@ -1,0 +1,62 @@
+//! Claim, attempt, settle: a pool per process, fair across destinations.
+//!
+//! A destination holds only its own places, so one that hangs cannot hold up another. Work comes from the store (`claimer`)
+//! or was handed over by ingest of the same process; both take a place first, and both arrive in `pool`, which makes the
+//! attempts. `settler` writes the results in batches, `heartbeat` keeps the leases of what is in hand.
+//!
+//! It knows nothing of requests: `ingest` and `delivery` meet only in the store.
+//!
+//! Imports: `base`, `event`, `store`, `destination`, `registry`.
+
+pub mod attempt;
+pub mod claimer;
+pub mod heartbeat;
+pub mod judge;
+pub mod lanes;
+pub mod pool;
+pub mod schedule;
+pub mod settler;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+
+use crate::{
+    base::metrics::Metrics,
+    registry::Registry,
+    store::{Store, clock::StoreClock, handover::Handover},
+};
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a claim is this process's, unless renewed.
+    pub lease: Duration,
+    /// How often the store is asked for work when nothing else wakes the pool.
+    pub poll: Duration,
+}
+
+/// Tells the pool to look at the store now. Clones share everything.
+#[derive(Debug, Clone, Default)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    pub fn now(&self) {
+        self.0.notify_one();
+    }
+
+    async fn woken(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// What every part of the pool works with.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub store: Store,
+    pub registry: Registry,
+    pub clock: StoreClock,
+    pub metrics: Metrics,
+    pub handover: Handover,
+    pub wake: Wake,
+    pub settings: Settings,
+}

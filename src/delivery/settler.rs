@@ -1,0 +1,203 @@
+//! Writes the results of attempts into the store: while one batch is written, the next one gathers.
+//!
+//! A result is never dropped because the store is away: it is tried again until the store takes it, or until the process
+//! ends (then the lease gives the delivery to another attempt).
+
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use crate::{
+    base::{backoff::full_jitter, metrics::handles},
+    delivery::{Context, lanes::Lane, pool::Held},
+    event::attempt::Outcome,
+    store::claim::{Claim, HoldTarget, Settled, Settlement},
+};
+
+/// The most results of one write.
+const MAX_BATCH: usize = 200;
+/// Tries of one write while the process is told to stop.
+const MAX_TRIES_AT_STOP: u32 = 5;
+
+/// A result on its way into the store.
+#[derive(Debug)]
+pub struct ToSettle {
+    pub settlement: Settlement,
+    /// The handler wants nothing more of this route.
+    pub hold_route: bool,
+    pub lane: Arc<Lane>,
+}
+
+/// The queue of results and its writers. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Settler {
+    shared: Arc<Shared>,
+    context: Context,
+    held: Held,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Vec<Waiting>>,
+    pushed: Notify,
+    is_closed: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    to_settle: ToSettle,
+    route: Arc<str>,
+    /// The delivery's place in its lane: free again once the result is written.
+    place: OwnedSemaphorePermit,
+}
+
+const fn counted(settlement: &Settlement, settled: Settled) -> handles::Settled {
+    match (settled, &settlement.outcome) {
+        (Settled::LostClaim, _) => handles::Settled::LostClaim,
+        (Settled::Recorded, Outcome::Delivered) => handles::Settled::Delivered,
+        (Settled::Recorded, Outcome::Retry { .. }) => handles::Settled::Retrying,
+        (Settled::Recorded, Outcome::Dead) => handles::Settled::Dead,
+    }
+}
+
+impl Settler {
+    pub fn new(context: Context, held: Held) -> Self {
+        Self {
+            shared: Arc::default(),
+            context,
+            held,
+        }
+    }
+
+    pub fn push(&self, to_settle: ToSettle, claim: &Claim, place: OwnedSemaphorePermit) {
+        let waiting = Waiting {
+            to_settle,
+            route: Arc::clone(&claim.delivery.route),
+            place,
+        };
+        self.lock().push(waiting);
+        self.shared.pushed.notify_one();
+    }
+
+    /// No more results; the writers write what waits, and end.
+    pub fn close(&self) {
+        self.shared.is_closed.store(true, Ordering::Release);
+        self.shared.pushed.notify_one();
+    }
+
+    pub async fn run(self) {
+        loop {
+            let pushed = self.shared.pushed.notified();
+            // Looked at before the queue: what was pushed before `close` is then still written.
+            let is_closed = self.shared.is_closed.load(Ordering::Acquire);
+            let batch = self.take();
+            if !batch.is_empty() {
+                self.write(batch).await;
+            } else if is_closed {
+                self.shared.pushed.notify_one();
+                return;
+            } else {
+                pushed.await;
+            }
+        }
+    }
+
+    fn take(&self) -> Vec<Waiting> {
+        let mut waiting = self.lock();
+        if waiting.len() <= MAX_BATCH {
+            return mem::take(&mut *waiting);
+        }
+        let rest = waiting.split_off(MAX_BATCH);
+        let batch = mem::replace(&mut *waiting, rest);
+        drop(waiting);
+        self.shared.pushed.notify_one();
+        batch
+    }
+
+    async fn write(&self, batch: Vec<Waiting>) {
+        let Some(settled) = self.settle_with_patience(&batch).await else {
+            return;
+        };
+        for (waiting, settled) in batch.iter().zip(settled) {
+            let Settlement {
+                delivery_id, fence, ..
+            } = waiting.to_settle.settlement;
+            self.held.remove(delivery_id, fence);
+            waiting
+                .to_settle
+                .lane
+                .metrics
+                .settled(counted(&waiting.to_settle.settlement, settled));
+            match settled {
+                Settled::Recorded if waiting.to_settle.hold_route => self.hold_route(&waiting.route).await,
+                Settled::Recorded => (),
+                Settled::LostClaim => {
+                    tracing::debug!(delivery.id = %delivery_id, "lost the claim on {delivery_id}");
+                }
+            }
+        }
+        // Frees the places, so that the claimer finds room.
+        let places: Vec<_> = batch.into_iter().map(|it| it.place).collect();
+        drop(places);
+        self.context.wake.now();
+    }
+
+    /// `None`: given up because the process ends and the store stays away.
+    async fn settle_with_patience(&self, batch: &[Waiting]) -> Option<Vec<Settled>> {
+        let mut n_failures = 0;
+        loop {
+            let settlements = batch.iter().map(|it| it.to_settle.settlement.clone()).collect();
+            let error = match self
+                .context
+                .store
+                .settle(settlements, self.context.clock.now())
+                .await
+            {
+                Ok(settled) => return Some(settled),
+                Err(error) => error,
+            };
+            self.context.metrics.store_error(error.kind());
+            tracing::warn!(
+                n_results = batch.len(),
+                "could not record results of attempts: {error}"
+            );
+            n_failures += 1;
+            if self.shared.is_closed.load(Ordering::Acquire) && n_failures >= MAX_TRIES_AT_STOP {
+                return None;
+            }
+            let wait = full_jitter(
+                n_failures,
+                Duration::from_millis(50),
+                Duration::from_secs(2),
+                rand::random(),
+            );
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn hold_route(&self, route: &Arc<str>) {
+        let target = HoldTarget::Route(Arc::clone(route));
+        let reason = "the handler answered 410 (gone)";
+        tracing::error!(route = %route, "holding route `{route}`: {reason}; resume it when the handler is back");
+        if let Err(error) = self
+            .context
+            .store
+            .hold(target, reason, self.context.clock.now())
+            .await
+        {
+            self.context.metrics.store_error(error.kind());
+            tracing::error!(route = %route, "could not hold route `{route}`: {error}");
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
+        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,90 @@
+//! Chores: what keeps the store in order while gatepost runs. One file each, one loop for all.
+//!
+//! A chore works in bounded slices and can be done by any replica; `prune` alone is done by one at a time.
+//!
+//! Imports: `base`, `event`, `store`.
+
+pub mod audit;
+pub mod prune;
+pub mod rescue;
+
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    base::{ids::WorkerId, metrics::Metrics},
+    store::{Store, clock::StoreClock, error::StoreError},
+};
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long finished events are kept.
+    pub retention: Duration,
+    /// How long rejected requests are kept.
+    pub rejected_retention: Duration,
+    /// How many rejected requests are kept.
+    pub rejected_keep: u64,
+}
+
+/// What every chore works with.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub store: Store,
+    pub clock: StoreClock,
+    pub metrics: Metrics,
+    pub worker: WorkerId,
+    pub settings: Settings,
+}
+
+/// With the lease of a dead replica this decides how soon its work is taken over: within 15 s.
+const RESCUE_EVERY: Duration = Duration::from_secs(1);
+const PRUNE_EVERY: Duration = Duration::from_mins(1);
+const AUDIT_EVERY: Duration = Duration::from_mins(1);
+/// Often, so that little is copied at a time: a commit waits for the same disk.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(30);
+const SYNC_CLOCK_EVERY: Duration = Duration::from_secs(10);
+
+/// Does every chore when it is due, until stopped. The long ones have a loop of their own, so that no rescue waits for them.
+pub async fn run(context: Context, stop: CancellationToken) {
+    tokio::join!(run_short(&context, &stop), run_long(&context, &stop));
+}
+
+async fn run_short(context: &Context, stop: &CancellationToken) {
+    let mut rescue = tokio::time::interval(RESCUE_EVERY);
+    let mut sync_clock = tokio::time::interval(SYNC_CLOCK_EVERY);
+    let mut checkpoint = tokio::time::interval(CHECKPOINT_EVERY);
+    checkpoint.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let (chore, result) = tokio::select! {
+            () = stop.cancelled() => return,
+            _ = rescue.tick() => ("rescue", rescue::run(context).await),
+            _ = sync_clock.tick() => ("sync the clock", context.clock.sync(&context.store).await),
+            _ = checkpoint.tick() => ("checkpoint", context.store.checkpoint().await),
+        };
+        if let Err(error) = result {
+            note(context, chore, &error);
+        }
+    }
+}
+
+async fn run_long(context: &Context, stop: &CancellationToken) {
+    let mut prune = tokio::time::interval(PRUNE_EVERY);
+    let mut audit = tokio::time::interval(AUDIT_EVERY);
+    loop {
+        let (chore, result) = tokio::select! {
+            () = stop.cancelled() => return,
+            _ = prune.tick() => ("prune", prune::run(context, stop).await),
+            _ = audit.tick() => ("audit the ledger", audit::run(context).await),
+        };
+        if let Err(error) = result {
+            note(context, chore, &error);
+        }
+    }
+}
+
+fn note(context: &Context, chore: &str, error: &StoreError) {
+    context.metrics.store_error(error.kind());
+    tracing::warn!("could not {chore}: {error}");
+}

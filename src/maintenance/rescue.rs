@@ -1,0 +1,24 @@
+//! Gives back what a dead worker held, and holds what was recorded on a held route meanwhile.
+
+use crate::{maintenance::Context, store::error::StoreError};
+
+/// The most rows of one statement.
+const SLICE: u32 = 1000;
+
+pub async fn run(context: &Context) -> Result<(), StoreError> {
+    loop {
+        let n_rescued = context.store.rescue(context.clock.now(), SLICE).await?;
+        if n_rescued > 0 {
+            context.metrics.rescued(n_rescued);
+            tracing::warn!(
+                n_rescued,
+                "took {n_rescued} deliveries back from workers whose leases ended"
+            );
+        }
+        if n_rescued < u64::from(SLICE) {
+            break;
+        }
+    }
+    context.store.mark_held(context.clock.now()).await?;
+    Ok(())
+}
