@@ -16,3 +16,4 @@ pub mod registry;
 pub mod route;
 pub mod source;
 pub mod store;
+pub mod web;

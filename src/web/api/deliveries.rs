@@ -1,0 +1,106 @@
+//! `/v1/deliveries`.
+
+use axum::extract::State;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    base::ids::DeliveryId,
+    store::query::DeliveryQuery,
+    web::{
+        api::{
+            events::status,
+            shape::{DeliveryDetailJson, DeliveryJson, PageJson},
+        },
+        error::{Problem, ProblemJson},
+        extract::{Id, Json, Params},
+        state::AdminState,
+    },
+};
+
+pub(crate) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(retry))
+        .routes(routes!(cancel))
+}
+
+/// Lists deliveries, newest first. Dead letters: `status=dead`.
+#[utoipa::path(get, path = "/v1/deliveries", tag = "deliveries", operation_id = "list_deliveries",
+    params(
+        ("source" = Option<String>, Query, description = "Of events of this source"),
+        ("type" = Option<String>, Query, description = "Of events of this type, or with a `*` at its end of all types that begin so"),
+        ("event_id" = Option<String>, Query, description = "Of this event"),
+        ("route" = Option<String>, Query, description = "Of this route"),
+        ("destination" = Option<String>, Query, description = "To this destination"),
+        ("status" = Option<String>, Query, description = "In this status"),
+        ("after" = Option<String>, Query, description = "Made at or after this time (RFC 3339)"),
+        ("before" = Option<String>, Query, description = "Made before this time (RFC 3339)"),
+        ("q" = Option<String>, Query, description = "Part of the last error, of the external id or of the type"),
+        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses((status = 200, body = PageJson<DeliveryJson>), (status = 400, body = ProblemJson<'_>)))]
+async fn list(
+    State(state): State<AdminState>,
+    mut params: Params,
+) -> Result<Json<PageJson<DeliveryJson>>, Problem> {
+    let query = DeliveryQuery {
+        source: params.text("source")?,
+        event_type: params.text("type")?,
+        event_id: params.id("event_id")?,
+        route: params.text("route")?,
+        destination: params.text("destination")?,
+        status: status(&mut params)?,
+        after: params.time("after")?,
+        before: params.time("before")?,
+        q: params.text("q")?,
+        limit: params.limit()?,
+        cursor: params.id("cursor")?,
+    };
+    params.finish()?;
+    let page = state.0.store.deliveries(&query).await?;
+    Ok(Json(PageJson::from_page(page)))
+}
+
+/// One delivery with its attempts.
+#[utoipa::path(get, path = "/v1/deliveries/{id}", tag = "deliveries", operation_id = "get_delivery",
+    params(("id" = String, Path, description = "The delivery's id")),
+    responses((status = 200, body = DeliveryDetailJson), (status = 404, body = ProblemJson<'_>)))]
+async fn get(
+    State(state): State<AdminState>,
+    Id(id): Id<DeliveryId>,
+) -> Result<Json<DeliveryDetailJson>, Problem> {
+    let delivery = state.0.store.delivery(id).await?;
+    let attempts = state.0.store.attempts(id).await?;
+    Ok(Json(DeliveryDetailJson::new(&delivery, &attempts)))
+}
+
+/// Tries a delivery again now, whatever its schedule says. A dead letter comes back to life.
+#[utoipa::path(post, path = "/v1/deliveries/{id}/retry", tag = "deliveries", operation_id = "retry_delivery",
+    params(("id" = String, Path, description = "The delivery's id")),
+    responses((status = 200, body = DeliveryJson), (status = 404, body = ProblemJson<'_>), (status = 409, body = ProblemJson<'_>)))]
+async fn retry(
+    State(state): State<AdminState>,
+    Id(id): Id<DeliveryId>,
+) -> Result<Json<DeliveryJson>, Problem> {
+    let store = &state.0.store;
+    let delivery = store.requeue(id, store.now().await?).await?;
+    state.0.wake.now();
+    tracing::info!(delivery.id = %id, "delivery {id} is tried again by an operator");
+    Ok(Json(DeliveryJson::from(&delivery)))
+}
+
+/// Gives up an open delivery. One that is under way may still arrive.
+#[utoipa::path(post, path = "/v1/deliveries/{id}/cancel", tag = "deliveries", operation_id = "cancel_delivery",
+    params(("id" = String, Path, description = "The delivery's id")),
+    responses((status = 200, body = DeliveryJson), (status = 404, body = ProblemJson<'_>), (status = 409, body = ProblemJson<'_>)))]
+async fn cancel(
+    State(state): State<AdminState>,
+    Id(id): Id<DeliveryId>,
+) -> Result<Json<DeliveryJson>, Problem> {
+    let store = &state.0.store;
+    let delivery = store.cancel(id, store.now().await?).await?;
+    tracing::info!(delivery.id = %id, "delivery {id} is cancelled by an operator");
+    Ok(Json(DeliveryJson::from(&delivery)))
+}

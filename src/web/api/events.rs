@@ -1,0 +1,190 @@
+//! `/v1/events`.
+
+use axum::{
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    base::ids::{DeliveryId, EventId},
+    event::{Origin, delivery::Status},
+    store::{
+        query::{DeliveryQuery, EventQuery, MAX_LIMIT},
+        record::NewDelivery,
+    },
+    web::{
+        api::shape::{EventJson, EventSummaryJson, PageJson},
+        error::{Problem, ProblemJson},
+        extract::{Id, Input, Json, Params},
+        state::AdminState,
+    },
+};
+
+pub(crate) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(get_body))
+        .routes(routes!(replay))
+}
+
+pub(crate) fn status(params: &mut Params) -> Result<Option<Status>, Problem> {
+    let all = Status::ALL.map(Status::as_str).join(", ");
+    params.parsed("status", &format!("one of {all}"), Status::parse)
+}
+
+/// Lists events, newest first.
+#[utoipa::path(get, path = "/v1/events", tag = "events", operation_id = "list_events",
+    params(
+        ("source" = Option<String>, Query, description = "Of this source"),
+        ("type" = Option<String>, Query, description = "Of this type, or with a `*` at its end of all types that begin so"),
+        ("status" = Option<String>, Query, description = "That have a delivery in this status"),
+        ("destination" = Option<String>, Query, description = "That have a delivery to this destination"),
+        ("after" = Option<String>, Query, description = "Received at or after this time (RFC 3339)"),
+        ("before" = Option<String>, Query, description = "Received before this time (RFC 3339)"),
+        ("q" = Option<String>, Query, description = "Part of the external id or of the type"),
+        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses((status = 200, body = PageJson<EventSummaryJson>), (status = 400, body = ProblemJson<'_>)))]
+async fn list(
+    State(state): State<AdminState>,
+    mut params: Params,
+) -> Result<Json<PageJson<EventSummaryJson>>, Problem> {
+    let query = EventQuery {
+        source: params.text("source")?,
+        event_type: params.text("type")?,
+        after: params.time("after")?,
+        before: params.time("before")?,
+        status: status(&mut params)?,
+        destination: params.text("destination")?,
+        q: params.text("q")?,
+        limit: params.limit()?,
+        cursor: params.id("cursor")?,
+    };
+    params.finish()?;
+    let page = state.0.store.events(&query).await?;
+    Ok(Json(PageJson::from_page(page)))
+}
+
+/// One event with its headers, body and deliveries (the newest 200).
+#[utoipa::path(get, path = "/v1/events/{id}", tag = "events", operation_id = "get_event",
+    params(("id" = String, Path, description = "The event's id")),
+    responses((status = 200, body = EventJson), (status = 404, body = ProblemJson<'_>)))]
+async fn get(State(state): State<AdminState>, Id(id): Id<EventId>) -> Result<Json<EventJson>, Problem> {
+    let event = state.0.store.event(id).await?;
+    let query = DeliveryQuery {
+        event_id: Some(id),
+        limit: MAX_LIMIT,
+        ..DeliveryQuery::default()
+    };
+    let deliveries = state.0.store.deliveries(&query).await?;
+    Ok(Json(EventJson::new(&event, &deliveries.rows)))
+}
+
+/// The body of an event, byte for byte as it came. Never as something that a browser would run.
+#[utoipa::path(get, path = "/v1/events/{id}/body", tag = "events", operation_id = "get_event_body",
+    params(("id" = String, Path, description = "The event's id")),
+    responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = ProblemJson<'_>)))]
+async fn get_body(State(state): State<AdminState>, Id(id): Id<EventId>) -> Result<Response, Problem> {
+    let event = state.0.store.event(id).await?;
+    let content_type = if std::str::from_utf8(&event.body).is_ok() {
+        "text/plain; charset=utf-8"
+    } else {
+        "application/octet-stream"
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("sandbox; default-src 'none'"),
+    );
+    let disposition = HeaderValue::try_from(format!("attachment; filename=\"{id}\""))
+        .expect("an id is letters, digits and an underscore");
+    headers.insert(header::CONTENT_DISPOSITION, disposition);
+    Ok((headers, Body::from(event.body)).into_response())
+}
+
+/// Which of today's routes to replay an event to. Nothing named: all of its source that take its type.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Replay {
+    destination: Option<String>,
+    route: Option<String>,
+}
+
+/// The deliveries that a replay made.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReplayedJson {
+    event_id: String,
+    deliveries: Vec<NewDeliveryJson>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct NewDeliveryJson {
+    id: String,
+    route: String,
+    destination: String,
+}
+
+/// Makes new deliveries from a stored event, for today's routes. A route or destination that is named takes the event
+/// whatever its types say.
+#[utoipa::path(post, path = "/v1/events/{id}/replay", tag = "events", operation_id = "replay_event",
+    params(("id" = String, Path, description = "The event's id")),
+    request_body = Replay,
+    responses((status = 202, body = ReplayedJson), (status = 404, body = ProblemJson<'_>), (status = 409, body = ProblemJson<'_>)))]
+async fn replay(
+    State(state): State<AdminState>,
+    Id(id): Id<EventId>,
+    Input(wanted): Input<Replay>,
+) -> Result<Response, Problem> {
+    let store = &state.0.store;
+    let event = store.event(id).await?;
+    let deliveries = planned(&state, &event.source, event.event_type.as_deref(), &wanted);
+    if deliveries.is_empty() {
+        return Err(Problem::conflict(
+            "no route of today takes this event; name a `route` or a `destination` of its source",
+        ));
+    }
+    let made = ReplayedJson {
+        event_id: id.to_string(),
+        deliveries: deliveries.iter().map(shown).collect(),
+    };
+    store.replay(id, deliveries, store.now().await?).await?;
+    state.0.wake.now();
+    tracing::info!(event.id = %id, n_deliveries = made.deliveries.len(), "event {id} is replayed by an operator");
+    Ok((StatusCode::ACCEPTED, Json(made)).into_response())
+}
+
+fn planned(state: &AdminState, source: &str, event_type: Option<&str>, wanted: &Replay) -> Vec<NewDelivery> {
+    let snapshot = state.0.registry.current();
+    let routes = snapshot.routes_of.get(source).map_or(&[][..], Vec::as_slice);
+    let is_named = wanted.route.is_some() || wanted.destination.is_some();
+    let is_wanted = |name: &Option<String>, it: &str| name.as_deref().is_none_or(|name| name == it);
+    routes
+        .iter()
+        .filter(|it| is_wanted(&wanted.route, &it.name))
+        .filter(|it| is_wanted(&wanted.destination, &it.destination))
+        .filter(|it| is_named || it.takes(event_type))
+        .map(|it| NewDelivery {
+            id: DeliveryId::new(),
+            route: it.name.clone(),
+            destination: it.destination.clone(),
+            origin: Origin::Replayed,
+            claimed: None,
+        })
+        .collect()
+}
+
+fn shown(delivery: &NewDelivery) -> NewDeliveryJson {
+    NewDeliveryJson {
+        id: delivery.id.to_string(),
+        route: delivery.route.to_string(),
+        destination: delivery.destination.to_string(),
+    }
+}

@@ -1,0 +1,90 @@
+//! The admin API: one file per resource, its JSON in `shape`.
+
+mod deliveries;
+mod events;
+pub(crate) mod metrics;
+mod numbers;
+mod requests;
+mod setup;
+pub(crate) mod shape;
+pub(crate) mod stream;
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, header};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApiBuilder,
+    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::web::{health, state::AdminState};
+
+/// All of the admin side, with its description.
+pub(crate) fn router() -> OpenApiRouter<AdminState> {
+    let license = LicenseBuilder::new()
+        .name("Apache-2.0")
+        .identifier(Some("Apache-2.0"))
+        .build();
+    let info = InfoBuilder::new()
+        .title("gatepost")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("The admin API of gatepost, a webhook receiver gateway."))
+        .license(Some(license))
+        .build();
+    let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    let components = ComponentsBuilder::new().security_scheme("token", bearer).build();
+    let openapi = OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components))
+        .security(Some([SecurityRequirement::new("token", Vec::<String>::new())]))
+        .build();
+    OpenApiRouter::with_openapi(openapi)
+        .merge(events::router())
+        .merge(deliveries::router())
+        .merge(requests::router())
+        .merge(setup::router())
+        .merge(numbers::router())
+        .merge(stream::router())
+        .merge(metrics::router())
+        .routes(routes!(overview))
+        .routes(routes!(description))
+        .routes(routes!(live))
+        .routes(routes!(ready))
+}
+
+const OVERVIEW: &str = "gatepost: admin side\n\n\
+    /v1/events /v1/deliveries /v1/requests /v1/sources /v1/destinations /v1/routes\n\
+    /v1/ledger /v1/stats /v1/stream\n\
+    /openapi.json describes them; /metrics is for Prometheus; /livez and /readyz are for health checks\n";
+
+/// Says what is where.
+#[utoipa::path(get, path = "/", tag = "service", operation_id = "overview",
+    responses((status = 200, content_type = "text/plain", body = String)))]
+async fn overview() -> &'static str {
+    OVERVIEW
+}
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", tag = "service", operation_id = "openapi",
+    responses((status = 200, content_type = "application/json")))]
+async fn description(State(state): State<AdminState>) -> Response {
+    let content_type = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, content_type)], state.0.openapi.clone()).into_response()
+}
+
+/// Whether the process is alive. Needs no token.
+#[utoipa::path(get, path = "/livez", tag = "service", operation_id = "livez",
+    responses((status = 200, content_type = "application/json")))]
+async fn live() -> Response {
+    health::live()
+}
+
+/// Whether it takes requests: the store answers and no stop was asked for. Needs no token.
+#[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "readyz",
+    responses((status = 200, content_type = "application/json"), (status = 503, content_type = "application/json")))]
+async fn ready(State(state): State<AdminState>) -> Response {
+    health::ready(&state.0.health).await
+}

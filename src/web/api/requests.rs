@@ -1,0 +1,234 @@
+//! `/v1/requests`: what was rejected, and accepting it after all.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    base::{clock::Timestamp, ids::RequestId},
+    ingest::reaccept::Reaccepted,
+    store::{
+        error::StoreError,
+        query::{MAX_LIMIT, RequestQuery},
+    },
+    web::{
+        api::shape::{PageJson, RequestDetailJson, RequestJson},
+        error::{Problem, ProblemJson},
+        extract::{Id, Input, Json, Params, parse_id},
+        state::AdminState,
+    },
+};
+
+pub(crate) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(accept))
+}
+
+/// Lists rejected requests, newest first.
+#[utoipa::path(get, path = "/v1/requests", tag = "requests", operation_id = "list_requests",
+    params(
+        ("source" = Option<String>, Query, description = "To this source"),
+        ("cause" = Option<String>, Query, description = "Rejected for this cause"),
+        ("after" = Option<String>, Query, description = "Received at or after this time (RFC 3339)"),
+        ("before" = Option<String>, Query, description = "Received before this time (RFC 3339)"),
+        ("q" = Option<String>, Query, description = "Part of the explanation"),
+        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses((status = 200, body = PageJson<RequestJson>), (status = 400, body = ProblemJson<'_>)))]
+async fn list(
+    State(state): State<AdminState>,
+    mut params: Params,
+) -> Result<Json<PageJson<RequestJson>>, Problem> {
+    let query = RequestQuery {
+        source: params.text("source")?,
+        cause: params.text("cause")?,
+        after: params.time("after")?,
+        before: params.time("before")?,
+        q: params.text("q")?,
+        limit: params.limit()?,
+        cursor: params.id("cursor")?,
+    };
+    params.finish()?;
+    let page = state.0.store.requests(&query).await?;
+    Ok(Json(PageJson::from_page(page)))
+}
+
+/// One rejected request with its body, where that was kept.
+#[utoipa::path(get, path = "/v1/requests/{id}", tag = "requests", operation_id = "get_request",
+    params(("id" = String, Path, description = "The request's id")),
+    responses((status = 200, body = RequestDetailJson), (status = 404, body = ProblemJson<'_>)))]
+async fn get(
+    State(state): State<AdminState>,
+    Id(id): Id<RequestId>,
+) -> Result<Json<RequestDetailJson>, Problem> {
+    let request = state.0.store.request(id).await?;
+    Ok(Json(RequestDetailJson::from(&request)))
+}
+
+/// Which rejected requests to verify again: either `ids`, or all that the filter finds, a page at a time.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Accept {
+    ids: Option<Vec<String>>,
+    source: Option<String>,
+    cause: Option<String>,
+    after: Option<String>,
+    before: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// What became of each request.
+#[derive(Debug, Serialize, ToSchema)]
+struct AcceptedJson {
+    data: Vec<ReacceptedJson>,
+    /// The `cursor` that continues the filter; null if nothing is left.
+    next: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct ReacceptedJson {
+    id: String,
+    /// `accepted`, `duplicate`, `conflict` (the event is there with another body), `already_accepted`,
+    /// `still_rejected`, `handshake` (no event is in it), `no_body`, `no_such_source` or `not_found`.
+    result: &'static str,
+    /// The event that it is, where it is one.
+    event_id: Option<String>,
+    /// Why it is still rejected.
+    cause: Option<&'static str>,
+    explanation: Option<String>,
+}
+
+/// Verifies rejected requests again with today's secrets, and stores and delivers those that pass.
+#[utoipa::path(post, path = "/v1/requests/accept", tag = "requests", operation_id = "accept_requests",
+    request_body = Accept,
+    responses((status = 200, body = AcceptedJson), (status = 400, body = ProblemJson<'_>)))]
+async fn accept(
+    State(state): State<AdminState>,
+    Input(wanted): Input<Accept>,
+) -> Result<Json<AcceptedJson>, Problem> {
+    let (ids, next) = match chosen(&wanted)? {
+        Chosen::Ids(ids) => (ids, None),
+        Chosen::Filter(query) => {
+            let page = state.0.store.requests(&query).await?;
+            let fit = page.rows.iter().filter(|it| it.accepted_as.is_none());
+            (fit.map(|it| it.id).collect(), page.next.map(|it| it.to_string()))
+        }
+    };
+    let mut data = Vec::with_capacity(ids.len());
+    for id in ids {
+        data.push(match state.0.ingest.accept_rejected(id).await {
+            Ok(it) => became(id, it),
+            Err(StoreError::NotFound { .. }) => ReacceptedJson::new(id, "not_found"),
+            // What was accepted stays accepted, and a second call continues from there.
+            Err(err) => return Err(err.into()),
+        });
+    }
+    let n_accepted = data.iter().filter(|it| it.result == "accepted").count();
+    if n_accepted > 0 {
+        state.0.wake.now();
+        tracing::info!(
+            n_accepted,
+            "{n_accepted} rejected requests are accepted by an operator"
+        );
+    }
+    Ok(Json(AcceptedJson { data, next }))
+}
+
+enum Chosen {
+    Ids(Vec<RequestId>),
+    Filter(RequestQuery),
+}
+
+fn chosen(wanted: &Accept) -> Result<Chosen, Problem> {
+    let has_filter = [&wanted.source, &wanted.cause, &wanted.after, &wanted.before]
+        .iter()
+        .any(|it| it.is_some());
+    let most = MAX_LIMIT as usize;
+    match &wanted.ids {
+        Some(_) if has_filter => Err(Problem::invalid("ids", "given without a filter", "both")),
+        None if !has_filter => Err(Problem::invalid(
+            "ids",
+            "needed where no filter (`source`, `cause`, `after`, `before`) is given",
+            "neither",
+        )),
+        Some(ids) if ids.len() > most => Err(Problem::invalid(
+            "ids",
+            "a list of at most 200",
+            &format!("{} ids", ids.len()),
+        )),
+        Some(ids) => {
+            let ids = ids.iter().map(|it| parse_id("ids", it));
+            Ok(Chosen::Ids(ids.collect::<Result<_, _>>()?))
+        }
+        None => Ok(Chosen::Filter(RequestQuery {
+            source: wanted.source.clone(),
+            cause: wanted.cause.clone(),
+            after: time("after", wanted.after.as_deref())?,
+            before: time("before", wanted.before.as_deref())?,
+            q: None,
+            limit: limit(wanted.limit)?,
+            cursor: wanted
+                .cursor
+                .as_deref()
+                .map(|it| parse_id("cursor", it))
+                .transpose()?,
+        })),
+    }
+}
+
+fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    Timestamp::parse_rfc3339(text)
+        .map(Some)
+        .ok_or_else(|| Problem::invalid(name, "a time in RFC 3339 (`2026-01-31T12:00:00Z`)", text))
+}
+
+fn limit(limit: Option<u32>) -> Result<u32, Problem> {
+    match limit {
+        None => Ok(MAX_LIMIT),
+        Some(it) if (1..=MAX_LIMIT).contains(&it) => Ok(it),
+        Some(it) => Err(Problem::invalid(
+            "limit",
+            "a whole number from 1 to 200",
+            &it.to_string(),
+        )),
+    }
+}
+
+impl ReacceptedJson {
+    fn new(id: RequestId, result: &'static str) -> Self {
+        Self {
+            id: id.to_string(),
+            result,
+            event_id: None,
+            cause: None,
+            explanation: None,
+        }
+    }
+}
+
+fn became(id: RequestId, what: Reaccepted) -> ReacceptedJson {
+    let with_event = |result, event: crate::base::ids::EventId| ReacceptedJson {
+        event_id: Some(event.to_string()),
+        ..ReacceptedJson::new(id, result)
+    };
+    match what {
+        Reaccepted::Accepted(event) => with_event("accepted", event),
+        Reaccepted::Duplicate(event) => with_event("duplicate", event),
+        Reaccepted::Conflict(event) => with_event("conflict", event),
+        Reaccepted::AlreadyAccepted(event) => with_event("already_accepted", event),
+        Reaccepted::StillRejected { cause, explanation } => ReacceptedJson {
+            cause: Some(cause),
+            explanation: Some(explanation),
+            ..ReacceptedJson::new(id, "still_rejected")
+        },
+        Reaccepted::Handshake => ReacceptedJson::new(id, "handshake"),
+        Reaccepted::NoBody => ReacceptedJson::new(id, "no_body"),
+        Reaccepted::NoSuchSource => ReacceptedJson::new(id, "no_such_source"),
+    }
+}

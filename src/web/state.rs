@@ -1,0 +1,137 @@
+//! What the two sides hold, and their routers.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use ipnet::IpNet;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::{
+    base::metrics::Metrics,
+    delivery::Wake,
+    ingest::Ingest,
+    registry::Registry,
+    store::Store,
+    web::{
+        AdminSettings, ServerSettings, api,
+        api::{metrics::Gauges, stream::Newest},
+        auth::Auth,
+        counters::Counters,
+        health::Health,
+        middleware, receive,
+    },
+};
+
+/// The address at the other end of a connection, in the extensions of its requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// What the public side needs. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct PublicState(pub(crate) Arc<Public>);
+
+#[derive(Debug)]
+pub(crate) struct Public {
+    pub(crate) ingest: Ingest,
+    pub(crate) registry: Registry,
+    pub(crate) health: Health,
+    pub(crate) max_body: u64,
+    pub(crate) body_timeout: Duration,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) counters: Counters,
+}
+
+impl PublicState {
+    pub fn new(
+        settings: &ServerSettings,
+        ingest: Ingest,
+        registry: Registry,
+        metrics: Metrics,
+        health: Health,
+    ) -> Self {
+        Self(Arc::new(Public {
+            ingest,
+            registry,
+            health,
+            max_body: settings.max_body,
+            body_timeout: settings.body_timeout,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            counters: Counters::new(metrics),
+        }))
+    }
+}
+
+/// What the admin side needs. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct AdminState(pub(crate) Arc<Admin>);
+
+#[derive(Debug)]
+pub(crate) struct Admin {
+    pub(crate) store: Store,
+    pub(crate) ingest: Ingest,
+    pub(crate) registry: Registry,
+    pub(crate) wake: Wake,
+    pub(crate) health: Health,
+    pub(crate) auth: Auth,
+    /// Ends the streams: an open one would hold a graceful stop for ever.
+    pub(crate) stop: CancellationToken,
+    pub(crate) public_url: Option<Url>,
+    /// What a source may be sent, where it does not say so itself.
+    pub(crate) max_body: u64,
+    pub(crate) newest: Newest,
+    pub(crate) gauges: Gauges,
+    pub(crate) openapi: String,
+}
+
+/// What `AdminState::new` is made of.
+#[derive(Debug)]
+pub struct AdminParts<'a> {
+    pub server: &'a ServerSettings,
+    pub admin: &'a AdminSettings,
+    pub store: Store,
+    pub ingest: Ingest,
+    pub registry: Registry,
+    pub metrics: Metrics,
+    pub wake: Wake,
+    pub health: Health,
+    pub stop: CancellationToken,
+}
+
+impl AdminState {
+    pub fn new(parts: AdminParts<'_>) -> Self {
+        Self(Arc::new(Admin {
+            newest: Newest::new(parts.store.clone()),
+            gauges: Gauges::new(parts.metrics, parts.store.clone()),
+            store: parts.store,
+            ingest: parts.ingest,
+            registry: parts.registry,
+            wake: parts.wake,
+            health: parts.health,
+            auth: Auth::new(&parts.admin.tokens, parts.admin.listen),
+            stop: parts.stop,
+            public_url: parts.server.public_url.clone(),
+            max_body: parts.server.max_body,
+            openapi: openapi(),
+        }))
+    }
+}
+
+/// The public side: no routes but a function, so that nothing is allocated to find it.
+pub fn public_router(state: PublicState) -> Router {
+    Router::new().fallback(receive::public).with_state(state)
+}
+
+/// The admin side. Everything but `/livez` and `/readyz` passes `auth`, whether it exists or not.
+pub fn admin_router(state: AdminState) -> Router {
+    let (router, _) = api::router().split_for_parts();
+    middleware::around(router, state)
+}
+
+/// The description of the admin API, as JSON.
+pub fn openapi() -> String {
+    api::router()
+        .into_openapi()
+        .to_pretty_json()
+        .expect("the description is made of strings and maps")
+}
