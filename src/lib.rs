@@ -5,6 +5,7 @@
 //! `maintenance` · `web` · `config` · `app` · `cli`. `ARCHITECTURE.md` says what each never does.
 
 pub mod base;
+pub mod config;
 pub mod delivery;
 pub mod destination;
 pub mod egress;

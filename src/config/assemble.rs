@@ -1,0 +1,208 @@
+//! Layers in, settings out: the defaults under the file, then every table read, then what they say of each other.
+
+use crate::{
+    config::{
+        Settings, check, destination,
+        error::Fault,
+        parse, process,
+        section::{Bad, Reading, Section},
+        source,
+        tree::{Entry, Node, Table, Value},
+        value,
+    },
+    registry,
+};
+
+/// The name of the rows in `default.toml` that stand under every source and every destination.
+const ANY: &str = "*";
+
+/// The file over the defaults.
+pub(super) fn layered(written: Table) -> Table {
+    let mut tree = parse::document(crate::config::DEFAULT, true).unwrap_or_default();
+    let mut templates: Vec<(&str, Table)> = Vec::new();
+    for room in ["sources", "destinations"] {
+        if let Some(Entry {
+            node: Node {
+                value: Value::Table(named),
+                ..
+            },
+            ..
+        }) = tree.0.get_mut(room)
+            && let Some(Entry {
+                node:
+                    Node {
+                        value: Value::Table(template),
+                        ..
+                    },
+                ..
+            }) = named.0.remove(ANY)
+        {
+            templates.push((room, template));
+        }
+    }
+    tree.lay(written);
+    for (room, template) in templates {
+        let Some(Entry {
+            node: Node {
+                value: Value::Table(named),
+                ..
+            },
+            ..
+        }) = tree.0.get_mut(room)
+        else {
+            continue;
+        };
+        for entry in named.0.values_mut() {
+            if let Value::Table(own) = &mut entry.node.value {
+                let mut whole = template.clone();
+                whole.lay(std::mem::take(own));
+                *own = whole;
+            }
+        }
+    }
+    tree
+}
+
+pub(super) fn settings(tree: &Table, reading: &mut Reading<'_>) -> Result<Settings, Bad> {
+    let mut top = Section::top(tree);
+    let server = process::server(&mut top, reading);
+    let admin = process::admin(&mut top, reading);
+    let store = process::store(&mut top, reading);
+    let ingest = process::ingest(&mut top, reading);
+    let delivery = process::delivery(&mut top, reading);
+    let log = process::log(&mut top, reading);
+    if let Ok((server, _)) = &server {
+        let admin_listen = tree
+            .get("admin")
+            .and_then(Node::table)
+            .and_then(|it| it.get("listen"));
+        let admin_listen = admin_listen.and_then(|it| value::address(it).ok());
+        check::listeners(server, admin.as_ref().ok(), admin_listen, tree, reading);
+    }
+    let public_url = match &server {
+        Ok((server, _)) => server.public_url.clone(),
+        // Whether there is one cannot be said; a source that needs it shall not be faulted for that.
+        Err(Bad) => "https://unknown.invalid".parse().ok(),
+    };
+    let sources = named(&mut top, "sources", reading, |name, node, reading| {
+        source::source(name, node, public_url.as_ref(), reading)
+    });
+    let destinations = named(&mut top, "destinations", reading, destination::destination);
+    let routes = routes(&mut top, reading);
+    top.finish(reading);
+    if let (Ok((server, _)), Ok((ingest, ..))) = (&server, &ingest) {
+        check::bodies(server, ingest, &sources.sound, tree, reading);
+    }
+    let registry = check_registry(sources, destinations, routes, tree, reading);
+    let (server, grace) = server?;
+    let (store, retention) = store?;
+    let (ingest, rejected_retention, rejected_keep) = ingest?;
+    Ok(Settings {
+        server,
+        admin: admin?,
+        store,
+        retention,
+        rejected_retention,
+        rejected_keep,
+        ingest,
+        delivery: delivery?,
+        registry: registry?,
+        log: log?,
+        grace,
+    })
+}
+
+/// The sound ones of a table of named tables, and the names of all.
+struct Declared<T> {
+    sound: Vec<T>,
+    names: Vec<String>,
+}
+
+fn named<T>(
+    top: &mut Section<'_>,
+    room: &'static str,
+    reading: &mut Reading<'_>,
+    read: impl Fn(&str, &Node, &mut Reading<'_>) -> Result<T, Bad>,
+) -> Declared<T> {
+    let mut declared = Declared {
+        sound: Vec::new(),
+        names: Vec::new(),
+    };
+    let Some(node) = top.node(room, reading) else {
+        return declared;
+    };
+    let Value::Table(table) = &node.value else {
+        let label = format!("expected tables, as in [{room}.NAME], found {}", node.kind());
+        reading.fault(Fault::new(&node.place, format!("`{room}` is not a table")).label(label));
+        return declared;
+    };
+    for (name, entry) in &table.0 {
+        declared.names.push(name.clone());
+        if !is_fit_name(name) {
+            let fault = Fault::new(
+                &entry.key,
+                format!("`{}` cannot be a name in `{room}`", value::shown(name)),
+            )
+            .label("expected 1 to 64 of a-z, 0-9, `-`, `_` and `.`")
+            .hint("names stand in URLs, headers and metrics".to_owned());
+            reading.fault(fault);
+            continue;
+        }
+        if let Ok(it) = read(name, &entry.node, reading) {
+            declared.sound.push(it);
+        }
+    }
+    declared
+}
+
+/// Fit to stand in a URL as it is. Dots alone would be a path of their own.
+fn is_fit_name(name: &str) -> bool {
+    let is_fit = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, b'-' | b'_' | b'.');
+    (1..=64).contains(&name.len()) && name.bytes().all(is_fit) && !name.bytes().all(|it| it == b'.')
+}
+
+fn routes(top: &mut Section<'_>, reading: &mut Reading<'_>) -> Vec<Result<crate::route::Settings, Bad>> {
+    let nodes = top.items("routes", reading).unwrap_or_default();
+    nodes
+        .iter()
+        .enumerate()
+        .map(|(idx, node)| destination::route(idx, node, reading))
+        .collect()
+}
+
+/// What only the rooms themselves can say: whether a key fits its provider, whether a route leads somewhere.
+fn check_registry(
+    sources: Declared<crate::source::Settings>,
+    destinations: Declared<crate::destination::Settings>,
+    routes: Vec<Result<crate::route::Settings, Bad>>,
+    tree: &Table,
+    reading: &mut Reading<'_>,
+) -> Result<registry::Settings, Bad> {
+    // A route to a source that is declared, but faulty, is no fault of its own.
+    let mut faults = registry::check_routes(
+        routes
+            .iter()
+            .enumerate()
+            .filter_map(|(idx, it)| Some((idx, it.as_ref().ok()?))),
+        &sources.names,
+        &destinations.names,
+    );
+    let settings = registry::Settings {
+        sources: sources.sound,
+        destinations: destinations.sound,
+        routes: Vec::new(),
+    };
+    if let Err(more) = registry::Snapshot::build(&settings) {
+        faults.extend(more);
+    }
+    for it in faults {
+        let fault =
+            Fault::new(&tree.locate(&it.path), format!("`{}`: {}", it.path, it.problem)).hint(it.hint);
+        reading.fault(fault);
+    }
+    let routes: Result<Vec<_>, Bad> = routes.into_iter().collect();
+    Ok(registry::Settings {
+        routes: routes?,
+        ..settings
+    })
+}

@@ -1,0 +1,164 @@
+//! `[destinations.NAME]` and `[[routes]]`.
+
+use std::time::Duration;
+
+use crate::{
+    base::{safe_url::SafeUrl, secret::Secret},
+    config::{
+        error::Fault,
+        process::secret_in,
+        secrets::{self, Literal},
+        section::{Bad, Reading, Section},
+        tree::{Node, Value},
+        value::{self, DAY, show_duration},
+    },
+    destination::{self, Retry},
+    route,
+};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+/// What a stop, a lease and an operator can still wait for.
+const MAX_TIMEOUT: Duration = Duration::from_mins(5);
+
+pub(super) fn destination(
+    name: &str,
+    node: &Node,
+    reading: &mut Reading<'_>,
+) -> Result<destination::Settings, Bad> {
+    let mut section = Section::of(node, format!("destinations.{name}"), "destinations.*", reading)?;
+    let url = url(&mut section, reading);
+    let timeout = section.need("timeout", reading, |node| {
+        value::duration(MILLISECOND, MAX_TIMEOUT)(node).map_err(|it| value::Mismatch {
+            hint: it
+                .hint
+                .or_else(|| Some("a handler that needs longer should answer 202 and work on".into())),
+            ..it
+        })
+    });
+    let concurrency = section.need("concurrency", reading, value::number(1, 10_000_u32));
+    let rate = section.read("rate", reading, value::rate);
+    let signing_secret = secret_in(
+        &mut section,
+        "signing_secret",
+        "destinations.*.signing_secret",
+        Literal::Refused,
+        reading,
+    );
+    let headers = headers(&mut section, reading);
+    let retry = retry(&mut section, reading);
+    section.finish(reading);
+    Ok(destination::Settings {
+        name: name.to_owned(),
+        url: url?,
+        timeout: timeout?,
+        concurrency: concurrency?,
+        rate: rate?,
+        signing_secret: signing_secret?,
+        headers: headers?,
+        retry: retry?,
+    })
+}
+
+/// A URL, or a reference to one that is secret as a whole.
+fn url(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<SafeUrl, Bad> {
+    let node = section.node("url", reading);
+    let path = section.path_of("url");
+    let url = secret_in(section, "url", "destinations.*.url", Literal::Allowed, reading)?;
+    let (Some(url), Some(node)) = (url, node) else {
+        return Err(section.missing("url", reading));
+    };
+    url.expose_str()
+        .and_then(value::web_url)
+        .map(SafeUrl::new)
+        .ok_or_else(|| {
+            // What was found is not shown: it may be a secret.
+            let fault = Fault::new(&node.place, format!("bad value for `{path}`"))
+                .label("expected an http or https URL, as in \"http://127.0.0.1:3000/hooks\"");
+            reading.fault(fault)
+        })
+}
+
+fn headers(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Vec<(String, Secret)>, Bad> {
+    let path = section.path_of("headers");
+    let Some(node) = section.node("headers", reading) else {
+        return Ok(Vec::new());
+    };
+    let Value::Table(table) = &node.value else {
+        let label = format!(
+            "expected a table, as in {{ name = \"value\" }}, found {}",
+            node.kind()
+        );
+        return Err(reading.fault(Fault::new(&node.place, format!("`{path}` is not a table")).label(label)));
+    };
+    let read_one = |(name, entry): (&String, &crate::config::tree::Entry)| {
+        let path = format!("{path}.{}", value::shown(name));
+        let value = secrets::secret(
+            &entry.node,
+            &path,
+            "destinations.*.headers.*",
+            Literal::Allowed,
+            reading,
+        )?;
+        Ok((name.clone(), value))
+    };
+    // All of them are read before the first fault ends it.
+    let headers: Vec<_> = table.0.iter().map(read_one).collect();
+    headers.into_iter().collect()
+}
+
+fn retry(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Retry, Bad> {
+    let Some(mut section) = section.section("retry", reading)? else {
+        return Err(section.missing("retry", reading));
+    };
+    let max_attempts = section.need("max_attempts", reading, value::number(1, 1_000_u32));
+    let max_age = section.need("max_age", reading, value::duration(MILLISECOND, 365 * DAY));
+    let first = section.need("first", reading, value::duration(MILLISECOND, DAY));
+    let cap = section.need("cap", reading, value::duration(MILLISECOND, 7 * DAY));
+    section.finish(reading);
+    let retry = Retry {
+        max_attempts: max_attempts?,
+        max_age: max_age?,
+        first: first?,
+        cap: cap?,
+    };
+    let crossed = |low: (&str, Duration), high: (&str, Duration), reading: &mut Reading<'_>| {
+        let place = section.place_of_either(low.0, high.0);
+        let problem = format!(
+            "`{}` is longer than `{}`",
+            section.path_of(low.0),
+            section.path_of(high.0)
+        );
+        let label = format!(
+            "expected at most \"{}\", found \"{}\"",
+            show_duration(high.1),
+            show_duration(low.1)
+        );
+        reading.fault(Fault::new(&place, problem).label(label))
+    };
+    if retry.first > retry.cap {
+        return Err(crossed(("first", retry.first), ("cap", retry.cap), reading));
+    }
+    if retry.max_attempts > 1 && retry.first > retry.max_age {
+        return Err(crossed(
+            ("first", retry.first),
+            ("max_age", retry.max_age),
+            reading,
+        ));
+    }
+    Ok(retry)
+}
+
+pub(super) fn route(idx: usize, node: &Node, reading: &mut Reading<'_>) -> Result<route::Settings, Bad> {
+    let mut section = Section::of(node, format!("routes[{idx}]"), "routes[]", reading)?;
+    let name = section.read("name", reading, value::text);
+    let source = section.need("source", reading, value::text);
+    let destination = section.need("destination", reading, value::text);
+    let types = section.list("types", reading, value::text);
+    section.finish(reading);
+    Ok(route::Settings {
+        name: name?,
+        source: source?,
+        destination: destination?,
+        types: types?,
+    })
+}

@@ -1,0 +1,251 @@
+//! `[sources.NAME]`.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::{
+    base::secret::Secret,
+    config::{
+        error::Fault,
+        secrets::{self, Literal},
+        section::{Bad, Reading, Section},
+        tree::Node,
+        value::{self, DAY, shown},
+    },
+    provider::{
+        self, Provider,
+        custom::{self, BasicRecipe, HmacRecipe, Places, TokenRecipe},
+    },
+    source,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The recipes of a source that no preset fits.
+struct Recipes {
+    hmac: Option<HmacRecipe>,
+    token: Option<TokenRecipe>,
+    basic: Option<BasicRecipe>,
+}
+
+pub(super) fn source(
+    name: &str,
+    node: &Node,
+    public_url: Option<&Url>,
+    reading: &mut Reading<'_>,
+) -> Result<source::Settings, Bad> {
+    let mut section = Section::of(node, format!("sources.{name}"), "sources.*", reading)?;
+    let provider_name = section.need("provider", reading, value::text);
+    let secrets = secrets_of(&mut section, reading);
+    let is_unverified = section.read("unverified", reading, value::boolean);
+    let tolerance = section.read("tolerance", reading, value::duration(SECOND, 7 * DAY));
+    let max_body = section.read("max_body", reading, value::size(1, 1 << 30));
+    let rate = section.read("rate", reading, value::rate);
+    let places = places(&mut section, reading);
+    let recipes = recipes(&mut section, reading);
+    let provider = match (provider_name, recipes, places) {
+        (Ok(name), Ok(recipes), Ok(places)) => build(&name, &recipes, &places, &mut section, reading),
+        _ => Err(Bad),
+    };
+    let agrees = match (&provider, is_unverified) {
+        (Ok(provider), Ok(is_unverified)) => {
+            check_unverified(provider, is_unverified.unwrap_or(false), &mut section, reading)
+        }
+        _ => Err(Bad),
+    };
+    section.finish(reading);
+    agrees?;
+    Ok(source::Settings {
+        name: name.to_owned(),
+        provider: provider?,
+        secrets: secrets?,
+        tolerance: tolerance?,
+        max_body: max_body?,
+        rate: rate?,
+        public_url: public_url.cloned(),
+    })
+}
+
+fn secrets_of(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Vec<Secret>, Bad> {
+    let path = section.path_of("secrets");
+    let items = section.items("secrets", reading)?;
+    let read_one = |(idx, node)| {
+        secrets::secret(
+            node,
+            &format!("{path}[{idx}]"),
+            "sources.*.secrets[]",
+            Literal::Refused,
+            reading,
+        )
+    };
+    // All of them are read before the first fault ends it.
+    let secrets: Vec<_> = items.iter().enumerate().map(read_one).collect();
+    secrets.into_iter().collect()
+}
+
+fn places(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Places, Bad> {
+    let event_id = section.read("event_id", reading, value::text);
+    let event_type = section.read("event_type", reading, value::text);
+    let event_time = section.read("event_time", reading, value::text);
+    Ok(Places {
+        event_id: event_id?,
+        event_type: event_type?,
+        event_time: event_time?,
+    })
+}
+
+fn recipes(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Recipes, Bad> {
+    let hmac = section
+        .section("hmac", reading)
+        .map(|it| it.map(|it| hmac(it, reading)));
+    let token = section
+        .section("token", reading)
+        .map(|it| it.map(|it| token(it, reading)));
+    let basic = section
+        .section("basic", reading)
+        .map(|it| it.map(|it| it.finish(reading)));
+    Ok(Recipes {
+        hmac: hmac?.transpose()?,
+        token: token?.transpose()?,
+        basic: basic?.map(|()| BasicRecipe {}),
+    })
+}
+
+fn hmac(mut section: Section<'_>, reading: &mut Reading<'_>) -> Result<HmacRecipe, Bad> {
+    let hash = section.read("hash", reading, value::text);
+    let header = section.read("header", reading, value::text);
+    let prefix = section.read("prefix", reading, value::any_text);
+    let encoding = section.read("encoding", reading, value::text);
+    let signed = section.read("signed", reading, value::text);
+    let timestamp_header = section.read("timestamp_header", reading, value::text);
+    let timestamp_unit = section.read("timestamp_unit", reading, value::text);
+    let secret_encoding = section.read("secret_encoding", reading, value::text);
+    let separator = section.read("separator", reading, value::any_text);
+    let field = section.read("field", reading, value::text);
+    let timestamp_field = section.read("timestamp_field", reading, value::text);
+    let tolerance = section.read("tolerance", reading, value::duration(SECOND, 7 * DAY));
+    section.finish(reading);
+    Ok(HmacRecipe {
+        hash: hash?,
+        header: header?,
+        prefix: prefix?,
+        encoding: encoding?,
+        signed: signed?,
+        timestamp_header: timestamp_header?,
+        timestamp_unit: timestamp_unit?,
+        secret_encoding: secret_encoding?,
+        separator: separator?,
+        field: field?,
+        timestamp_field: timestamp_field?,
+        tolerance: tolerance?,
+    })
+}
+
+fn token(mut section: Section<'_>, reading: &mut Reading<'_>) -> Result<TokenRecipe, Bad> {
+    let header = section.read("header", reading, value::text);
+    let prefix = section.read("prefix", reading, value::any_text);
+    let query = section.read("query", reading, value::text);
+    section.finish(reading);
+    Ok(TokenRecipe {
+        header: header?,
+        prefix: prefix?,
+        query: query?,
+    })
+}
+
+/// The provider that the name means: a generic one made from its recipe, or a row of the catalog.
+fn build(
+    name: &str,
+    recipes: &Recipes,
+    places: &Places,
+    section: &mut Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<Provider, Bad> {
+    let given = [
+        ("hmac", recipes.hmac.is_some()),
+        ("token", recipes.token.is_some()),
+        ("basic", recipes.basic.is_some()),
+    ];
+    for (recipe, _) in given
+        .iter()
+        .filter(|(recipe, is_given)| *is_given && *recipe != name)
+    {
+        let path = section.path_of(recipe);
+        let place = section.place_of(recipe);
+        let fault = Fault::new(&place, format!("`{path}` has no use here")).label(format!(
+            "expected it only beside provider = \"{recipe}\", found provider = \"{}\"",
+            shown(name)
+        ));
+        reading.fault(fault);
+    }
+    let built = match name {
+        "hmac" => custom::hmac(&recipes.hmac.clone().unwrap_or_default(), places),
+        "token" => custom::token(&recipes.token.clone().unwrap_or_default(), places),
+        "basic" => custom::basic(&recipes.basic.clone().unwrap_or_default(), places),
+        _ => match provider::find(name) {
+            Some(provider) => custom::with_places(provider, places),
+            None => return Err(unknown_provider(name, section, reading)),
+        },
+    };
+    built.map_err(|faults| {
+        for it in faults {
+            let is_of_recipe =
+                given.iter().any(|(recipe, _)| *recipe == name) && !it.key.starts_with("event_");
+            let key = match it.key.strip_prefix(name).and_then(|it| it.strip_prefix('.')) {
+                Some(key) => format!("{name}.{key}"),
+                None if is_of_recipe => format!("{name}.{}", it.key),
+                None => it.key,
+            };
+            let place = section.place_of(&key);
+            let problem = format!("`{}`: {}", section.path_of(&key), it.problem);
+            reading.fault(Fault::new(&place, problem).hint(it.hint));
+        }
+        Bad
+    })
+}
+
+fn unknown_provider(name: &str, section: &Section<'_>, reading: &mut Reading<'_>) -> Bad {
+    let hint = match provider::nearest(name) {
+        Some(near) => format!("did you mean \"{near}\"? `gatepost providers` lists them all"),
+        None => "`gatepost providers` lists them all; any other sender fits \"hmac\", \"token\" or \"basic\""
+            .to_owned(),
+    };
+    let problem = format!("unknown provider `{}`", shown(name));
+    reading.fault(Fault::new(&section.place_of("provider"), problem).hint(hint))
+}
+
+/// Nobody takes unsigned requests without having said so.
+fn check_unverified(
+    provider: &Provider,
+    is_said: bool,
+    section: &mut Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<(), Bad> {
+    let name = &provider.name;
+    let is_generic = name == "unverified";
+    if provider.is_unverified() && !is_generic && !is_said {
+        let fault = Fault::new(
+            &section.place_of("provider"),
+            format!("`{name}` signs nothing: anybody could post here"),
+        )
+        .label(format!(
+            "expected `unverified = true` beside it in `{}`",
+            section.path
+        ))
+        .hint("write unverified = true if that is what you want".to_owned());
+        return Err(reading.fault(fault));
+    }
+    if !provider.is_unverified() && is_said {
+        let fault = Fault::new(
+            &section.place_of("unverified"),
+            format!(
+                "`{}` says `unverified`, but `{name}` verifies its requests",
+                section.path
+            ),
+        )
+        .hint("leave this line out and give its `secrets`, or write provider = \"unverified\"".to_owned());
+        return Err(reading.fault(fault));
+    }
+    Ok(())
+}
