@@ -4,6 +4,7 @@
 //! `base` · `event`, `egress` · `provider`, `store`, `route`, `destination` · `source` · `registry` · `ingest`, `delivery`,
 //! `maintenance` · `web` · `config` · `app` · `cli`. `ARCHITECTURE.md` says what each never does.
 
+pub mod app;
 pub mod base;
 pub mod config;
 pub mod delivery;

@@ -1,0 +1,260 @@
+//! Puts the rooms together and starts every task.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context as _;
+use tokio::{net::TcpListener, sync::Notify};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{
+        Role,
+        reload::Reloader,
+        supervisor::{Ended, Tasks},
+    },
+    base::{ids::WorkerId, metrics::Metrics},
+    config::{Inputs, Loaded, Settings},
+    delivery::{self, Wake, claimer, heartbeat, lanes::Lanes, pool, pool::Held, settler::Settler},
+    egress,
+    ingest::{Ingest, Parts},
+    maintenance,
+    registry::{Registry, Snapshot},
+    store::{Store, clock::StoreClock, handover::Handover},
+    web::{
+        health::Health,
+        listener::{self, Limits},
+        state::{AdminParts, AdminState, PublicState, admin_router, public_router},
+    },
+};
+
+/// Everything that `start` started, and the handles that end it.
+#[derive(Debug)]
+pub struct Built {
+    pub public: Option<SocketAddr>,
+    pub admin: SocketAddr,
+    /// The end was asked for: readiness answers 503.
+    pub stop: CancellationToken,
+    pub reload: Arc<Notify>,
+    pub steps: Steps,
+    pub ingest: Ingest,
+    pub settler: Settler,
+    pub store: Store,
+    pub settings: Settings,
+    /// One set for each step of a stop, so that each can be waited for by itself.
+    pub groups: Groups,
+}
+
+/// The tokens of a stop, in the order in which they fire.
+#[derive(Debug, Default)]
+pub struct Steps {
+    pub close_public: CancellationToken,
+    pub stop_claiming: CancellationToken,
+    pub abort_attempts: CancellationToken,
+    pub stop_leases: CancellationToken,
+    pub close_admin: CancellationToken,
+}
+
+/// The tasks that a stop waits for, step by step.
+#[derive(Debug, Default)]
+pub struct Groups {
+    pub public: Tasks,
+    pub ingest: Tasks,
+    pub claiming: Tasks,
+    pub attempts: Tasks,
+    pub settling: Tasks,
+    /// All that runs to the very end.
+    pub last: Tasks,
+}
+
+impl Groups {
+    /// Waits until some task of any group ends by itself.
+    pub async fn ended(&mut self) -> Ended {
+        tokio::select! {
+            ended = self.public.ended() => ended,
+            ended = self.ingest.ended() => ended,
+            ended = self.claiming.ended() => ended,
+            ended = self.attempts.ended() => ended,
+            ended = self.settling.ended() => ended,
+            ended = self.last.ended() => ended,
+        }
+    }
+}
+
+pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result<Built> {
+    egress::tls::install_crypto();
+    let settings = loaded.settings.clone();
+    let snapshot = Snapshot::build(&settings.registry).map_err(|faults| {
+        let lines: Vec<_> = faults
+            .iter()
+            .map(|it| format!("{}: {}", it.path, it.problem))
+            .collect();
+        anyhow::anyhow!("the config is faulty: {}", lines.join("; "))
+    })?;
+    let store = open_store(&settings).await?;
+    // Bound before any task starts: an address in use must not leave work half begun.
+    let public = if role.ingests() {
+        Some(bind("server.listen", settings.server.listen).await?)
+    } else {
+        None
+    };
+    let admin = bind("admin.listen", settings.admin.listen).await?;
+
+    let registry = Registry::new(snapshot);
+    let metrics = Metrics::new();
+    let clock = StoreClock::new();
+    clock
+        .sync(&store)
+        .await
+        .context("could not ask the store for its time")?;
+    let worker = WorkerId::new();
+    let wake = Wake::default();
+    let (handover, in_hand) = Handover::new(worker);
+    let stop = CancellationToken::new();
+    let steps = Steps::default();
+    let mut groups = Groups::default();
+
+    let ingest = Ingest::new(
+        &settings.ingest,
+        Parts {
+            store: store.clone(),
+            registry: registry.clone(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            handover: role.delivers().then(|| handover.clone()),
+            lease: settings.delivery.lease,
+        },
+    );
+    for _ in 0..ingest.batcher().n_committers() {
+        groups.ingest.start("commit", ingest.batcher().clone().run());
+    }
+    groups
+        .ingest
+        .start("rejections", ingest.rejections().clone().run());
+
+    let context = delivery::Context {
+        store: store.clone(),
+        registry: registry.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        handover,
+        wake: wake.clone(),
+        settings: settings.delivery.clone(),
+    };
+    let (lanes, held) = (Lanes::default(), Held::default());
+    let settler = Settler::new(context.clone(), held.clone());
+    groups.settling.start("settle", settler.clone().run());
+    if role.delivers() {
+        let pool_stop = pool::Stop {
+            soft: steps.stop_claiming.clone(),
+            hard: steps.abort_attempts.clone(),
+        };
+        let claim = claimer::run(context.clone(), lanes.clone(), steps.stop_claiming.clone());
+        groups.claiming.start("claim", claim);
+        let attempts = pool::run(
+            context.clone(),
+            lanes,
+            held.clone(),
+            settler.clone(),
+            in_hand,
+            pool_stop,
+        );
+        groups.attempts.start("attempts", attempts);
+        groups.last.start(
+            "heartbeat",
+            heartbeat::run(context, held, steps.stop_leases.clone()),
+        );
+    }
+
+    let chores = maintenance::Context {
+        store: store.clone(),
+        clock,
+        metrics: metrics.clone(),
+        worker,
+        settings: maintenance::Settings {
+            retention: settings.retention,
+            rejected_retention: settings.rejected_retention,
+            rejected_keep: settings.rejected_keep,
+        },
+    };
+    groups.last.start(
+        "maintenance",
+        maintenance::run(chores, steps.stop_claiming.clone()),
+    );
+
+    let health = Health::new(store.clone(), stop.clone());
+    let limits = Limits::new(&settings.server, settings.grace, metrics.clone());
+    let public_address = public.as_ref().map(TcpListener::local_addr).transpose()?;
+    if let Some(listener) = public {
+        let state = PublicState::new(
+            &settings.server,
+            ingest.clone(),
+            registry.clone(),
+            metrics.clone(),
+            health.clone(),
+        );
+        let (limits, close) = (limits.clone(), steps.close_public.clone());
+        let serve = async move { listener::serve(listener, public_router(state), &limits, close).await };
+        groups.public.start("public listener", serve);
+    }
+    let admin_address = admin.local_addr()?;
+    let state = AdminState::new(AdminParts {
+        server: &settings.server,
+        admin: &settings.admin,
+        store: store.clone(),
+        ingest: ingest.clone(),
+        registry: registry.clone(),
+        metrics: metrics.clone(),
+        wake: wake.clone(),
+        health,
+        stop: stop.clone(),
+    });
+    let close = steps.close_admin.clone();
+    let serve = async move { listener::serve(admin, admin_router(state), &limits, close).await };
+    groups.last.start("admin listener", serve);
+
+    let reload = Arc::new(Notify::new());
+    let reloader = Reloader {
+        inputs,
+        current: settings.clone(),
+        watched: loaded.watched,
+        registry,
+        metrics,
+        wake,
+        asked: Arc::clone(&reload),
+    };
+    groups
+        .last
+        .start("reload", reloader.run(steps.close_admin.clone()));
+
+    Ok(Built {
+        public: public_address,
+        admin: admin_address,
+        stop,
+        reload,
+        steps,
+        ingest,
+        settler,
+        store,
+        settings,
+        groups,
+    })
+}
+
+async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
+    let store = Store::open(&settings.store).await?;
+    let applied = store.migrate().await?;
+    if !applied.is_empty() {
+        tracing::info!(
+            n_applied = applied.len(),
+            "brought the store's schema up to date: {}",
+            applied.join(", ")
+        );
+    }
+    Ok(store)
+}
+
+async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("could not listen on `{address}` (`{key}`)"))
+}

@@ -1,0 +1,124 @@
+//! Reads the config again when told to, or when one of its files changed: all of it is applied, or, with one fault, none.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    base::metrics::Metrics,
+    config::{self, Inputs, Loaded, Settings},
+    delivery::Wake,
+    registry::{Registry, Snapshot},
+    web,
+};
+
+/// Contents are compared, not times, and by reading: mounted secrets are swapped through links, which no watch sees.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Files over this size are none of ours.
+const MAX_FILE: u64 = 4 << 20;
+
+/// What a reload works with.
+#[derive(Debug)]
+pub struct Reloader {
+    pub inputs: Inputs,
+    pub current: Settings,
+    pub watched: Vec<PathBuf>,
+    pub registry: Registry,
+    pub metrics: Metrics,
+    pub wake: Wake,
+    pub asked: Arc<Notify>,
+}
+
+impl Reloader {
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut seen = contents(&self.watched).await;
+        loop {
+            let is_asked = tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.asked.notified() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
+            let now = contents(&self.watched).await;
+            if !is_asked && now == seen {
+                continue;
+            }
+            self.reload();
+            seen = contents(&self.watched).await;
+        }
+    }
+
+    fn reload(&mut self) {
+        let loaded = match config::load(&self.inputs) {
+            Ok(loaded) => loaded,
+            Err(faults) => {
+                self.metrics.reloaded(false);
+                tracing::error!(
+                    n_faults = faults.n_faults,
+                    "kept the running config, the new one is faulty:\n{faults}"
+                );
+                return;
+            }
+        };
+        match Snapshot::build(&loaded.settings.registry) {
+            Ok(snapshot) => self.apply(loaded, snapshot),
+            Err(faults) => {
+                self.metrics.reloaded(false);
+                tracing::error!(
+                    n_faults = faults.len(),
+                    "kept the running config, the new one is faulty: {faults:?}"
+                );
+            }
+        }
+    }
+
+    fn apply(&mut self, loaded: Loaded, snapshot: Snapshot) {
+        for key in needs_restart(&self.current, &loaded.settings) {
+            tracing::warn!("`{key}` changed, which takes a restart; the rest of the config is applied");
+        }
+        let (n_sources, n_destinations) = (snapshot.sources.len(), snapshot.destinations.len());
+        self.registry.replace(snapshot);
+        self.metrics.reloaded(true);
+        self.wake.now();
+        self.watched = loaded.watched;
+        self.current.registry = loaded.settings.registry;
+        tracing::info!(n_sources, n_destinations, "reloaded the config");
+    }
+}
+
+/// Sources, routes and destinations are swapped; what was bound, opened or sized at the start is not.
+fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    let store_url = |it: &Settings| it.store.url.expose().to_vec();
+    let tokens = |it: &Settings| {
+        let token = |it: &web::Token| (it.name.clone(), it.token.expose().to_vec(), it.role);
+        it.admin.tokens.iter().map(token).collect::<Vec<_>>()
+    };
+    [
+        ("server.listen", old.server.listen != new.server.listen),
+        ("admin.listen", old.admin.listen != new.admin.listen),
+        ("admin.tokens", tokens(old) != tokens(new)),
+        ("store.url", store_url(old) != store_url(new)),
+        ("server.max_body", old.server.max_body != new.server.max_body),
+        (
+            "server.max_connections",
+            old.server.max_connections != new.server.max_connections,
+        ),
+        ("store.retention", old.retention != new.retention),
+    ]
+    .into_iter()
+    .filter_map(|(key, is_changed)| is_changed.then_some(key))
+    .collect()
+}
+
+/// The contents of every file; `None` for one that cannot be read, which is a change too.
+async fn contents(paths: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
+    let paths = paths.to_vec();
+    let read = move || {
+        let read = |path: &PathBuf| {
+            let is_small = std::fs::metadata(path).is_ok_and(|it| it.len() <= MAX_FILE);
+            is_small.then(|| std::fs::read(path).ok()).flatten()
+        };
+        paths.iter().map(read).collect()
+    };
+    tokio::task::spawn_blocking(read).await.unwrap_or_default()
+}

@@ -1,0 +1,33 @@
+//! The end, in order, so that nothing acknowledged is lost, nothing is sent twice and no open request is reset.
+
+use crate::app::build::Built;
+
+/// Readiness answers 503 since `stop` fired. Then: the public listener closes and open requests finish (an acknowledgement
+/// follows its commit); the pool stops claiming; attempts in flight finish within the grace; the rest are aborted and put
+/// back uncounted; results are written; the admin side and the store close.
+pub async fn run(mut built: Built) {
+    built.stop.cancel();
+
+    built.steps.close_public.cancel();
+    built.groups.public.join().await;
+    built.ingest.batcher().close();
+    built.ingest.rejections().close();
+    built.groups.ingest.join().await;
+
+    built.steps.stop_claiming.cancel();
+    built.groups.claiming.join().await;
+    let grace = tokio::time::timeout(built.settings.grace, built.groups.attempts.join()).await;
+    if grace.is_err() {
+        tracing::warn!("attempts still in flight after the grace: putting them back untried");
+        built.steps.abort_attempts.cancel();
+        built.groups.attempts.join().await;
+    }
+    built.settler.close();
+    built.groups.settling.join().await;
+
+    built.steps.stop_leases.cancel();
+    built.steps.close_admin.cancel();
+    built.groups.last.join().await;
+    built.store.close().await;
+    tracing::info!("stopped");
+}
