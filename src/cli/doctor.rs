@@ -1,0 +1,344 @@
+//! `gatepost doctor`: tests the surroundings of a config, one line each.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use anyhow::Context as _;
+use tokio::net::{TcpStream, lookup_host};
+
+use crate::{
+    base::clock::wall_now,
+    cli::{
+        check,
+        client::{Client, Query},
+        output::{self, Ended, Paint, Result, note},
+        serve::store_shown,
+        settings::{self, count},
+    },
+    config::{self, Loaded},
+    destination,
+    store::{Store, error::StoreError},
+};
+
+/// Test the surroundings: config, store, listeners, destinations, clock
+#[derive(Debug, clap::Args)]
+#[command(
+    long_about = "Tests what a config depends on and says what to do about each fault: the config and its secrets, the \
+                  store and its durability, pending migrations, the ledger, the listeners, whether destinations accept \
+                  connections, and the clock. Changes nothing and posts nothing. Where a running gatepost holds an \
+                  SQLite store, that one is asked instead.",
+    after_help = "Examples:\n  gatepost doctor\n  gatepost doctor --config /etc/gatepost/gatepost.toml\n\nExit codes: 0 nothing failed, 1 something did, 2 the config is faulty."
+)]
+pub(crate) struct Args {}
+
+/// More than this between the store's clock and ours makes leases and signatures hard to reason about.
+const MAX_SKEW: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What was found, printed as it is found.
+struct Report {
+    paint: Paint,
+    n_failed: usize,
+    n_warned: usize,
+}
+
+impl Report {
+    fn ok(&self, text: impl std::fmt::Display) -> Result<()> {
+        output::data(format_args!("{}    {text}", self.paint.green("ok")))
+    }
+
+    fn warn(&mut self, text: impl std::fmt::Display, hint: &str) -> Result<()> {
+        self.n_warned += 1;
+        output::data(format_args!(
+            "{}  {text}\n      hint: {hint}",
+            self.paint.cyan("warn")
+        ))
+    }
+
+    fn fail(&mut self, text: impl std::fmt::Display, hint: &str) -> Result<()> {
+        self.n_failed += 1;
+        output::data(format_args!(
+            "{}  {text}\n      hint: {hint}",
+            self.paint.red("FAIL")
+        ))
+    }
+}
+
+pub(crate) async fn run(file: Option<&Path>, _args: &Args) -> Result {
+    let inputs = settings::inputs(file);
+    let mut report = Report {
+        paint: settings::paint(&inputs),
+        n_failed: 0,
+        n_warned: 0,
+    };
+    let loaded = match config::load(&inputs) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            note(faults.rendered.trim_end());
+            report.fail(
+                format_args!("config: {}", count(faults.n_faults, "fault")),
+                "mend what is listed above; nothing else was tested",
+            )?;
+            return Ok(Ended::Refused);
+        }
+    };
+    of_config(&loaded, &mut report)?;
+    let client = running(&loaded).await;
+    of_store(&loaded, client.as_ref(), &mut report).await?;
+    of_listeners(&loaded, client.is_some(), &mut report).await?;
+    for it in &loaded.settings.registry.destinations {
+        of_destination(it, &mut report).await?;
+    }
+    let Report {
+        n_failed, n_warned, ..
+    } = report;
+    note(format_args!("{n_failed} failed, {}", count(n_warned, "warning")));
+    Ok(if n_failed == 0 { Ended::Fine } else { Ended::Failed })
+}
+
+fn of_config(loaded: &Loaded, report: &mut Report) -> Result<()> {
+    report.ok(format_args!("config: {}", check::summary(loaded)))?;
+    for warning in &loaded.warnings {
+        report.warn(
+            format_args!("config: {warning}"),
+            "see config/default.toml, the reference",
+        )?;
+    }
+    let sources = &loaded.settings.registry.sources;
+    let n_secrets: usize = sources.iter().map(|it| it.secrets.len()).sum();
+    if n_secrets != 0 {
+        report.ok(format_args!("secrets: all {n_secrets} are there and long enough"))?;
+    }
+    Ok(())
+}
+
+/// The gatepost that runs on this config, if one answers.
+async fn running(loaded: &Loaded) -> Option<Client> {
+    let admin = &loaded.settings.admin;
+    let base = format!("http://{}", crate::cli::client::dialled(admin.listen));
+    let client = Client::at(&base, admin.tokens.first().map(|it| it.token.clone())).ok()?;
+    let answer = client
+        .call(http::Method::GET, &["livez"], &Query::default(), None)
+        .await
+        .ok()?;
+    answer.status.is_success().then_some(client)
+}
+
+async fn of_store(loaded: &Loaded, client: Option<&Client>, report: &mut Report) -> Result<()> {
+    let url = loaded.settings.store.url.expose_str();
+    let shown = store_shown(url);
+    // Opening an SQLite store makes its file: a doctor must not.
+    let path = url
+        .and_then(|it| it.strip_prefix("sqlite:"))
+        .map(|it| it.trim_start_matches("//"));
+    if let Some(path) = path
+        && !Path::new(path.split('?').next().unwrap_or(path)).exists()
+    {
+        return report.warn(
+            format_args!("store: `{path}` is not there yet"),
+            "`gatepost serve` or `gatepost migrate` makes it",
+        );
+    }
+    let store = match Store::open(&loaded.settings.store).await {
+        Ok(store) => store,
+        Err(error) => return of_closed_store(&shown, &error, client, report).await,
+    };
+    let res = of_open_store(&shown, &store, report).await;
+    store.close().await;
+    res
+}
+
+/// A store that cannot be opened is fine if the gatepost that holds it says so itself.
+async fn of_closed_store(
+    shown: &str,
+    error: &StoreError,
+    client: Option<&Client>,
+    report: &mut Report,
+) -> Result<()> {
+    let hint = match error {
+        StoreError::Unusable { hint, .. } => hint.as_str(),
+        _ => "is it running, and does `store.url` name it?",
+    };
+    let Some(client) = client else {
+        let causes = chain(error);
+        return report.fail(format_args!("store: {shown}: {causes}"), hint);
+    };
+    let ready = client
+        .call(http::Method::GET, &["readyz"], &Query::default(), None)
+        .await?;
+    if !ready.status.is_success() {
+        return report.fail(
+            format_args!("store: {shown}: the running gatepost says that it is not ready"),
+            "its log says why",
+        );
+    }
+    report.ok(format_args!(
+        "store: {shown} is in use by the running gatepost, which says that it is ready"
+    ))?;
+    match client.get(&["v1", "ledger"], &Query::default()).await {
+        Ok(reply) => {
+            let number = |name: &str| {
+                reply
+                    .value
+                    .get(name)
+                    .and_then(serde_json::Value::as_u64)
+                    .unwrap_or(0)
+            };
+            let is_balanced = reply.value.get("balanced").and_then(serde_json::Value::as_bool) == Some(true);
+            of_ledger(
+                is_balanced,
+                number("stored"),
+                number("deliveries"),
+                number("stuck"),
+                number("dead"),
+                report,
+            )
+        }
+        Err(_) => report.warn(
+            "ledger: the running gatepost did not let us read it",
+            "the config's first token needs at least the role `viewer`",
+        ),
+    }
+}
+
+async fn of_open_store(shown: &str, store: &Store, report: &mut Report) -> Result<()> {
+    match store.ping().await {
+        Ok(()) => report.ok(format_args!("store: {shown} is up and takes writes"))?,
+        Err(error) => {
+            let text = chain(&error);
+            return report.fail(format_args!("store: {shown}: {text}"), "see the store's own log");
+        }
+    }
+    let described = store.describe().await?;
+    let told = described.iter().filter(|(_, value)| !value.is_empty());
+    let lines: Vec<_> = told.map(|(name, value)| format!("{name} {value}")).collect();
+    report.ok(format_args!("store: {}", lines.join(", ")))?;
+    let pending = store.pending_migrations().await?;
+    if pending.is_empty() {
+        report.ok("schema: up to date")?;
+    } else {
+        // Without its tables there is no ledger to read.
+        return report.warn(
+            format_args!("schema: {} pending", count(pending.len(), "migration")),
+            "`gatepost serve` applies them at its start, `gatepost migrate` earlier",
+        );
+    }
+    let now = store.now().await?;
+    let here = wall_now();
+    let skew = now.since(here).max(here.since(now));
+    if skew <= MAX_SKEW {
+        report.ok("clock: the store's and this machine's agree")?;
+    } else {
+        report.warn(
+            format_args!("clock: this machine and the store are {} s apart", skew.as_secs()),
+            "run NTP on both: signatures are judged by this machine's clock, schedules by the store's",
+        )?;
+    }
+    let ledger = store.ledger(now).await?;
+    of_ledger(
+        ledger.is_balanced(),
+        ledger.stored,
+        ledger.deliveries,
+        ledger.stuck,
+        ledger.dead,
+        report,
+    )
+}
+
+fn of_ledger(
+    is_balanced: bool,
+    stored: u64,
+    deliveries: u64,
+    stuck: u64,
+    dead: u64,
+    report: &mut Report,
+) -> Result<()> {
+    if is_balanced {
+        report.ok(format_args!(
+            "ledger: adds up ({stored} events stored, {deliveries} deliveries)"
+        ))?;
+    } else {
+        report.fail(
+            "ledger: does not add up",
+            "rows were changed by something else, or this is a bug: see `/v1/ledger`, and please report it",
+        )?;
+    }
+    if stuck != 0 {
+        report.warn(
+            format_args!("deliveries: {stuck} due for more than a minute that nobody takes"),
+            "is a gatepost with `--role all` or `--role deliver` running?",
+        )?;
+    }
+    if dead != 0 {
+        report.warn(
+            format_args!("deliveries: {dead} dead"),
+            "`gatepost deliveries list --status dead` lists them, `gatepost retry` tries one again",
+        )?;
+    }
+    Ok(())
+}
+
+async fn of_listeners(loaded: &Loaded, is_running: bool, report: &mut Report) -> Result<()> {
+    let settings = &loaded.settings;
+    for (name, address) in [
+        ("server.listen", settings.server.listen),
+        ("admin.listen", settings.admin.listen),
+    ] {
+        match tokio::net::TcpListener::bind(address).await {
+            Ok(_) if is_running => report.warn(
+                format_args!("{name}: {address} is free though a gatepost runs here"),
+                "a gatepost with `--role deliver` opens no public listener; else it runs with another config",
+            )?,
+            Ok(_) => report.ok(format_args!("{name}: {address} is free"))?,
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && is_running => {
+                report.ok(format_args!(
+                    "{name}: {address} is served by the running gatepost"
+                ))?;
+            }
+            Err(error) => report.fail(
+                format_args!("{name}: {address}: {error}"),
+                "choose another address, or stop what holds it",
+            )?,
+        }
+    }
+    Ok(())
+}
+
+async fn of_destination(settings: &destination::Settings, report: &mut Report) -> Result<()> {
+    let name = &settings.name;
+    match reach(settings).await {
+        Ok(address) => report.ok(format_args!(
+            "destination `{name}`: {address} accepts connections"
+        )),
+        Err(error) => report.warn(
+            format_args!("destination `{name}`: {error:#}"),
+            "events wait in the store until it is back; is `url` right, and is the handler running?",
+        ),
+    }
+}
+
+/// Connects and hangs up: no byte is sent.
+async fn reach(settings: &destination::Settings) -> anyhow::Result<SocketAddr> {
+    let url = settings.url.expose();
+    let host = url.host_str().context("its URL names no host")?;
+    let port = url.port_or_known_default().context("its URL names no port")?;
+    let name = host.trim_start_matches('[').trim_end_matches(']');
+    let connecting = async {
+        let addresses: Vec<_> = lookup_host((name, port))
+            .await
+            .with_context(|| format!("`{host}` does not resolve"))?
+            .collect();
+        let stream = TcpStream::connect(addresses.as_slice())
+            .await
+            .with_context(|| format!("`{host}:{port}` does not accept a connection"))?;
+        Ok(stream.peer_addr()?)
+    };
+    tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+        .await
+        .with_context(|| format!("`{host}:{port}` does not answer"))?
+}
+
+fn chain(error: &StoreError) -> String {
+    let error: &(dyn std::error::Error + 'static) = error;
+    let chain = std::iter::successors(Some(error), |it| it.source());
+    output::causes(chain).join(": ")
+}
