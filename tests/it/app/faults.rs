@@ -1,0 +1,265 @@
+//! A store that is away, locked, read-only, or holds a row that it cannot take: always 503, never a loss, no restart.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use sqlx::{Connection, Executor};
+
+use crate::app::{
+    app_case, eventually,
+    sender::{Signed, event},
+    site::{Site, TestApp},
+};
+
+app_case!(e02_a_poison_rows_neighbours_get_200, |site| {
+    if site.is_postgres() {
+        site.raw(
+            "create function poison() returns trigger language plpgsql as $$ begin \
+             raise exception using errcode = '22000', message = 'poison'; end $$",
+        )
+        .await;
+    }
+    let app = site.start().await;
+    let trigger = if site.is_postgres() {
+        "create trigger poison before insert on event for each row when (new.external_id like 'poison_%') \
+         execute function poison()"
+    } else {
+        "create trigger poison before insert on event when new.external_id like 'poison_%' \
+         begin select raise(abort, 'poison'); end"
+    };
+    site.raw(trigger).await;
+    let name = |n: usize| {
+        if n.is_multiple_of(9) {
+            format!("poison_{n}")
+        } else {
+            format!("evt_{n}")
+        }
+    };
+    let all: Vec<_> = (0..96).map(|n| (name(n), event(&name(n)))).collect();
+    let answers = join_all(all.iter().map(|(_, signed)| app.post(signed))).await;
+    for ((id, _), answer) in all.iter().zip(&answers) {
+        if id.starts_with("poison") {
+            assert!(answer.is_own_fault(), "{id}: {answer:?}");
+        } else {
+            answer.accepted();
+        }
+    }
+    let n_good = all.iter().filter(|(id, _)| id.starts_with("evt")).count();
+    site.receiver.arrived("/billing", n_good).await;
+    // The sender's retry, once the cause is gone.
+    site.raw(if site.is_postgres() {
+        "drop trigger poison on event"
+    } else {
+        "drop trigger poison"
+    })
+    .await;
+    let again = join_all(all.iter().map(|(_, signed)| app.post(signed))).await;
+    for ((id, _), answer) in all.iter().zip(&again) {
+        let (status, _) = answer.taken();
+        assert_eq!(status == "accepted", id.starts_with("poison"), "{id}");
+    }
+    site.receiver.arrived("/billing", all.len()).await;
+    let ledger = app.until_open(0).await;
+    assert_eq!(ledger["stored"], 96);
+    assert_eq!(site.receiver.hits("/billing").len(), all.len());
+    app.finish().await;
+});
+
+/// Posts until it is taken; what comes before that is our own fault and says so.
+async fn until_taken(app: &TestApp, signed: &Signed) {
+    eventually("the store is back", || async {
+        let answer = app.post(signed).await;
+        assert!(answer.status == 200 || answer.is_own_fault(), "{answer:?}");
+        (answer.status == 200).then_some(())
+    })
+    .await;
+}
+
+/// After a fault: all that was sent is there once, and was delivered once.
+async fn all_is_well(site: &Site, app: TestApp, ids: &[&str]) {
+    site.receiver
+        .until("all of them are delivered", |hits| {
+            let has = |id: &&str| hits.iter().any(|it| it.header("gatepost-external-id") == *id);
+            ids.iter().all(has).then_some(())
+        })
+        .await;
+    app.until_open(0).await;
+    let mut stored: Vec<_> = site
+        .events()
+        .await
+        .into_iter()
+        .filter_map(|it| it.external_id)
+        .collect();
+    stored.sort_unstable();
+    assert_eq!(stored, ids);
+    assert_eq!(site.receiver.all_hits().len(), ids.len());
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f62_a_locked_sqlite_file_is_503_and_recovers() {
+    let mut site = Site::sqlite().await;
+    site.set("GATEPOST__INGEST__ACK_TIMEOUT", "500ms");
+    let app = site.start().await;
+    app.accept(&event("evt_1")).await;
+    let lock = Lock::take(&site).await;
+    let answer = app.post(&event("evt_2")).await;
+    assert!(answer.is_own_fault(), "{answer:?}");
+    // Refused by the store itself this time: the wait for the lock is over before the test's patience is.
+    not_ready(&app).await;
+    assert_eq!(app.ask("/livez").await.status, 200);
+    lock.release().await;
+    until_taken(&app, &event("evt_2")).await;
+    eventually("readiness says yes", || async {
+        (app.ask("/readyz").await.status == 200).then_some(())
+    })
+    .await;
+    all_is_well(&site, app, &["evt_1", "evt_2"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn results_of_attempts_wait_for_a_locked_store() {
+    let site = Site::sqlite().await;
+    site.receiver
+        .always("/billing", crate::app::receiver::Reply::Gate);
+    let app = site.start().await;
+    let id = app.accept(&event("evt_1")).await;
+    site.receiver.arrived("/billing", 1).await;
+    let lock = Lock::take(&site).await;
+    site.receiver.open();
+    not_ready(&app).await;
+    lock.release().await;
+    app.until_status(&id, "delivered").await;
+    assert_eq!(site.receiver.all_hits().len(), 1);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f50_terminated_sessions_lose_nothing() {
+    let site = Site::postgres().await;
+    let app = site.start().await;
+    let ids: Vec<_> = (0..40).map(|n| format!("evt_{n:02}")).collect();
+    for (n, id) in ids.iter().enumerate() {
+        if n % 10 == 5 {
+            site.terminate_sessions().await;
+        }
+        until_taken(&app, &event(id)).await;
+    }
+    all_is_well(&site, app, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f49_a_read_only_postgres_is_503_and_recovers() {
+    let site = Site::postgres().await;
+    let app = site.start().await;
+    app.accept(&event("evt_1")).await;
+    site.receiver.arrived("/billing", 1).await;
+    app.until_open(0).await;
+    site.alter_database("set default_transaction_read_only = on")
+        .await;
+    let answer = app.post(&event("evt_2")).await;
+    assert!(answer.is_own_fault(), "{answer:?}");
+    not_ready(&app).await;
+    site.alter_database("reset default_transaction_read_only").await;
+    until_taken(&app, &event("evt_2")).await;
+    all_is_well(&site, app, &["evt_1", "evt_2"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f02_a_postgres_that_is_away_is_503_and_recovers() {
+    let site = Site::postgres().await;
+    let app = site.start().await;
+    app.accept(&event("evt_1")).await;
+    site.receiver.arrived("/billing", 1).await;
+    app.until_open(0).await;
+    site.alter_database("allow_connections false").await;
+    for _ in 0..3 {
+        let answer = app.post(&event("evt_2")).await;
+        assert!(answer.is_own_fault(), "{answer:?}");
+    }
+    not_ready(&app).await;
+    // The admin side has the same fault, and says so as well.
+    assert_eq!(app.ask("/v1/events").await.status, 503);
+    site.alter_database("allow_connections true").await;
+    until_taken(&app, &event("evt_2")).await;
+    all_is_well(&site, app, &["evt_1", "evt_2"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f53_a_lock_on_the_events_is_503_and_recovers() {
+    let mut site = Site::postgres().await;
+    site.set("GATEPOST__INGEST__ACK_TIMEOUT", "500ms");
+    let app = site.start().await;
+    app.accept(&event("evt_1")).await;
+    let lock = Lock::take(&site).await;
+    let answer = app.post(&event("evt_2")).await;
+    assert!(answer.is_own_fault(), "{answer:?}");
+    lock.release().await;
+    until_taken(&app, &event("evt_2")).await;
+    all_is_well(&site, app, &["evt_1", "evt_2"]).await;
+}
+
+async fn not_ready(app: &TestApp) {
+    eventually("readiness says no", || async {
+        (app.ask("/readyz").await.status == 503).then_some(())
+    })
+    .await;
+}
+
+app_case!(f52_senders_that_leave_during_a_commit_poison_nothing, |site| {
+    let app = site.start().await;
+    app.accept(&event("evt_00")).await;
+    let ids: Vec<_> = (0..30).map(|n| format!("evt_{n:02}")).collect();
+    for round in ids[1..].chunks(10) {
+        let lock = Lock::take(&site).await;
+        let leave = round.iter().map(|id| {
+            let (app, signed) = (&app, event(id));
+            async move { tokio::time::timeout(Duration::from_millis(100), app.post(&signed)).await }
+        });
+        assert!(
+            join_all(leave).await.iter().all(Result::is_err),
+            "somebody was answered under the lock"
+        );
+        lock.release().await;
+    }
+    // Their retries: taken the first time or now, and either way once.
+    for id in &ids {
+        until_taken(&app, &event(id)).await;
+    }
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    all_is_well(&site, app, &ids).await;
+});
+
+/// Keeps gatepost from writing events, as another process might.
+enum Lock {
+    Sqlite(sqlx::SqliteConnection),
+    Postgres(sqlx::PgConnection),
+}
+
+impl Lock {
+    async fn take(site: &Site) -> Self {
+        if site.is_postgres() {
+            let mut conn = site.postgres_connection().await;
+            conn.execute("begin").await.unwrap();
+            conn.execute("lock table event in exclusive mode").await.unwrap();
+            Self::Postgres(conn)
+        } else {
+            let mut conn = site.sqlite_connection().await;
+            conn.execute("begin immediate").await.unwrap();
+            Self::Sqlite(conn)
+        }
+    }
+
+    async fn release(self) {
+        match self {
+            Self::Sqlite(mut conn) => {
+                conn.execute("rollback").await.unwrap();
+                conn.close().await.unwrap();
+            }
+            Self::Postgres(mut conn) => {
+                conn.execute("rollback").await.unwrap();
+                conn.close().await.unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The senders that the catalog knows, end to end.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::app::{
+    app_case,
+    sender::{Signed, mac, now, slack, standard},
+};
+
+const CONFIG: &str = r#"
+[sources.slack]
+provider = "slack"
+secrets = [{ file = "slack.secret" }]
+[sources.gitlab]
+provider = "gitlab"
+secrets = [{ file = "gitlab.secret" }]
+[sources.github]
+provider = "github"
+secrets = [{ file = "plain.secret" }]
+[sources.shopify]
+provider = "shopify"
+secrets = [{ file = "plain.secret" }]
+[sources.standard]
+provider = "standard-webhooks"
+secrets = [{ file = "standard.secret" }]
+[sources.token]
+provider = "token"
+secrets = [{ file = "plain.secret" }]
+[sources.basic]
+provider = "basic"
+secrets = [{ file = "basic.secret" }]
+[sources.orders]
+provider = "hmac"
+secrets = [{ file = "plain.secret" }]
+hmac = { hash = "sha256", header = "x-signature", prefix = "sha256=", encoding = "hex", signed = "{timestamp}.{body}", timestamp_header = "x-timestamp", tolerance = "5m" }
+event_id = "header:x-event-id"
+event_type = "body:/type"
+
+[destinations.all]
+url = "http://{}/all"
+
+[[routes]]
+source = "slack"
+destination = "all"
+[[routes]]
+source = "gitlab"
+destination = "all"
+[[routes]]
+source = "github"
+destination = "all"
+[[routes]]
+source = "shopify"
+destination = "all"
+[[routes]]
+source = "standard"
+destination = "all"
+[[routes]]
+source = "token"
+destination = "all"
+[[routes]]
+source = "basic"
+destination = "all"
+[[routes]]
+source = "orders"
+destination = "all"
+"#;
+
+const PLAIN: &str = "a-plain-secret-of-the-tests";
+const SLACK: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+const GITLAB: &str = "a-gitlab-token-of-the-tests";
+const STANDARD_KEY: &[u8] = b"0123456789abcdefghijklmnopqrstuv";
+
+fn secrets(site: &crate::app::site::Site) {
+    site.configure(CONFIG);
+    site.write("plain.secret", PLAIN);
+    site.write("slack.secret", SLACK);
+    site.write("gitlab.secret", GITLAB);
+    site.write("basic.secret", "user:a-password-of-the-tests");
+    site.write(
+        "standard.secret",
+        &format!("whsec_{}", STANDARD.encode(STANDARD_KEY)),
+    );
+}
+
+app_case!(slacks_challenge_is_answered_and_is_no_event, |site| {
+    secrets(&site);
+    let app = site.start().await;
+    let challenge = r#"{"token":"x","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P","type":"url_verification"}"#;
+    let answer = app.post(&slack(SLACK, "application/json", challenge)).await;
+    assert_eq!(answer.status, 200);
+    assert!(
+        String::from_utf8_lossy(&answer.body)
+            .contains("3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P")
+    );
+    // Who cannot sign gets no answer out of it.
+    let forged = slack("another-secret-of-somebody", "application/json", challenge);
+    assert_eq!(app.post(&forged).await.status, 401);
+    app.until_rejected("signature_mismatch", 1).await;
+    assert_eq!(app.get("/v1/ledger").await["stored"], 0);
+    assert!(site.receiver.all_hits().is_empty());
+    app.finish().await;
+});
+
+app_case!(a04_slacks_forms_arrive_as_forms, |site| {
+    secrets(&site);
+    let app = site.start().await;
+    let form = "application/x-www-form-urlencoded";
+    let interactive = "payload=%7B%22type%22%3A%22block_actions%22%2C%22trigger_id%22%3A%2212.34%22%7D";
+    let id = app.accept(&slack(SLACK, form, interactive)).await;
+    let hit = site.receiver.arrived("/all", 1).await.remove(0);
+    assert_eq!(hit.body, interactive);
+    assert_eq!(hit.header("content-type"), form);
+    assert_eq!(hit.header("gatepost-event-type"), "block_actions");
+    assert_eq!(
+        app.get(&format!("/v1/events/{id}")).await["type"],
+        "block_actions"
+    );
+    app.accept(&slack(SLACK, form, "command=%2Fweather&text=94070"))
+        .await;
+    let hits = site.receiver.arrived("/all", 2).await;
+    assert_eq!(hits[1].header("gatepost-event-type"), "/weather");
+    let event =
+        r#"{"type":"event_callback","event_id":"Ev01","event_time":1700000000,"event":{"type":"message"}}"#;
+    app.accept(&slack(SLACK, "application/json", event)).await;
+    app.post(&slack(SLACK, "application/json", event))
+        .await
+        .duplicate();
+    let hits = site.receiver.arrived("/all", 3).await;
+    assert_eq!(hits[2].header("gatepost-external-id"), "Ev01");
+    app.finish().await;
+});
+
+app_case!(gitlabs_token_proves_the_sender_and_not_the_body, |site| {
+    secrets(&site);
+    let app = site.start().await;
+    let push = |token: &str| {
+        Signed::new("gitlab", r#"{"object_kind":"push"}"#)
+            .header("content-type", "application/json")
+            .header("x-gitlab-event", "Push Hook")
+            .header("idempotency-key", "key-1")
+            .header("x-gitlab-token", token)
+    };
+    assert_eq!(app.post(&push("a-gitlab-token-of-the-test")).await.status, 401);
+    app.accept(&push(GITLAB)).await;
+    app.post(&push(GITLAB)).await.duplicate();
+    let hit = site.receiver.arrived("/all", 1).await.remove(0);
+    assert_eq!(hit.header("gatepost-verified"), "origin");
+    assert_eq!(hit.header("gatepost-event-type"), "push");
+    assert_eq!(hit.header("gatepost-external-id"), "key-1");
+    eventually_one_rejected(&app).await;
+    app.finish().await;
+});
+
+async fn eventually_one_rejected(app: &crate::app::site::TestApp) {
+    crate::app::eventually("one request is rejected", || async {
+        (app.list("/v1/requests").await.len() == 1).then_some(())
+    })
+    .await;
+}
+
+app_case!(a18_standard_webhooks_come_under_either_name, |site| {
+    secrets(&site);
+    let app = site.start().await;
+    let body = r#"{"type":"contact.created"}"#;
+    app.accept(&standard("svix", STANDARD_KEY, "msg_1", body)).await;
+    app.accept(&standard("webhook", STANDARD_KEY, "msg_2", body))
+        .await;
+    app.post(&standard("webhook", STANDARD_KEY, "msg_1", body))
+        .await
+        .duplicate();
+    // The id of one family and the signature of the other never make a whole.
+    let mut mixed = standard("svix", STANDARD_KEY, "msg_3", body);
+    mixed.headers.retain(|(name, _)| name != "svix-id");
+    assert_eq!(app.post(&mixed.header("webhook-id", "msg_3")).await.status, 401);
+    let hits = site.receiver.arrived("/all", 2).await;
+    let mut ids: Vec<_> = hits.iter().map(|it| it.header("gatepost-external-id")).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["msg_1", "msg_2"]);
+    eventually_one_rejected(&app).await;
+    app.finish().await;
+});
+
+app_case!(github_and_shopify_are_verified, |site| {
+    secrets(&site);
+    let app = site.start().await;
+    let body = br#"{"zen":"Keep it logically awesome."}"#;
+    let signature = mac(PLAIN.as_bytes(), &[body]);
+    let github = Signed::new("github", *body)
+        .header("x-github-event", "ping")
+        .header("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958")
+        .header(
+            "x-hub-signature-256",
+            format!("sha256={}", hex::encode(&signature)),
+        );
+    app.accept(&github).await;
+    let shopify = Signed::new("shopify", *body)
+        .header("x-shopify-topic", "orders/create")
+        .header("x-shopify-event-id", "98880550-7158-44d4-b7cd-2c97c8a091b5")
+        .header("x-shopify-webhook-id", "b54557e4-bdd9-4b37-8a5f-bf7d70bcd043")
+        .header("x-shopify-hmac-sha256", STANDARD.encode(&signature));
+    app.accept(&shopify).await;
+    let hits = site.receiver.arrived("/all", 2).await;
+    let mut types: Vec<_> = hits.iter().map(|it| it.header("gatepost-event-type")).collect();
+    types.sort_unstable();
+    assert_eq!(types, ["orders/create", "ping"]);
+    app.finish().await;
+});
+
+app_case!(a_sender_described_in_the_config_is_verified, |site| {
+    secrets(&site);
+    let app = site.start().await;
+    let order = |id: &str, at: i64, key: &str| {
+        let body = r#"{"type":"order.paid","total":12}"#;
+        let signature = mac(
+            key.as_bytes(),
+            &[at.to_string().as_bytes(), b".", body.as_bytes()],
+        );
+        Signed::new("orders", body)
+            .header("x-event-id", id)
+            .header("x-timestamp", at.to_string())
+            .header("x-signature", format!("sha256={}", hex::encode(signature)))
+    };
+    app.accept(&order("order-1", now(), PLAIN)).await;
+    app.accept(&order("order-2", now(), PLAIN)).await;
+    app.post(&order("order-1", now(), PLAIN)).await.duplicate();
+    assert_eq!(app.post(&order("order-3", now() - 400, PLAIN)).await.status, 401);
+    assert_eq!(app.post(&order("order-3", now(), "another")).await.status, 401);
+    let hits = site.receiver.arrived("/all", 2).await;
+    for hit in &hits {
+        assert_eq!(hit.header("gatepost-event-type"), "order.paid");
+        assert_eq!(hit.header("gatepost-verified"), "body");
+    }
+    app.until_rejected("timestamp_stale", 1).await;
+    app.until_rejected("signature_mismatch", 1).await;
+    app.finish().await;
+});
+
+app_case!(tokens_and_passwords_prove_the_sender, |site| {
+    secrets(&site);
+    let app = site.start().await;
+    let token = |token: &str| Signed::new("token", "t").header("authorization", format!("Bearer {token}"));
+    app.accept(&token(PLAIN)).await;
+    let basic = |text: &str| {
+        Signed::new("basic", "b").header("authorization", format!("Basic {}", STANDARD.encode(text)))
+    };
+    app.accept(&basic("user:a-password-of-the-tests")).await;
+    for refused in [
+        token("a-plain-secret-of-the-test"),
+        token(""),
+        basic("user:"),
+        basic("user:a-password-of-the-tests2"),
+    ] {
+        assert_eq!(app.post(&refused).await.status, 401, "{refused:?}");
+    }
+    for hit in site.receiver.arrived("/all", 2).await {
+        assert_eq!(hit.header("gatepost-verified"), "origin");
+        assert!(!hit.headers.contains_key("authorization"));
+    }
+    crate::app::eventually("four are rejected", || async {
+        (app.list("/v1/requests").await.len() == 4).then_some(())
+    })
+    .await;
+    app.finish().await;
+});

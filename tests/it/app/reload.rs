@@ -1,0 +1,130 @@
+//! A changed config in a running gatepost: all of it, or none.
+
+use crate::app::{
+    api::Api,
+    app_case, eventually,
+    process::{Process, signal},
+    sender::{OTHER_SECRET, event, event_body, stripe_with},
+    site::STRIPE_TO_BILLING,
+};
+
+app_case!(f90_a_reload_with_a_fault_changes_nothing, |site| {
+    let process = Process::start(&site, "all").await;
+    let before = process.get("/v1/sources").await;
+    let faulty = [
+        "this is not TOML = = =".to_owned(),
+        String::new(),
+        STRIPE_TO_BILLING.replace("stripe.secret", "absent.secret"),
+        STRIPE_TO_BILLING.replace("provider = \"stripe\"", "provider = \"strype\""),
+        // A good half before the fault: it must not be applied either.
+        format!(
+            "[sources.early]\nprovider = \"unverified\"\n{STRIPE_TO_BILLING}\n[sources.late]\nprovidr = \"x\"\n"
+        ),
+    ];
+    for (n, faulty) in faulty.iter().enumerate() {
+        site.configure(faulty);
+        signal(process.id(), "HUP");
+        process.logged("kept the running config", n + 1).await;
+        assert_eq!(process.get("/v1/sources").await, before);
+    }
+    process.accept(&event("evt_1")).await;
+    site.receiver.arrived("/billing", 1).await;
+    process.until_open(0).await;
+    process.terminate().await;
+});
+
+/// Asks for what cannot change anything.
+async fn until_sources(api: &Api, names: &[&str]) {
+    eventually("the sources are swapped", || async {
+        let rows = api.list("/v1/sources").await;
+        let found: Vec<_> = rows.iter().map(|it| it["name"].as_str().unwrap()).collect();
+        (found == names).then_some(())
+    })
+    .await;
+}
+
+const SWAPPED: &str = r#"
+[sources.renamed]
+provider = "stripe"
+secrets = [{ file = "other.secret" }]
+[destinations.other]
+url = "http://{}/other"
+[[routes]]
+source = "renamed"
+destination = "other"
+"#;
+
+app_case!(f90_a_good_reload_swaps_everything, |site| {
+    let app = site.start().await;
+    app.accept(&event("evt_1")).await;
+    site.receiver.arrived("/billing", 1).await;
+    site.configure(SWAPPED);
+    app.running.reload();
+    until_sources(&app, &["renamed"]).await;
+    assert_eq!(app.post(&event("evt_2")).await.status, 404);
+    let renamed = stripe_with(OTHER_SECRET, event_body("evt_3", "x")).to("renamed");
+    app.accept(&renamed).await;
+    site.receiver.arrived("/other", 1).await;
+    let names = |rows: Vec<serde_json::Value>| -> Vec<_> {
+        rows.iter()
+            .map(|it| it["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names(app.list("/v1/destinations").await), ["other"]);
+    app.until_open(0).await;
+    app.finish().await;
+});
+
+app_case!(a_changed_file_is_noticed, |site| {
+    let app = site.start().await;
+    app.accept(&event("evt_1")).await;
+    site.receiver.arrived("/billing", 1).await;
+    site.configure(SWAPPED);
+    until_sources(&app, &["renamed"]).await;
+    let renamed = stripe_with(OTHER_SECRET, event_body("evt_2", "x")).to("renamed");
+    app.accept(&renamed).await;
+    site.receiver.arrived("/other", 1).await;
+    app.until_open(0).await;
+    app.finish().await;
+});
+
+app_case!(a_process_reloads_on_sighup, |site| {
+    let process = Process::start(&site, "all").await;
+    process.accept(&event("evt_1")).await;
+    site.receiver.arrived("/billing", 1).await;
+    site.configure(SWAPPED);
+    signal(process.id(), "HUP");
+    until_sources(&process, &["renamed"]).await;
+    assert_eq!(process.post(&event("evt_2")).await.status, 404);
+    process
+        .accept(&stripe_with(OTHER_SECRET, event_body("evt_3", "x")).to("renamed"))
+        .await;
+    site.receiver.arrived("/other", 1).await;
+    process.until_open(0).await;
+    process.terminate().await;
+});
+
+app_case!(
+    what_waits_for_a_destination_that_left_the_config_is_kept,
+    |site| {
+        site.receiver
+            .always("/billing", crate::app::receiver::Reply::Status(500));
+        site.configure(&STRIPE_TO_BILLING.replace(
+            "first = \"20ms\", cap = \"100ms\"",
+            "first = \"1s\", cap = \"1s\"",
+        ));
+        let app = site.start().await;
+        let id = app.accept(&event("evt_1")).await;
+        site.receiver.arrived("/billing", 1).await;
+        site.configure(SWAPPED);
+        app.running.reload();
+        until_sources(&app, &["renamed"]).await;
+        assert_eq!(app.post(&event("evt_2")).await.status, 404);
+        site.receiver
+            .always("/billing", crate::app::receiver::Reply::Status(200));
+        site.configure(STRIPE_TO_BILLING);
+        app.running.reload();
+        app.until_status(&id, "delivered").await;
+        app.finish().await;
+    }
+);

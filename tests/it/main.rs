@@ -1,0 +1,18 @@
+//! The integration tests, in one binary: it links once.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking, in its helpers too"
+)]
+
+mod app;
+mod cli;
+mod config;
+mod destination;
+mod egress;
+mod handler;
+mod postgres;
+mod store;
+mod vectors;
+mod web;

@@ -1,0 +1,168 @@
+//! The schema as the database itself tells it, and every statement understood by its engine.
+
+use std::{fs, path::Path};
+
+use sqlx::{Executor, Row};
+
+use crate::store::*;
+
+/// Read at run time: the tests look at the files as they are.
+fn files(folder: &str) -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn both_engines_have_the_same_migrations() {
+    let names = |folder| files(folder).into_iter().map(|it| it.0).collect::<Vec<_>>();
+    assert_eq!(names("migrations/postgres"), names("migrations/sqlite"));
+}
+
+#[tokio::test]
+async fn every_postgres_statement_is_understood() {
+    let store = TestStore::postgres().await;
+    let mut conn = PgConnection::connect(store.settings.url.expose_str().unwrap())
+        .await
+        .unwrap();
+    for (name, sql) in files("src/store/postgres/sql") {
+        assert!(sql.starts_with("--"), "{name} says what it does");
+        if let Err(error) = conn
+            .prepare(QueryBuilder::<sqlx::Postgres>::new(sql).into_sql())
+            .await
+        {
+            panic!("{name}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_sqlite_statement_is_understood() {
+    let store = TestStore::sqlite().await;
+    let mut conn = SqliteConnection::connect(store.settings.url.expose_str().unwrap())
+        .await
+        .unwrap();
+    for (name, sql) in files("src/store/sqlite/sql") {
+        // These are the ends of statements that begin with rows of values.
+        let start = match name.as_str() {
+            "known_events.sql" => "with asked (idx, id, key, body_hash) as (values (1, x'', x'', x'')",
+            "settle.sql" | "settle_exceptions.sql" => {
+                "with given (delivery_id, fence, status, due_at, id, error) as (values (x'', 1, '', 1, x'', '')"
+            }
+            _ => "",
+        };
+        assert!(
+            sql.trim_start_matches(")\n").starts_with("--"),
+            "{name} says what it does"
+        );
+        let sql = format!("{start}{sql}");
+        if let Err(error) = conn
+            .prepare(QueryBuilder::<sqlx::Sqlite>::new(sql).into_sql())
+            .await
+        {
+            panic!("{name}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_sqlite_schema_is_as_written_down() {
+    let store = TestStore::sqlite().await;
+    let mut conn = SqliteConnection::connect(store.settings.url.expose_str().unwrap())
+        .await
+        .unwrap();
+    let rows = conn
+        .fetch_all(
+            "select tbl.name || '.' || col.name || ' ' || lower(col.type)
+                    || case when col.\"notnull\" then ' not null' else '' end
+                    || coalesce(' default ' || col.dflt_value, '')
+                    || case when col.pk > 0 then ' key ' || col.pk else '' end as line
+             from sqlite_schema tbl join pragma_table_info(tbl.name) col
+             where tbl.type = 'table' and tbl.name not like '\\_%' escape '\\'
+             union all
+             select lower(sql) from sqlite_schema where type = 'index' and sql is not null
+             order by 1",
+        )
+        .await
+        .unwrap();
+    let lines: Vec<String> = rows.iter().map(|it| it.get("line")).collect();
+    insta::assert_snapshot!("sqlite_schema", lines.join("\n"));
+}
+
+#[tokio::test]
+async fn the_postgres_schema_is_as_written_down() {
+    let store = TestStore::postgres().await;
+    let mut conn = PgConnection::connect(store.settings.url.expose_str().unwrap())
+        .await
+        .unwrap();
+    let rows = conn
+        .fetch_all(
+            "select format('%s.%s %s%s%s', cls.relname, att.attname, format_type(att.atttypid, att.atttypmod),
+                           case when att.attnotnull then ' not null' else '' end,
+                           ' default ' || pg_get_expr(def.adbin, def.adrelid)) as line,
+                    col_description(cls.oid, att.attnum) as comment
+             from pg_class cls
+             join pg_attribute att on att.attrelid = cls.oid and att.attnum > 0 and not att.attisdropped
+             left join pg_attrdef def on def.adrelid = cls.oid and def.adnum = att.attnum
+             where cls.relnamespace = 'public'::regnamespace and cls.relkind = 'r' and cls.relname not like '\\_%'
+             union all
+             select lower(indexdef), '' from pg_indexes
+             where schemaname = 'public' and tablename not like '\\_%'
+             order by 1",
+        )
+        .await
+        .unwrap();
+    let mut lines: Vec<String> = Vec::new();
+    for row in &rows {
+        let line: String = row.get("line");
+        let comment: Option<String> = row.get("comment");
+        assert!(comment.is_some(), "no comment on {line}");
+        lines.push(line);
+    }
+    lines.sort();
+    insta::assert_snapshot!("postgres_schema", lines.join("\n"));
+}
+
+#[tokio::test]
+async fn e10_no_statement_of_sqlites_hot_path_reads_every_delivery() {
+    let store = TestStore::sqlite().await;
+    let mut conn = SqliteConnection::connect(store.settings.url.expose_str().unwrap())
+        .await
+        .unwrap();
+    for (name, sql) in files("src/store/sqlite/sql") {
+        let start = match name.as_str() {
+            "known_events.sql" => {
+                "with asked (idx, id, key, body_hash) as (values (1, x'', x'', x''), (2, x'', x'', x'')"
+            }
+            "settle.sql" | "settle_exceptions.sql" => {
+                "with given (delivery_id, fence, status, due_at, id, error) as \
+                 (values (x'', 1, '', 1, x'', ''), (x'01', 1, '', 1, x'', '')"
+            }
+            // The numbers for people count every row.
+            "ledger.sql" | "stats_deliveries.sql" | "stats_rejected.sql" | "prune_requests.sql" => continue,
+            _ => "",
+        };
+        let plan = conn
+            .fetch_all(
+                QueryBuilder::<sqlx::Sqlite>::new(format!("explain query plan {start}{sql}")).into_sql(),
+            )
+            .await
+            .unwrap();
+        for row in plan {
+            let detail: String = row.get("detail");
+            let is_scan = ["SCAN delivery", "SCAN event", "SCAN attempt"]
+                .iter()
+                .any(|it| detail.starts_with(it));
+            assert!(!is_scan || detail.contains("INDEX delivery_"), "{name}: {detail}");
+        }
+    }
+}

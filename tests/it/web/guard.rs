@@ -1,0 +1,139 @@
+//! What stands around the admin API: tokens, roles, headers, health, and its description.
+
+use insta::assert_json_snapshot;
+use serde_json::Value;
+
+use crate::web::{api::problem, fixture::Fixture, wire::PATIENCE};
+
+#[tokio::test]
+async fn readiness_ends_before_the_listener_closes() {
+    let app = Fixture::start().await;
+    assert_eq!(app.get("/livez").await.status, 200);
+    assert_eq!(app.get("/readyz").await.status, 200);
+    app.draining.cancel();
+    let answer = app.get("/readyz").await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.json()["check"], "stopping");
+    assert_eq!(app.get("/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn readiness_asks_the_store() {
+    let app = Fixture::start().await;
+    app.store.close().await;
+    let answer = tokio::time::timeout(PATIENCE, app.get("/readyz")).await.unwrap();
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.json()["check"], "store");
+    let answer = app.get("/v1/events").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    assert_eq!(problem(&answer).1, "store_unavailable");
+}
+
+/// Every path and method of the description, with ids that are well formed.
+fn described() -> Vec<(String, String)> {
+    let description: Value = serde_json::from_str(&gatepost::web::state::openapi()).unwrap();
+    let mut all = Vec::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let prefix = match path.split('/').nth(2) {
+                Some("deliveries") => "dlv",
+                Some("requests") => "req",
+                _ => "evt",
+            };
+            let target = path
+                .replace("{id}", &format!("{prefix}_00000000000000000000000000"))
+                .replace("{name}", "billing");
+            all.push((method.to_uppercase(), target));
+        }
+    }
+    assert!(all.len() > 20, "{all:?}");
+    all
+}
+
+#[tokio::test]
+async fn g01_g02_nothing_but_health_is_open_without_a_token() {
+    let app = Fixture::with_tokens().await;
+    let more = [
+        ("GET", "/metrics"),
+        ("GET", "/nothing"),
+        ("TRACE", "/v1/events"),
+        ("GET", "//livez"),
+        ("GET", "/livez/"),
+    ];
+    let more = more.map(|(method, target)| (method.to_owned(), target.to_owned()));
+    for (method, target) in described().into_iter().chain(more) {
+        let head = format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        let answer = app.admin.ask(format!("{head}\r\n")).await;
+        assert!(
+            answer.header("x-content-type-options").is_some(),
+            "{method} {target}"
+        );
+        if ["/livez", "/readyz"].contains(&target.as_str()) {
+            assert_eq!(answer.status, 200, "{method} {target}");
+            continue;
+        }
+        assert_eq!(
+            problem(&answer),
+            (401, "unauthorized".to_owned()),
+            "{method} {target}"
+        );
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        let wrong = app
+            .admin
+            .ask(format!("{head}authorization: Bearer wrong\r\n\r\n"))
+            .await;
+        assert_eq!(wrong.status, 401, "{method} {target}");
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_changes_nothing() {
+    let app = Fixture::with_tokens().await;
+    for (method, target) in described() {
+        let ask = async |token: &str| {
+            let head = format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+            app.admin
+                .ask(format!("{head}authorization: Bearer {token}\r\n\r\n"))
+                .await
+                .status
+        };
+        let status = ask("canary-viewer-token").await;
+        if method == "POST" {
+            assert_eq!(status, 403, "{target}");
+            assert_ne!(ask("canary-operator-token").await, 403, "{target}");
+        } else if target != "/v1/stream" {
+            assert!([200, 404].contains(&status), "{method} {target}: {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_the_headers_that_browsers_obey() {
+    let app = Fixture::start().await;
+    for target in ["/", "/v1/events", "/v1/nothing", "/readyz", "/v1/events/x"] {
+        let answer = app.get(target).await;
+        let csp = answer.header("content-security-policy").unwrap();
+        assert!(
+            csp.starts_with("default-src 'none'") && csp.contains("frame-ancestors 'none'"),
+            "{csp}"
+        );
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cache-control", "no-store"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{target}");
+        }
+        assert!(answer.header("server").is_none(), "no banner");
+    }
+}
+
+#[test]
+fn the_description_is_what_it_was() {
+    let description: Value = serde_json::from_str(&gatepost::web::state::openapi()).unwrap();
+    assert_json_snapshot!("openapi", description);
+    assert_eq!(description["info"]["title"], "gatepost");
+}

@@ -1,0 +1,15 @@
+//! The HTTP side over real sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy knows tests, but not what they share"
+)]
+
+mod api;
+mod descriptors;
+mod fixture;
+mod framing;
+mod guard;
+mod listener;
+mod receive;
+mod wire;
