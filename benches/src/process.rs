@@ -1,0 +1,174 @@
+//! Processes of this run: started, watched, and ended by their number, nobody else's.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// What runs now, for the end by a signal.
+static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    name: &'static str,
+}
+
+impl Process {
+    pub fn start(name: &'static str, command: &mut Command) -> anyhow::Result<Self> {
+        let child = command
+            .spawn()
+            .with_context(|| format!("could not start {name}"))?;
+        running().push(child.id());
+        Ok(Self { child, name })
+    }
+
+    /// One of our own servers, and the address that it says.
+    pub fn serve(name: &'static str, arguments: &[&str]) -> anyhow::Result<(Self, SocketAddr)> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(name).args(arguments);
+        let mut process = Self::start(name, command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+        let stdout = process
+            .child
+            .stdout
+            .take()
+            .context("its standard output is a pipe")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let address = line
+            .trim()
+            .parse()
+            .with_context(|| format!("{name} ended at once"))?;
+        Ok((process, address))
+    }
+
+    /// Asks it to end, and waits.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM);
+        let deadline = Instant::now() + Duration::from_secs(40);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                anyhow::ensure!(
+                    status.success() || self.child.stdin.is_some(),
+                    "{} ended with {status}",
+                    self.name
+                );
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        anyhow::bail!("{} did not end when it was asked to", self.name)
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Resident memory now, in MB of a million bytes.
+    pub fn resident_mb(&self) -> anyhow::Result<f64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had.
+    pub fn peak_mb(&self) -> anyhow::Result<f64> {
+        self.status("VmHWM:")
+    }
+
+    /// Processor time so far, of all its threads.
+    pub fn cpu_s(&self) -> anyhow::Result<f64> {
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name in parentheses may hold spaces.
+        let (_, fields) = text.rsplit_once(')').context("no such file")?;
+        let ticks: f64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|it| it.parse::<f64>().ok())
+            .sum();
+        Ok(ticks / rustix::param::clock_ticks_per_second() as f64)
+    }
+
+    fn status(&self, key: &str) -> anyhow::Result<f64> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = text.lines().find_map(|it| it.strip_prefix(key));
+        let kib = line
+            .and_then(|it| it.trim().strip_suffix(" kB"))
+            .context("no such line")?;
+        Ok(kib.trim().parse::<f64>()? * 1024.0 / 1e6)
+    }
+
+    fn signal(&self, signal: Signal) {
+        end(self.child.id(), signal);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal(Signal::KILL);
+            let _ = self.child.wait();
+        }
+        running().retain(|it| *it != self.child.id());
+    }
+}
+
+/// On an interrupt: ends what was started, and this process.
+pub fn end_all_on_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let (Ok(mut interrupt), Ok(mut terminate)) =
+                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            else {
+                return;
+            };
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            running().iter().for_each(|it| end(*it, Signal::KILL));
+            std::process::exit(130);
+        });
+    });
+    Ok(())
+}
+
+fn end(id: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+fn running() -> std::sync::MutexGuard<'static, Vec<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An address of loopback that nobody listens on just now.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+/// Status and body of one GET.
+pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let status = text.split(' ').nth(1).and_then(|it| it.parse().ok());
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Ok((status.context("no HTTP answer")?, body.to_owned()))
+}
