@@ -18,7 +18,7 @@ use std::{
 
 use axum::{Router, body::Body, response::Response};
 use futures_util::FutureExt;
-use http::Request;
+use http::{HeaderValue, Request, header};
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -35,6 +35,16 @@ use crate::web::{error, listener::Limits, state::Peer};
 /// How long a refused client may go on sending before it is cut off. Without it the kernel answers the unread rest of
 /// its request with a reset, which can destroy the answer on its way.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How long connections are still taken, and idle ones kept, after the stop. A request that is on its way then gets its
+/// answer, and `Connection: close` with it, where closing at once would have answered it with a reset.
+const LAST_CALL: Duration = Duration::from_millis(250);
+
+/// Ends when the stop has been announced for long enough.
+pub(crate) async fn last_call(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST_CALL).await;
+}
 
 /// Serves one connection to its end: until the client closes, a limit is met, or `stop` fires and the open request has
 /// its answer.
@@ -58,18 +68,20 @@ pub(crate) async fn serve(
             peer,
             Arc::clone(&activity),
             Arc::clone(&limits),
+            stop.clone(),
         )
     });
     let mut connection = builder.serve_connection(io, service);
     let mut timer = pin!(tokio::time::sleep_until(
         activity.started_at + limits.head_timeout
     ));
+    let mut last_call = pin!(last_call(&stop));
     let mut is_stopping = false;
     let (is_late, should_linger) = loop {
         tokio::select! {
             biased;
             res = &mut connection => break (false, activity.is_refused() || res.is_err_and(|it| it.is_parse())),
-            () = stop.cancelled(), if !is_stopping => {
+            () = &mut last_call, if !is_stopping => {
                 is_stopping = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
@@ -244,10 +256,11 @@ async fn answer(
     peer: Peer,
     activity: Arc<Activity>,
     limits: Arc<Limits>,
+    stop: CancellationToken,
 ) -> Result<Response<Answering>, std::convert::Infallible> {
     activity.enter(BUSY);
     request.extensions_mut().insert(peer);
-    let response = match AssertUnwindSafe(router.call(request)).catch_unwind().await {
+    let mut response = match AssertUnwindSafe(router.call(request)).catch_unwind().await {
         Ok(Ok(response)) => response,
         // The panic hook has logged it, with its place.
         Err(_) => {
@@ -255,6 +268,10 @@ async fn answer(
             error::panicked()
         }
     };
+    if stop.is_cancelled() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     let is_refused = !response.status().is_success();
     activity.is_refused.store(is_refused, Relaxed);
     Ok(response.map(|body| Answering { body, activity }))

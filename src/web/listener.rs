@@ -3,11 +3,17 @@
 //! `axum::serve` has no limit on connections and never arms hyper's timers, so a handful of slow clients hold its
 //! sockets for ever; this loop takes a place before it accepts and gives every phase of a connection a deadline.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::Instant};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -53,23 +59,36 @@ impl Limits {
     }
 }
 
-/// Serves `router` until `stop`; then closes the listener, lets open requests finish within `limits.drain`, and cuts
+/// Serves `router` until a moment after `stop`; then closes the listener, lets open requests finish within `limits.drain`, and cuts
 /// the rest. Returns when no connection is left.
 pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stop: CancellationToken) {
     let limits = Arc::new(limits.clone());
     let builder = Arc::new(builder(&limits));
     let places = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
     let mut connections = JoinSet::new();
+    let take = |connections: &mut JoinSet<()>, place: OwnedSemaphorePermit, stream: TcpStream, address| {
+        // Small answers must not wait for more to send; a socket that refuses the option still works.
+        let _ = stream.set_nodelay(true);
+        // A token of its own: all connections polling one token would meet at its lock.
+        let stop = stop.child_token();
+        let (builder, limits) = (Arc::clone(&builder), Arc::clone(&limits));
+        let connection = connection::serve(stream, Peer(address), router.clone(), builder, limits, stop);
+        connections.spawn(async move {
+            connection.await;
+            drop(place);
+        });
+    };
     let mut is_resting = false;
+    let mut last_call = pin!(connection::last_call(&stop));
     loop {
         let place = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => place.expect("nobody closes the semaphore"),
-            () = stop.cancelled() => break,
+            () = &mut last_call => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
+            () = &mut last_call => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
         let (stream, address) = match accepted {
@@ -86,26 +105,19 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stop:
                 drop(place);
                 tokio::select! {
                     () = tokio::time::sleep(REST) => continue,
-                    () = stop.cancelled() => break,
+                    () = &mut last_call => break,
                 }
             }
         };
         is_resting = false;
-        // Small answers must not wait for more to send; a socket that refuses the option still works.
-        let _ = stream.set_nodelay(true);
-        // A token of its own: all connections polling one token would meet at its lock.
-        let connection = connection::serve(
-            stream,
-            Peer(address),
-            router.clone(),
-            Arc::clone(&builder),
-            Arc::clone(&limits),
-            stop.child_token(),
-        );
-        connections.spawn(async move {
-            connection.await;
-            drop(place);
-        });
+        take(&mut connections, place, stream, address);
+    }
+    // What the kernel has taken already would be reset with the listener.
+    while let Some(Ok((stream, address))) = listener.accept().now_or_never() {
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            break;
+        };
+        take(&mut connections, place, stream, address);
     }
     drop(listener);
     drain(connections, limits.drain).await;
