@@ -1,4 +1,4 @@
-//! Chores: what keeps the store in order while gatepost runs. One file each, one loop for all.
+//! Chores: what keeps the store in order while gatepost runs. One file each; the short and the long ones have a loop each.
 //!
 //! A chore works in bounded slices and can be done by any replica; `prune` alone is done by one at a time.
 //!
