@@ -81,6 +81,8 @@ impl Groups {
 }
 
 pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result<Built> {
+    #[cfg(feature = "trial")]
+    crate::base::trial::armed::arm(&inputs.environment);
     egress::tls::install_crypto();
     let settings = loaded.settings.clone();
     let snapshot = Snapshot::build(&settings.registry).map_err(|faults| {

@@ -6,7 +6,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    base::metrics::Metrics,
+    base::{
+        metrics::Metrics,
+        trial::{self, Point},
+    },
     config::{self, Inputs, Loaded, Settings},
     delivery::Wake,
     registry::{Registry, Snapshot},
@@ -77,6 +80,7 @@ impl Reloader {
             tracing::warn!("`{key}` changed, which takes a restart; the rest of the config is applied");
         }
         let (n_sources, n_destinations) = (snapshot.sources.len(), snapshot.destinations.len());
+        trial::point(Point::Reloading);
         self.registry.replace(snapshot);
         self.metrics.reloaded(true);
         self.wake.now();

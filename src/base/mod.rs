@@ -1,6 +1,7 @@
 //! The ground floor: ids, time, secrets, backoff, metrics.
 //!
-//! Nothing here knows what a webhook is. Nothing here waits, except that `clock::wall_now` reads the wall clock.
+//! Nothing here knows what a webhook is, and nothing waits; `clock::wall_now` reads the wall clock. `trial` is empty in every
+//! build but those of the campaign.
 //!
 //! Imports: no room.
 
@@ -10,3 +11,4 @@ pub mod ids;
 pub mod metrics;
 pub mod safe_url;
 pub mod secret;
+pub mod trial;

@@ -9,6 +9,7 @@ use crate::{
     base::{
         clock::{Timestamp, wall_now},
         ids::AttemptId,
+        trial::{self, Point},
     },
     delivery::{
         Context,
@@ -37,6 +38,7 @@ const MAX_KEPT_BODY: usize = 4096;
 pub async fn run(context: Context, lanes: Lanes, held: Held, settler: Settler, in_hand: InHand, stop: Stop) {
     let InHand { claim, place } = in_hand;
     let (id, fence) = (claim.delivery.id, claim.fence);
+    trial::point(Point::InHand);
     let outlet = context
         .registry
         .current()
@@ -105,11 +107,14 @@ async fn send(
         attempt: number,
         now: wall_now(),
     };
+    #[cfg(feature = "trial")]
+    settle_early(context, claim, started_at).await;
     let result = tokio::select! {
         biased;
         () = stop.hard.cancelled() => return None,
-        result = outlet.destination.send(&message) => result,
+        result = trial::during(Point::RequestSent, outlet.destination.send(&message)) => result,
     };
+    trial::point(Point::HandlerAnswered);
     drop((slot, under_way));
 
     let duration = started.elapsed();
@@ -192,4 +197,30 @@ fn response_body(result: Result<Response, SendError>) -> Bytes {
     let body = result.map(|it| it.body).unwrap_or_default();
     // A copy, so that four kilobytes do not keep the whole answer in memory.
     Bytes::copy_from_slice(&body[..body.len().min(MAX_KEPT_BODY)])
+}
+
+/// The flaw `SettledBeforeSent`.
+#[cfg(feature = "trial")]
+async fn settle_early(context: &Context, claim: &Claim, started_at: Timestamp) {
+    if !trial::has(trial::Flaw::SettledBeforeSent) {
+        return;
+    }
+    let attempt = Attempt {
+        id: AttemptId::new(),
+        number: claim.delivery.n_attempts + 1,
+        started_at,
+        duration: std::time::Duration::ZERO,
+        trigger: trigger(claim),
+        status_code: Some(200),
+        error: None,
+        response_headers: Headers::default(),
+        response_body: Bytes::new(),
+    };
+    let settlement = Settlement {
+        delivery_id: claim.delivery.id,
+        fence: claim.fence,
+        attempt,
+        outcome: Outcome::Delivered,
+    };
+    let _ = context.store.settle(vec![settlement], started_at).await;
 }

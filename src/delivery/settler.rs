@@ -15,7 +15,11 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::{
-    base::{backoff::full_jitter, metrics::handles},
+    base::{
+        backoff::full_jitter,
+        metrics::handles,
+        trial::{self, Point},
+    },
     delivery::{Context, lanes::Lane, pool::Held},
     event::attempt::Outcome,
     store::claim::{Claim, HoldTarget, Settled, Settlement},
@@ -137,7 +141,11 @@ impl Settler {
                 .settled(counted(&waiting.to_settle.settlement, settled));
             match settled {
                 Settled::Recorded if waiting.to_settle.hold_route => self.hold_route(&waiting.route).await,
-                Settled::Recorded => (),
+                Settled::Recorded => {
+                    if matches!(waiting.to_settle.settlement.outcome, Outcome::Retry { .. }) {
+                        trial::point(Point::RetryScheduled);
+                    }
+                }
                 Settled::LostClaim => {
                     tracing::debug!(delivery.id = %delivery_id, "lost the claim on {delivery_id}");
                 }
@@ -154,13 +162,12 @@ impl Settler {
         let mut n_failures = 0;
         loop {
             let settlements = batch.iter().map(|it| it.to_settle.settlement.clone()).collect();
-            let error = match self
-                .context
-                .store
-                .settle(settlements, self.context.clock.now())
-                .await
-            {
-                Ok(settled) => return Some(settled),
+            let settle = self.context.store.settle(settlements, self.context.clock.now());
+            let error = match trial::during(Point::SettleSent, settle).await {
+                Ok(settled) => {
+                    trial::point(Point::Settled);
+                    return Some(settled);
+                }
                 Err(error) => error,
             };
             self.context.metrics.store_error(error.kind());

@@ -6,6 +6,7 @@ use ::http::{HeaderMap, Method, header};
 use bytes::Bytes;
 
 use crate::{
+    base::trial::{self, Flaw},
     destination::{
         Destination, Message, Response, SendError, Sending, Settings, check::Parts, headers::Outbound,
     },
@@ -55,7 +56,11 @@ impl Http {
             method: Method::POST,
             target: &self.target,
             headers: self.outbound.headers(message, rand::random()),
-            body: message.event.body.clone(),
+            body: if trial::has(Flaw::RetryIsEmpty) && message.attempt > 1 {
+                Bytes::new()
+            } else {
+                message.event.body.clone()
+            },
             timeout: self.timeout,
             max_body: MAX_READ,
         };

@@ -10,7 +10,11 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 use crate::{
-    base::{clock::Timestamp, metrics::Metrics},
+    base::{
+        clock::Timestamp,
+        metrics::Metrics,
+        trial::{self, Flaw, Point},
+    },
     event::delivery::{Delivery, Status},
     ingest::fanout::Fanned,
     store::{
@@ -191,12 +195,18 @@ impl Batcher {
         let started = Instant::now();
         let n_events = batch.len();
         let mut halves = vec![batch];
+        trial::point(Point::BatchGathered);
         while let Some(mut batch) = halves.pop() {
             let events = batch.iter().map(|it| it.event.clone()).collect();
             match self.store.record(events).await {
-                Ok(recorded) => answer_each(batch, recorded),
+                Ok(recorded) => {
+                    trial::point(Point::Committed);
+                    answer_each(batch, recorded);
+                }
                 // One row is to blame: halve until it stands alone, so that its neighbours still get their 200.
-                Err(error) if error.is_row_fault() && batch.len() > 1 => {
+                Err(error)
+                    if error.is_row_fault() && batch.len() > 1 && !trial::has(Flaw::PoisonFailsBatch) =>
+                {
                     let upper = batch.split_off(batch.len() / 2);
                     halves.push(upper);
                     halves.push(batch);

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    base::ids::{DeliveryId, EventId},
+    base::{
+        ids::{DeliveryId, EventId},
+        trial::{self, Flaw},
+    },
     event::{Event, Origin},
     registry::Snapshot,
     source::{Request, Source, Verified},
@@ -82,7 +85,11 @@ pub fn new_event(source: &Source, request: Request, verified: Verified, origin: 
             occurred_at: verified.occurred_at(),
             received_at: request.received_at,
             headers: request.headers,
-            body: request.body,
+            body: if trial::has(Flaw::BodyIsTrimmed) {
+                request.body.slice_ref(request.body.trim_ascii_end())
+            } else {
+                request.body
+            },
         }),
         deliveries: Vec::new(),
     }

@@ -8,6 +8,8 @@
 
 pub mod batch;
 pub mod fanout;
+#[cfg(feature = "trial")]
+mod flawed;
 pub mod limits;
 pub mod reaccept;
 pub mod rejections;
@@ -17,7 +19,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
-    base::{clock::wall_now, ids::EventId, metrics::Metrics},
+    base::{
+        clock::wall_now,
+        ids::EventId,
+        metrics::Metrics,
+        trial::{self, Flaw, Point},
+    },
     ingest::{
         batch::{Batcher, NotRecorded},
         fanout::Fanout,
@@ -136,6 +143,10 @@ impl Ingest {
 
     /// One request, from its bytes to its answer. `room` is held until the commit, also when the caller goes away.
     pub async fn accept(&self, source: &Arc<Source>, request: Request, room: OwnedSemaphorePermit) -> Reply {
+        #[cfg(feature = "trial")]
+        if flawed::is_seen_before_verified(source, &request) {
+            return Reply::Duplicate(EventId::new());
+        }
         let Some((request, received)) = verify(source, request).await else {
             return unavailable("verification failed to run");
         };
@@ -150,12 +161,24 @@ impl Ingest {
             }
         };
 
-        let fanned = self
+        trial::point(Point::Verified);
+        #[cfg_attr(
+            not(feature = "trial"),
+            expect(unused_mut, reason = "changed by a flaw alone")
+        )]
+        let mut fanned = self
             .fanout
             .fan_out(&self.registry.current(), source, request, verified);
         let id = fanned.event.event.id;
+        #[cfg(feature = "trial")]
+        if flawed::is_found_by_check(&self.store, &mut fanned.event).await {
+            return Reply::Duplicate(id);
+        }
 
         let waiter = self.batcher.push(fanned, room);
+        if trial::has(Flaw::AcknowledgeBeforeCommit) {
+            return Reply::Accepted(id);
+        }
         match tokio::time::timeout(self.ack_timeout, waiter).await {
             Ok(Ok(Recorded::Accepted)) => Reply::Accepted(id),
             Ok(Ok(Recorded::Duplicate(first))) => Reply::Duplicate(first),
@@ -166,6 +189,7 @@ impl Ingest {
             }
             Ok(Err(NotRecorded { reason })) => unavailable(reason),
             // The commit goes on; if it succeeds, the sender's retry is answered as a duplicate.
+            Err(_elapsed) if trial::has(Flaw::TimeoutIsAcknowledged) => Reply::Accepted(id),
             Err(_elapsed) => unavailable("the store is slow"),
         }
     }

@@ -4,7 +4,14 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{base::clock::wall_now, maintenance::Context, store::error::StoreError};
+use crate::{
+    base::{
+        clock::wall_now,
+        trial::{self, Point},
+    },
+    maintenance::Context,
+    store::error::StoreError,
+};
 
 /// The most rows of one transaction, so that a large prune never holds up a commit for long.
 const SLICE: u32 = 500;
@@ -24,7 +31,8 @@ pub async fn run(context: &Context, stop: &CancellationToken) -> Result<(), Stor
     let oldest_event = wall_now().minus(context.settings.retention);
     let mut n_pruned = 0;
     while !stop.is_cancelled() {
-        let n_events = context.store.prune(oldest_event, SLICE).await?;
+        let prune = context.store.prune(oldest_event, SLICE);
+        let n_events = trial::during(Point::Pruning, prune).await?;
         n_pruned += n_events;
         if n_events < u64::from(SLICE) {
             break;

@@ -1,12 +1,16 @@
 //! Gives back what a dead worker held, and holds what was recorded on a held route meanwhile.
 
-use crate::{maintenance::Context, store::error::StoreError};
+use crate::{
+    base::trial::{self, Flaw},
+    maintenance::Context,
+    store::error::StoreError,
+};
 
 /// The most rows of one statement.
 const SLICE: u32 = 1000;
 
 pub async fn run(context: &Context) -> Result<(), StoreError> {
-    loop {
+    while !trial::has(Flaw::LeasesNeverEnd) {
         let n_rescued = context.store.rescue(context.clock.now(), SLICE).await?;
         if n_rescued > 0 {
             context.metrics.rescued(n_rescued);

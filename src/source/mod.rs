@@ -14,7 +14,11 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::{
-    base::{clock::Timestamp, secret::Secret},
+    base::{
+        clock::Timestamp,
+        secret::Secret,
+        trial::{self, Flaw},
+    },
     event::{self, Binding, Hash, headers::Headers},
     provider::{Answer, Call, Key, Names, Provider, Refusal},
 };
@@ -236,6 +240,7 @@ pub fn receive(source: &Source, request: &Request, now: Timestamp) -> Received {
     };
     let binding = match provider.verify(&source.keys, &call, source.settings.tolerance, now) {
         Ok(binding) => binding,
+        Err(Refusal::Unsigned { .. }) if trial::has(Flaw::UnsignedIsVerified) => Binding::Body,
         Err(refusal) => return Received::Rejected(refusal.into()),
     };
     if let Some(answer) = provider.handshake(&source.keys, &call) {
@@ -246,7 +251,11 @@ pub fn receive(source: &Source, request: &Request, now: Timestamp) -> Received {
     let key = match binding {
         Binding::None => None,
         Binding::Body | Binding::Origin => Some(event::deduplication_key(
-            &source.name,
+            if trial::has(Flaw::KeyWithoutSource) {
+                ""
+            } else {
+                &source.name
+            },
             names.external_id.as_deref(),
             body_hash,
         )),

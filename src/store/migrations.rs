@@ -7,7 +7,10 @@ use sqlx::{
     migrate::{AppliedMigration, Migrate, MigrateError, Migration, MigrationType},
 };
 
-use crate::store::error::StoreError;
+use crate::{
+    base::trial::{self, Point},
+    store::error::StoreError,
+};
 
 /// Where sqlx keeps what was applied.
 const TABLE: &str = "_sqlx_migrations";
@@ -50,8 +53,10 @@ where
     let missing = missing(all, &applied)?;
     let mut names = Vec::new();
     for migration in missing {
+        trial::point(Point::Migrating);
         connection.apply(TABLE, migration).await.map_err(failed)?;
         names.push(migration.description.clone().into_owned());
+        trial::point(Point::Migrating);
     }
     connection.unlock().await.map_err(failed)?;
     Ok(names)

@@ -11,6 +11,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
+use crate::base::trial::{self, Point};
+
 /// Bytes per second that a sender must keep up after the grace.
 const MIN_RATE: u64 = 1024;
 /// What is admitted at first for a body of unknown length.
@@ -86,6 +88,7 @@ where
     while let Some(frame) = next_frame(body.as_mut(), &mut pace).await? {
         // Trailers say nothing that anyone signs.
         let Ok(data) = frame.into_data() else { continue };
+        trial::point(Point::BodyHalfRead);
         pace.n_bytes += data.len() as u64;
         if pace.n_bytes > bounds.limit {
             return Err(BodyFault::TooLarge);

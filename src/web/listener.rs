@@ -18,7 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::{
-    base::metrics::Metrics,
+    base::{
+        metrics::Metrics,
+        trial::{self, Point},
+    },
     web::{ServerSettings, connection, state::Peer},
 };
 
@@ -110,6 +113,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stop:
             }
         };
         is_resting = false;
+        trial::point(Point::Accepted);
         take(&mut connections, place, stream, address);
     }
     // What the kernel has taken already would be reset with the listener.

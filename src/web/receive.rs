@@ -14,7 +14,12 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 
 use crate::{
-    base::{clock::wall_now, ids::EventId, metrics::handles::RequestAnswer},
+    base::{
+        clock::wall_now,
+        ids::EventId,
+        metrics::handles::RequestAnswer,
+        trial::{self, Flaw, Point},
+    },
     event::headers::Headers,
     ingest::Reply,
     provider::Answer,
@@ -59,6 +64,7 @@ pub(crate) async fn public(State(state): State<PublicState>, request: Request) -
 }
 
 async fn receive(state: &Public, source: &Arc<Source>, request: Request) -> Result<Response, Refusal> {
+    trial::point(Point::HeadRead);
     let (head, body) = request.into_parts();
     let (received_at, started_at) = (wall_now(), Instant::now());
     let handshakes = source.provider().handshake_methods();
@@ -93,6 +99,7 @@ async fn receive(state: &Public, source: &Arc<Source>, request: Request) -> Resu
     if let Reply::Rejected { cause } = reply {
         state.counters.rejected(source, cause);
     }
+    trial::shortly_after(Point::AnswerSent);
     Ok(answer(source, reply))
 }
 
@@ -233,6 +240,9 @@ impl IntoResponse for Refusal {
                 "too_many_requests",
                 "too many requests; try again later",
             ),
+            Self::Unavailable(_) if trial::has(Flaw::OwnFaultIs400) => {
+                (StatusCode::BAD_REQUEST, "bad_request", "the request is wrong")
+            }
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",

@@ -12,6 +12,7 @@ mod config;
 mod destination;
 mod egress;
 mod handler;
+mod matrix;
 mod postgres;
 mod store;
 mod vectors;

@@ -7,7 +7,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    base::ids::RequestId,
+    base::{
+        ids::RequestId,
+        trial::{self, Point},
+    },
     event::Hash,
     store::{
         error::StoreError,
@@ -42,7 +45,9 @@ async fn record_in_time(
     batch: &[NewEvent],
 ) -> Result<Vec<Recorded>, StoreError> {
     let started_at = Instant::now();
-    let answers = record(conn, slot, batch, None).await?;
+    // One statement is its own transaction: its rows and its commit are sent together.
+    let sent = trial::during(Point::CommitSent, record(conn, slot, batch, None));
+    let answers = trial::during(Point::RowsSent, sent).await?;
     if started_at.elapsed() < INGEST_LIMIT {
         return Ok(answers);
     }

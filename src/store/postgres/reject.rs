@@ -7,6 +7,7 @@ use crate::{
     base::{
         clock::Timestamp,
         ids::{EventId, RequestId},
+        trial::{self, Flaw},
     },
     store::{
         error::StoreError,
@@ -33,7 +34,11 @@ impl Counts {
         let n_duplicates = signed(repeats.n_duplicates() as u64);
         Self {
             received: n_duplicates,
-            duplicates: n_duplicates,
+            duplicates: if trial::has(Flaw::DuplicatesUncounted) {
+                0
+            } else {
+                n_duplicates
+            },
             conflicts: signed(repeats.n_conflicts as u64),
             rejected: 0,
         }

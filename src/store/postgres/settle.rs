@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+#[cfg(feature = "trial")]
+use crate::base::trial::{self, Flaw};
 use crate::{
     base::clock::Timestamp,
     store::{
@@ -23,6 +25,8 @@ impl Engine {
         batch: Vec<Settlement>,
         _now: Timestamp,
     ) -> Result<Vec<Settled>, StoreError> {
+        #[cfg(feature = "trial")]
+        on!(&self.delivery, |conn| take_back(conn, &batch).await)?;
         let mut answers = vec![Settled::Recorded; batch.len()];
         for round in rounds(&batch) {
             let lost = on!(&self.delivery, |conn| settle(conn, &batch, &round).await)?;
@@ -84,4 +88,20 @@ async fn settle(
         lost.remove(id);
     }
     Ok(lost)
+}
+
+/// The flaw `SettleWithoutFence`: whoever comes late takes the claim back first.
+#[cfg(feature = "trial")]
+async fn take_back(conn: &mut PgConnection, batch: &[Settlement]) -> Result<(), StoreError> {
+    if !trial::has(Flaw::SettleWithoutFence) {
+        return Ok(());
+    }
+    for it in batch {
+        sqlx::query("update delivery set status = 'delivering', fence = $2 where id = $1")
+            .bind(it.delivery_id.uuid())
+            .bind(it.fence.0)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
 }

@@ -13,13 +13,16 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use crate::store::{
-    Settings,
-    error::StoreError,
-    migrations,
-    pool::on,
-    pool::{Limits, Pool},
-    sqlite::{Engine, begin, lock::FileLock},
+use crate::{
+    base::trial::{self, Flaw},
+    store::{
+        Settings,
+        error::StoreError,
+        migrations,
+        pool::on,
+        pool::{Limits, Pool},
+        sqlite::{Engine, begin, lock::FileLock},
+    },
 };
 
 /// The first version without the WAL-reset bug, which could lose committed data.
@@ -184,7 +187,11 @@ fn writer_options(path: &Path) -> SqliteConnectOptions {
     options(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(if trial::has(Flaw::SynchronousNormal) {
+            SqliteSynchronous::Normal
+        } else {
+            SqliteSynchronous::Full
+        })
         // 8 MiB of pages. The log is copied back by `checkpoint`, off the writer, so that no commit waits for it; the
         // writer does so itself only past 64 MiB, which bounds the log under a load that never rests.
         .pragma("cache_size", "-8192")
@@ -281,7 +288,7 @@ async fn assert_durable(conn: &mut SqliteConnection) -> Result<(), StoreError> {
         });
     }
     // Some file systems have no shared memory, which WAL needs; SQLite then stays in another mode without a word.
-    if mode != "wal" || synchronous != 2 {
+    if mode != "wal" || (synchronous != 2 && !trial::has(Flaw::SynchronousNormal)) {
         return Err(StoreError::Unusable {
             reason: format!("journal_mode is `{mode}` and synchronous {synchronous}, expected `wal` and 2"),
             hint: "put the file on a local file system".to_owned(),

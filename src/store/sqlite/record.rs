@@ -6,6 +6,7 @@ use crate::{
     base::{
         clock::{Timestamp, wall_now},
         ids::{EventId, RequestId},
+        trial::{self, Point},
     },
     store::{
         error::StoreError,
@@ -26,7 +27,8 @@ impl Engine {
         on!(&self.writer, |conn| {
             let mut transaction = begin(conn).await?;
             let answers = record(&mut transaction, &batch, None).await?;
-            transaction.commit().await?;
+            trial::point(Point::RowsSent);
+            trial::during(Point::CommitSent, transaction.commit()).await?;
             // Only now, because it may have happened meanwhile: what nobody will find must not be acknowledged.
             self.assert_same_file()?;
             Ok(answers)

@@ -3,6 +3,8 @@
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
+#[cfg(feature = "trial")]
+use crate::base::trial::{self, Flaw};
 use crate::{
     base::clock::Timestamp,
     store::{
@@ -24,6 +26,8 @@ impl Engine {
         on!(&self.writer, |conn| {
             let mut transaction = begin(conn).await?;
             let mut answers = vec![Settled::Recorded; batch.len()];
+            #[cfg(feature = "trial")]
+            take_back(&mut transaction, &batch).await?;
             for round in rounds(&batch) {
                 for range in chunks(round.len()) {
                     settle(&mut transaction, &batch, &round[range], &mut answers).await?;
@@ -112,5 +116,21 @@ async fn insert_attempts(
     });
     builder.push(" on conflict do nothing");
     builder.build().execute(conn).await?;
+    Ok(())
+}
+
+/// The flaw `SettleWithoutFence`: whoever comes late takes the claim back first.
+#[cfg(feature = "trial")]
+async fn take_back(conn: &mut SqliteConnection, batch: &[Settlement]) -> Result<(), StoreError> {
+    if !trial::has(Flaw::SettleWithoutFence) {
+        return Ok(());
+    }
+    for it in batch {
+        sqlx::query("update delivery set status = 'delivering', fence = ?2 where id = ?1")
+            .bind(it.delivery_id.uuid())
+            .bind(it.fence.0)
+            .execute(&mut *conn)
+            .await?;
+    }
     Ok(())
 }
