@@ -16,7 +16,11 @@ use crate::{
     },
     config::{self, Loaded},
     destination,
-    store::{Store, error::StoreError},
+    store::{
+        Store,
+        error::StoreError,
+        query::{Ledger, Stuck},
+    },
 };
 
 /// Test the surroundings: config, store, listeners, destinations, clock
@@ -177,21 +181,10 @@ async fn of_closed_store(
     match client.get(&["v1", "ledger"], &Query::default()).await {
         Ok(reply) => {
             let number = |name: &str| {
-                reply
-                    .value
-                    .get(name)
-                    .and_then(serde_json::Value::as_u64)
-                    .unwrap_or(0)
+                let value = reply.value.get(name);
+                value.and_then(serde_json::Value::as_u64).unwrap_or(0)
             };
-            let is_balanced = reply.value.get("balanced").and_then(serde_json::Value::as_bool) == Some(true);
-            of_ledger(
-                is_balanced,
-                number("stored"),
-                number("deliveries"),
-                number("stuck"),
-                number("dead"),
-                report,
-            )
+            of_ledger(&ledger_of(number), report)
         }
         Err(_) => report.warn(
             "ledger: the running gatepost did not let us read it",
@@ -233,42 +226,86 @@ async fn of_open_store(shown: &str, store: &Store, report: &mut Report) -> Resul
             "run NTP on both: signatures are judged by this machine's clock, schedules by the store's",
         )?;
     }
-    let ledger = store.ledger(now).await?;
-    of_ledger(
-        ledger.is_balanced(),
-        ledger.stored,
-        ledger.deliveries,
-        ledger.stuck,
-        ledger.dead,
-        report,
-    )
+    of_ledger(&store.ledger(now).await?, report)
 }
 
-fn of_ledger(
-    is_balanced: bool,
-    stored: u64,
-    deliveries: u64,
-    stuck: u64,
-    dead: u64,
-    report: &mut Report,
-) -> Result<()> {
-    if is_balanced {
-        report.ok(format_args!(
-            "ledger: adds up ({stored} events stored, {deliveries} deliveries)"
-        ))?;
-    } else {
-        report.fail(
-            "ledger: does not add up",
-            "rows were changed by something else, or this is a bug: see `/v1/ledger`, and please report it",
-        )?;
+/// From the running gatepost's own numbers.
+fn ledger_of(number: impl Fn(&str) -> u64) -> Ledger {
+    Ledger {
+        received: number("received"),
+        rejected: number("rejected"),
+        duplicates: number("duplicates"),
+        conflicts: number("conflicts"),
+        stored: number("stored"),
+        deliveries: number("deliveries"),
+        delivered: number("delivered"),
+        open: number("open"),
+        dead: number("dead"),
+        cancelled: number("cancelled"),
+        skipped: number("skipped"),
+        stuck: Stuck {
+            delivering: number("stuck_delivering"),
+            waiting: number("stuck_waiting"),
+            held: number("stuck_held"),
+        },
     }
-    if stuck != 0 {
+}
+
+fn of_ledger(ledger: &Ledger, report: &mut Report) -> Result<()> {
+    let Ledger {
+        received,
+        rejected,
+        duplicates,
+        stored,
+        deliveries,
+        delivered,
+        open,
+        dead,
+        cancelled,
+        skipped,
+        stuck,
+        ..
+    } = ledger;
+    let sums = [
+        (
+            received == &(rejected + duplicates + stored),
+            format!("received {received} = rejected {rejected} + duplicates {duplicates} + stored {stored}"),
+        ),
+        (
+            deliveries == &(delivered + open + dead + cancelled + skipped),
+            format!(
+                "deliveries {deliveries} = delivered {delivered} + open {open} + dead {dead} + cancelled {cancelled} + skipped {skipped}"
+            ),
+        ),
+    ];
+    for (is_right, sum) in sums {
+        if is_right {
+            report.ok(format_args!("ledger: {sum}"))?;
+        } else {
+            report.fail(
+                format_args!("ledger: does not add up: {sum}"),
+                "rows were changed by something else, or this is a bug: please report it",
+            )?;
+        }
+    }
+    let stuck_in = [
+        (stuck.waiting, "due for more than a minute, and nobody takes them"),
+        (
+            stuck.delivering,
+            "in the hands of workers whose leases ended more than a minute ago",
+        ),
+        (stuck.held, "held though nothing holds them"),
+    ];
+    for (n_stuck, how) in stuck_in.into_iter().filter(|it| it.0 != 0) {
         report.warn(
-            format_args!("deliveries: {stuck} due for more than a minute that nobody takes"),
+            format_args!("deliveries: {n_stuck} {how}"),
             "is a gatepost with `--role all` or `--role deliver` running?",
         )?;
     }
-    if dead != 0 {
+    if stuck.total() == 0 {
+        report.ok("deliveries: none is stuck past its time")?;
+    }
+    if *dead != 0 {
         report.warn(
             format_args!("deliveries: {dead} dead"),
             "`gatepost deliveries list --status dead` lists them, `gatepost retry` tries one again",

@@ -10,11 +10,12 @@ pub async fn run(context: &Context) -> Result<(), StoreError> {
             "the ledger does not add up: rows are missing or were counted twice"
         );
     }
-    if ledger.stuck > 0 {
-        let n_stuck = ledger.stuck;
+    let n_stuck = ledger.stuck.total();
+    if n_stuck > 0 {
         tracing::error!(
             n_stuck,
-            "{n_stuck} deliveries are past due and nobody has taken them for a minute"
+            stuck = ?ledger.stuck,
+            "{n_stuck} deliveries are past their time and nobody has moved them for a minute"
         );
     }
     Ok(())

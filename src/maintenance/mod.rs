@@ -10,7 +10,7 @@ pub mod rescue;
 
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -42,6 +42,8 @@ pub struct Context {
 const RESCUE_EVERY: Duration = Duration::from_secs(1);
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
 const AUDIT_EVERY: Duration = Duration::from_mins(1);
+/// The audit counts every row. It rests for so many times as long as it took, so that a very large store is counted less often.
+const AUDIT_REST: u32 = 50;
 /// Often, so that little is copied at a time: a commit waits for the same disk.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(30);
 const SYNC_CLOCK_EVERY: Duration = Duration::from_secs(10);
@@ -71,12 +73,17 @@ async fn run_short(context: &Context, stop: &CancellationToken) {
 
 async fn run_long(context: &Context, stop: &CancellationToken) {
     let mut prune = tokio::time::interval(PRUNE_EVERY);
-    let mut audit = tokio::time::interval(AUDIT_EVERY);
+    let mut audit_at = Instant::now();
     loop {
         let (chore, result) = tokio::select! {
             () = stop.cancelled() => return,
             _ = prune.tick() => ("prune", prune::run(context, stop).await),
-            _ = audit.tick() => ("audit the ledger", audit::run(context).await),
+            () = tokio::time::sleep_until(audit_at) => {
+                let started_at = Instant::now();
+                let result = audit::run(context).await;
+                audit_at = Instant::now() + AUDIT_EVERY.max(started_at.elapsed() * AUDIT_REST);
+                ("audit the ledger", result)
+            }
         };
         if let Err(error) = result {
             note(context, chore, &error);

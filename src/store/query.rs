@@ -127,9 +127,25 @@ pub struct Ledger {
     pub dead: u64,
     pub cancelled: u64,
     pub skipped: u64,
-    /// Claims whose lease ended longer than a minute ago, and due work that nobody has taken for longer than a minute
-    /// though nothing holds it back.
-    pub stuck: u64,
+    pub stuck: Stuck,
+}
+
+/// Open deliveries that nobody moves though they are past their time by more than a minute. Every open status is here, so
+/// that none can age unseen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stuck {
+    /// In the hands of a worker whose lease has ended.
+    pub delivering: u64,
+    /// Pending or retrying, due, and held back by nothing.
+    pub waiting: u64,
+    /// Held, though nothing holds them any more.
+    pub held: u64,
+}
+
+impl Stuck {
+    pub const fn total(&self) -> u64 {
+        self.delivering + self.waiting + self.held
+    }
 }
 
 impl Ledger {

@@ -16,7 +16,7 @@ use crate::{
         claim::{Claim, Hold, HoldTarget},
         error::StoreError,
         filter,
-        query::{EventSummary, Ledger, Page, RequestSummary},
+        query::{EventSummary, Ledger, Page, RequestSummary, Stuck},
         rejected::RejectedRequest,
         value::{Time, unsigned},
     },
@@ -240,7 +240,11 @@ pub(super) fn ledger(row: &impl StoreRow) -> Result<Ledger, StoreError> {
         dead: number("dead")?,
         cancelled: number("cancelled")?,
         skipped: number("skipped")?,
-        stuck: number("stuck")?,
+        stuck: Stuck {
+            delivering: number("stuck_delivering")?,
+            waiting: number("stuck_waiting")?,
+            held: number("stuck_held")?,
+        },
     })
 }
 

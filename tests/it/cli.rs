@@ -480,7 +480,8 @@ fn a_served_store_is_sent_to_listed_and_examined() {
     assert_eq!(examined.status.code(), Some(0), "{}", text(&examined.stdout));
     for part in [
         "in use by the running gatepost",
-        "ledger: adds up (1 events",
+        "ledger: received 1 = rejected 0 + duplicates 0 + stored 1",
+        "ledger: deliveries 1 = ",
         "destination `app`",
     ] {
         assert!(

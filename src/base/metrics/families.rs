@@ -8,8 +8,8 @@ use prometheus_client::{
 };
 
 use crate::base::metrics::labels::{
-    BuildLabel, DestinationLabel, DestinationOutcome, DestinationStatus, HeldLabel, KindLabel, OutcomeLabel,
-    SourceAnswer, SourceCause,
+    BuildLabel, CountLabel, DestinationLabel, DestinationOutcome, DestinationStatus, HeldLabel, KindLabel,
+    OutcomeLabel, SourceAnswer, SourceCause,
 };
 
 pub(super) type GaugeF64 = Gauge<f64, AtomicU64>;
@@ -40,6 +40,7 @@ pub(super) struct Families {
     pub(super) deliveries: Family<DestinationStatus, Gauge>,
     pub(super) oldest_due: Family<DestinationLabel, GaugeF64>,
     pub(super) held: Family<HeldLabel, Gauge>,
+    pub(super) ledger: Family<CountLabel, Gauge>,
     pub(super) ledger_balanced: Gauge,
     pub(super) stuck: Gauge,
     pub(super) store_up: Gauge,
@@ -145,6 +146,13 @@ impl Families {
                 r,
                 "held",
                 "Routes and destinations whose deliveries wait",
+                Family::default(),
+            ),
+            ledger: add(
+                r,
+                "ledger",
+                "The counts of the ledger: received = rejected + duplicates + stored, deliveries = delivered + open + dead + \
+                 cancelled + skipped",
                 Family::default(),
             ),
             ledger_balanced: add(r, "ledger_balanced", "1 if the counts add up", Gauge::default()),

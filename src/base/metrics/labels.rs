@@ -50,6 +50,11 @@ pub(super) struct KindLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct CountLabel {
+    pub(super) count: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct BuildLabel {
     pub(super) version: &'static str,
 }

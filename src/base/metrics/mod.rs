@@ -21,7 +21,7 @@ use prometheus_client::{encoding::text, registry::Registry};
 use crate::base::metrics::{
     families::Families,
     handles::{DestinationMetrics, SourceMetrics},
-    labels::{DestinationLabel, DestinationStatus, HeldLabel, KindLabel, OutcomeLabel},
+    labels::{CountLabel, DestinationLabel, DestinationStatus, HeldLabel, KindLabel, OutcomeLabel},
 };
 
 /// A place for every metric of this process. Clones share everything.
@@ -37,6 +37,8 @@ pub struct Observed {
     pub oldest_due: Vec<(Arc<str>, Duration)>,
     pub held_routes: Vec<Arc<str>>,
     pub held_destinations: Vec<Arc<str>>,
+    /// The ledger's counts, by name.
+    pub ledger: Vec<(&'static str, u64)>,
     pub is_ledger_balanced: bool,
     pub stuck: u64,
 }
@@ -137,6 +139,12 @@ impl Metrics {
                 let name = name.clone();
                 inner.held.get_or_create(&HeldLabel { kind, name }).set(1);
             }
+        }
+        for (count, value) in &observed.ledger {
+            inner
+                .ledger
+                .get_or_create(&CountLabel { count })
+                .set(whole(*value));
         }
         inner.ledger_balanced.set(i64::from(observed.is_ledger_balanced));
         inner.stuck.set(whole(observed.stuck));

@@ -30,6 +30,7 @@ fn every_metric_is_written_and_ends_with_eof() {
         oldest_due: vec![("billing".into(), Duration::from_millis(1500))],
         held_routes: vec!["stripe-to-billing".into()],
         held_destinations: Vec::new(),
+        ledger: vec![("received", 9)],
         is_ledger_balanced: true,
         stuck: 0,
     });
@@ -64,6 +65,7 @@ fn every_metric_is_written_and_ends_with_eof() {
         "gatepost_oldest_due_seconds{destination=\"billing\"} 1.5",
         "gatepost_held{kind=\"route\",name=\"stripe-to-billing\"} 1",
         "gatepost_ledger_balanced 1",
+        "gatepost_ledger{count=\"received\"} 9",
         "gatepost_deliveries_stuck 0",
     ] {
         assert!(text.lines().any(|it| it == line), "{line}\n\n{text}");

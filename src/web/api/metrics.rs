@@ -21,17 +21,19 @@ use crate::{
 
 /// How long the answers to the queries hold, however often somebody scrapes.
 const FRESH: Duration = Duration::from_secs(5);
+/// For so many times as long as they took, at least: counting a very large store must not become its main work.
+const REST: u32 = 50;
 
 pub(crate) fn router() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new().routes(routes!(scrape))
 }
 
-/// The metrics, and when the store was last asked for its part. Clones share everything.
+/// The metrics, and when its answers become stale. Clones share everything.
 #[derive(Debug, Clone)]
 pub(crate) struct Gauges {
     metrics: Metrics,
     store: Store,
-    asked_at: Arc<Mutex<Option<Instant>>>,
+    fresh_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Gauges {
@@ -39,14 +41,15 @@ impl Gauges {
         Self {
             metrics,
             store,
-            asked_at: Arc::default(),
+            fresh_until: Arc::default(),
         }
     }
 
     async fn refresh(&self) {
         // Held while the store answers: all who scrape meanwhile share the one answer.
-        let mut asked_at = self.asked_at.lock().await;
-        if asked_at.is_some_and(|it| it.elapsed() < FRESH) {
+        let mut fresh_until = self.fresh_until.lock().await;
+        let asked_at = Instant::now();
+        if fresh_until.is_some_and(|it| asked_at < it) {
             return;
         }
         match self.observe().await {
@@ -60,7 +63,7 @@ impl Gauges {
                 self.metrics.set_store_up(false);
             }
         }
-        *asked_at = Some(Instant::now());
+        *fresh_until = Some(Instant::now() + FRESH.max(asked_at.elapsed() * REST));
     }
 
     async fn observe(&self) -> Result<Observed, StoreError> {
@@ -69,7 +72,20 @@ impl Gauges {
         let ledger = self.store.ledger(now).await?;
         let mut observed = Observed {
             is_ledger_balanced: ledger.is_balanced(),
-            stuck: ledger.stuck,
+            ledger: vec![
+                ("received", ledger.received),
+                ("rejected", ledger.rejected),
+                ("duplicates", ledger.duplicates),
+                ("conflicts", ledger.conflicts),
+                ("stored", ledger.stored),
+                ("deliveries", ledger.deliveries),
+                ("delivered", ledger.delivered),
+                ("open", ledger.open),
+                ("dead", ledger.dead),
+                ("cancelled", ledger.cancelled),
+                ("skipped", ledger.skipped),
+            ],
+            stuck: ledger.stuck.total(),
             ..Observed::default()
         };
         for hold in self.store.holds().await? {

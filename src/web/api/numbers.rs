@@ -44,8 +44,14 @@ struct LedgerJson {
     dead: u64,
     cancelled: u64,
     skipped: u64,
-    /// Due work that nobody has taken for longer than a minute though nothing holds it back.
+    /// Open deliveries that nobody moves though they are past their time by more than a minute: the sum of the next three.
     stuck: u64,
+    /// In the hands of a worker whose lease has ended.
+    stuck_delivering: u64,
+    /// Pending or retrying, due, and held back by nothing.
+    stuck_waiting: u64,
+    /// Held, though nothing holds them any more.
+    stuck_held: u64,
 }
 
 impl From<Ledger> for LedgerJson {
@@ -63,7 +69,10 @@ impl From<Ledger> for LedgerJson {
             dead: it.dead,
             cancelled: it.cancelled,
             skipped: it.skipped,
-            stuck: it.stuck,
+            stuck: it.stuck.total(),
+            stuck_delivering: it.stuck.delivering,
+            stuck_waiting: it.stuck.waiting,
+            stuck_held: it.stuck.held,
         }
     }
 }

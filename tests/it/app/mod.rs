@@ -14,7 +14,7 @@ mod reload;
 mod replicas;
 mod sender;
 mod shutdown;
-mod site;
+pub(crate) mod site;
 
 use std::time::Duration;
 

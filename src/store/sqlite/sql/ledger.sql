@@ -31,14 +31,22 @@ select
     counted.dead + tallied.dead as dead,
     counted.cancelled + tallied.cancelled as cancelled,
     counted.skipped + tallied.skipped as skipped,
-    (select count(*) from delivery where status = 'delivering' and lease_until < ?1)
-    + (
+    (select count(*) from delivery where status = 'delivering' and lease_until < ?1) as stuck_delivering,
+    (
         select count(*)
         from delivery
         where status in ('pending', 'retrying')
             and due_at < ?1
             and not exists (select 1 from hold where hold.kind = 'destination' and hold.name = delivery.destination)
             and not exists (select 1 from hold where hold.kind = 'route' and hold.name = delivery.route)
-    ) as stuck
+    ) as stuck_waiting,
+    (
+        select count(*)
+        from delivery
+        where status = 'held'
+            and (due_at is null or due_at < ?1)
+            and not exists (select 1 from hold where hold.kind = 'destination' and hold.name = delivery.destination)
+            and not exists (select 1 from hold where hold.kind = 'route' and hold.name = delivery.route)
+    ) as stuck_held
 from tallied
 cross join counted
