@@ -28,11 +28,11 @@ macro_rules! migrations {
 }
 
 pub(super) fn postgres() -> Vec<Migration> {
-    migrations!("postgres": 1 "0001_first")
+    migrations!("postgres": 1 "0001_first", 2 "0002_key_by_id")
 }
 
 pub(super) fn sqlite() -> Vec<Migration> {
-    migrations!("sqlite": 1 "0001_first")
+    migrations!("sqlite": 1 "0001_first", 2 "0002_key_by_id")
 }
 
 /// Applies what is missing, under the engine's lock, and says what it was. The connection must not go back to a pool

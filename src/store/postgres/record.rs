@@ -172,6 +172,11 @@ async fn known_events(
         .bind(rows().map(|it| it.event.id.uuid()).collect::<Vec<_>>())
         .bind(rows().map(|it| key_slice(it.key.as_ref())).collect::<Vec<_>>())
         .bind(rows().map(|it| &it.body_hash.0[..]).collect::<Vec<_>>())
+        .bind(
+            rows()
+                .map(|it| it.event.external_id.as_deref().map(clean))
+                .collect::<Vec<_>>(),
+        )
         .fetch_all(conn)
         .await?;
     let mut known = Vec::with_capacity(rows.len());

@@ -174,13 +174,15 @@ async fn known_events(
     let mut row_numbers = Vec::with_capacity(open.len());
     let mut known = Vec::with_capacity(open.len());
     for range in chunks(open.len()) {
-        let mut builder = QueryBuilder::<Sqlite>::new("with asked (idx, id, key, body_hash) as (");
+        let mut builder =
+            QueryBuilder::<Sqlite>::new("with asked (idx, id, key, body_hash, external_id) as (");
         builder.push_values(&open[range], |mut row, &idx| {
             let new = &batch[idx];
             row.push_bind(signed(idx as u64))
                 .push_bind(new.event.id.uuid())
                 .push_bind(new.key.map(|it| it.0.to_vec()))
-                .push_bind(&new.body_hash.0[..]);
+                .push_bind(&new.body_hash.0[..])
+                .push_bind(new.event.external_id.as_deref().map(clean));
         });
         builder.push(include_str!("sql/known_events.sql"));
         for row in &builder.build().fetch_all(&mut *conn).await? {

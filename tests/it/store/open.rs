@@ -69,6 +69,9 @@ store_case!(f26_a_closed_store_says_so, |store| {
     }
 });
 
+/// Every version of the schema, in order.
+const MIGRATIONS: [&str; 2] = ["0001_first", "0002_key_by_id"];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn e23_four_openers_migrate_an_empty_postgres_at_once() {
     let database = empty_database().await;
@@ -84,7 +87,7 @@ async fn e23_four_openers_migrate_an_empty_postgres_at_once() {
         });
     }
     let applied: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
-    assert_eq!(applied, ["0001_first"], "one of them did it");
+    assert_eq!(applied, MIGRATIONS, "one of them did it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +95,7 @@ async fn e23_four_callers_migrate_an_empty_sqlite_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}/a/b/gatepost.db", directory.path().display());
     let store = Store::open(&settings(&url)).await.unwrap();
-    assert_eq!(store.pending_migrations().await.unwrap(), ["0001_first"]);
+    assert_eq!(store.pending_migrations().await.unwrap(), MIGRATIONS);
     let error = store.record(vec![event("s", "1")]).await.unwrap_err();
     assert!(hint_of(&error).contains("gatepost migrate"), "{error:?}");
     let mut tasks = tokio::task::JoinSet::new();
@@ -101,7 +104,7 @@ async fn e23_four_callers_migrate_an_empty_sqlite_at_once() {
         tasks.spawn(async move { store.migrate().await.unwrap() });
     }
     let applied: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
-    assert_eq!(applied, ["0001_first"]);
+    assert_eq!(applied, MIGRATIONS);
     let mode = fs::metadata(directory.path().join("a"))
         .unwrap()
         .permissions()
@@ -113,7 +116,7 @@ async fn e23_four_callers_migrate_an_empty_sqlite_at_once() {
 async fn e23_an_empty_postgres_asks_to_be_migrated() {
     let database = empty_database().await;
     let store = Store::open(&settings(&database.url)).await.unwrap();
-    assert_eq!(store.pending_migrations().await.unwrap(), ["0001_first"]);
+    assert_eq!(store.pending_migrations().await.unwrap(), MIGRATIONS);
     let error = store.record(vec![event("s", "1")]).await.unwrap_err();
     assert!(hint_of(&error).contains("gatepost migrate"), "{error:?}");
 }

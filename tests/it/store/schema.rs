@@ -54,7 +54,9 @@ async fn every_sqlite_statement_is_understood() {
     for (name, sql) in files("src/store/sqlite/sql") {
         // These are the ends of statements that begin with rows of values.
         let start = match name.as_str() {
-            "known_events.sql" => "with asked (idx, id, key, body_hash) as (values (1, x'', x'', x'')",
+            "known_events.sql" => {
+                "with asked (idx, id, key, body_hash, external_id) as (values (1, x'', x'', x'', '')"
+            }
             "settle.sql" | "settle_exceptions.sql" => {
                 "with given (delivery_id, fence, status, due_at, id, error) as (values (x'', 1, '', 1, x'', '')"
             }
@@ -141,7 +143,8 @@ async fn e10_no_statement_of_sqlites_hot_path_reads_every_delivery() {
     for (name, sql) in files("src/store/sqlite/sql") {
         let start = match name.as_str() {
             "known_events.sql" => {
-                "with asked (idx, id, key, body_hash) as (values (1, x'', x'', x''), (2, x'', x'', x'')"
+                "with asked (idx, id, key, body_hash, external_id) as \
+                 (values (1, x'', x'', x'', ''), (2, x'', x'', x'', '')"
             }
             "settle.sql" | "settle_exceptions.sql" => {
                 "with given (delivery_id, fence, status, due_at, id, error) as \
