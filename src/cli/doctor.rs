@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context as _;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 
 use crate::{
     base::clock::wall_now,
@@ -16,6 +16,7 @@ use crate::{
     },
     config::{self, Loaded},
     destination,
+    egress::{guard::Reach, resolver},
     store::{
         Store,
         error::StoreError,
@@ -353,17 +354,18 @@ async fn of_destination(settings: &destination::Settings, report: &mut Report) -
     }
 }
 
-/// Connects and hangs up: no byte is sent.
+/// Connects, where a delivery may, and hangs up: no byte is sent.
 async fn reach(settings: &destination::Settings) -> anyhow::Result<SocketAddr> {
     let url = settings.url.expose();
     let host = url.host_str().context("its URL names no host")?;
     let port = url.port_or_known_default().context("its URL names no port")?;
     let name = host.trim_start_matches('[').trim_end_matches(']');
     let connecting = async {
-        let addresses: Vec<_> = lookup_host((name, port))
+        let found = resolver::system()(name.to_owned())
             .await
-            .with_context(|| format!("`{host}` does not resolve"))?
-            .collect();
+            .with_context(|| format!("`{host}` does not resolve"))?;
+        let mut addresses = resolver::filter(found, Reach::Private).with_context(|| format!("`{host}`"))?;
+        addresses.iter_mut().for_each(|it| it.set_port(port));
         let stream = TcpStream::connect(addresses.as_slice())
             .await
             .with_context(|| format!("`{host}:{port}` does not accept a connection"))?;
