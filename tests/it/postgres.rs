@@ -25,9 +25,12 @@ use sqlx::{Connection, PgConnection, Postgres, QueryBuilder};
 pub(crate) struct TestDatabase {
     pub(crate) url: String,
     name: String,
+    /// Set where the whole server is the test's own.
+    server: Option<Cluster>,
 }
 
 /// A server to make databases on.
+#[derive(Debug)]
 struct Cluster {
     /// With `{}` where the database's name goes.
     url: String,
@@ -78,8 +81,25 @@ pub(crate) async fn database() -> TestDatabase {
     create(Some(&template.name)).await
 }
 
+/// A server of one test's own, with gatepost's schema, for what no other test would survive. It takes a second to start.
+pub(crate) async fn server() -> TestDatabase {
+    let server = start(&binaries());
+    let database = TestDatabase {
+        url: server.url.replace("{}", "postgres"),
+        name: "postgres".to_owned(),
+        server: Some(server),
+    };
+    migrate(&database).await;
+    database
+}
+
 async fn migrated() -> TestDatabase {
     let database = empty_database().await;
+    migrate(&database).await;
+    database
+}
+
+async fn migrate(database: &TestDatabase) {
     let settings = Settings {
         url: Secret::new(database.url.clone()),
         max_connections: 1,
@@ -87,7 +107,6 @@ async fn migrated() -> TestDatabase {
     let store = Store::open(&settings).await.unwrap();
     store.migrate().await.unwrap();
     store.close().await;
-    database
 }
 
 /// A database with nothing in it.
@@ -108,13 +127,17 @@ async fn create(template: Option<&str>) -> TestDatabase {
     sql.build().execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
     let url = cluster().url.replace("{}", &name);
-    TestDatabase { url, name }
+    TestDatabase {
+        url,
+        name,
+        server: None,
+    }
 }
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         // A cluster of ours goes with all that is in it.
-        if cluster().is_ours {
+        if self.server.is_some() || cluster().is_ours {
             return;
         }
         let mut sql = QueryBuilder::<Postgres>::new("drop database if exists ");

@@ -16,6 +16,7 @@ mod reject;
 mod retention;
 mod settle;
 mod slots;
+mod warnings;
 
 use sqlx::PgConnection;
 

@@ -20,6 +20,7 @@ use crate::{
             Engine,
             open::INGEST_LIMIT,
             reject::{Counts, insert_requests},
+            warnings,
         },
         record::{NewEvent, Recorded},
         value::{Time, clean, signed},
@@ -37,8 +38,9 @@ impl Engine {
     }
 }
 
-/// A commit that waits for a standby and is cancelled by the time limit answers as if all were well: the row is here, but
-/// not there. So an answer that took that long is none.
+/// A commit that waits for a standby and is cancelled answers as if all were well: the row is here, but not there. The
+/// server warns of it; and an answer that took as long as the time limit is none either. The sender's next try finds the
+/// row and counts a duplicate, a commit that waits for the standby as well, and so for all that came before it.
 async fn record_in_time(
     conn: &mut PgConnection,
     slot: i32,
@@ -47,14 +49,17 @@ async fn record_in_time(
     let started_at = Instant::now();
     // One statement is its own transaction: its rows and its commit are sent together.
     let sent = trial::during(Point::CommitSent, record(conn, slot, batch, None));
-    let answers = trial::during(Point::RowsSent, sent).await?;
-    if started_at.elapsed() < INGEST_LIMIT {
+    let sent = trial::during(Point::RowsSent, sent);
+    let (answers, is_warned) = warnings::listen(sent).await;
+    let answers = answers?;
+    let reason = if is_warned {
+        "the server warned of something, so a standby may not have it".to_owned()
+    } else if started_at.elapsed() >= INGEST_LIMIT {
+        format!("a commit took longer than {INGEST_LIMIT:?}, so a standby may not have it")
+    } else {
         return Ok(answers);
-    }
-    Err(StoreError::Unavailable {
-        reason: format!("a commit took longer than {INGEST_LIMIT:?}, so a standby may not have it"),
-        source: None,
-    })
+    };
+    Err(StoreError::Unavailable { reason, source: None })
 }
 
 /// Two statements at most where nothing is removed under our hands, and one where nothing repeats. The tally of

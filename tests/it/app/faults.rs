@@ -231,13 +231,13 @@ app_case!(f52_senders_that_leave_during_a_commit_poison_nothing, |site| {
 });
 
 /// Keeps gatepost from writing events, as another process might.
-enum Lock {
+pub(crate) enum Lock {
     Sqlite(sqlx::SqliteConnection),
     Postgres(sqlx::PgConnection),
 }
 
 impl Lock {
-    async fn take(site: &Site) -> Self {
+    pub(crate) async fn take(site: &Site) -> Self {
         if site.is_postgres() {
             let mut conn = site.postgres_connection().await;
             conn.execute("begin").await.unwrap();
@@ -250,7 +250,7 @@ impl Lock {
         }
     }
 
-    async fn release(self) {
+    pub(crate) async fn release(self) {
         match self {
             Self::Sqlite(mut conn) => {
                 conn.execute("rollback").await.unwrap();

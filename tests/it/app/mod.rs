@@ -2,6 +2,7 @@
 
 mod accept;
 mod api;
+mod commit;
 mod crash;
 mod delivery;
 mod faults;

@@ -93,6 +93,12 @@ impl Site {
         Self::new(TempDir::new().unwrap(), Place::Postgres(database)).await
     }
 
+    /// On a server of its own, whose settings it may change.
+    pub(crate) async fn postgres_server() -> Self {
+        let database = postgres::server().await;
+        Self::new(TempDir::new().unwrap(), Place::Postgres(database)).await
+    }
+
     /// On a database without a schema.
     pub(crate) async fn empty_postgres() -> Self {
         let database = postgres::empty_database().await;
