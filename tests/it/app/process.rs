@@ -243,11 +243,13 @@ impl Log {
     }
 }
 
+/// The line of JSON, or of text, that says where it listens.
 fn addresses(line: &str) -> Option<(Option<SocketAddr>, SocketAddr)> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    if !line["admin"].is_string() {
-        return None;
+    if let Ok(line) = serde_json::from_str::<Value>(line) {
+        let address = |name: &str| line[name].as_str()?.parse().ok();
+        return Some((address("public"), address("admin")?));
     }
-    let address = |name: &str| line[name].as_str()?.parse().ok();
-    Some((address("public"), address("admin")?))
+    let (public, admin) = line.split_once("listening on ")?.1.split_once(", admin on ")?;
+    let admin = admin.split_whitespace().next()?;
+    Some((public.parse().ok(), admin.parse().ok()?))
 }
