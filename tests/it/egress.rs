@@ -446,7 +446,7 @@ mod tls {
     }
 
     #[tokio::test]
-    async fn a_trusted_certificate_is_accepted_for_its_own_name_only() {
+    async fn c11_a_trusted_certificate_is_accepted_for_its_own_name_only() {
         let (handler, der) = handler("handler.example").await;
         let port = handler.address.port();
         let client = trusting(&handler, vec![der]);

@@ -121,6 +121,106 @@ destination = "search"
     app.finish().await;
 });
 
+app_case!(f04_a_handler_that_comes_back_is_not_run_over, |site| {
+    // Two at once, and a tenth of a second each: what waited comes at that pace and no other.
+    let pace = Duration::from_millis(100);
+    site.configure(&STRIPE_TO_BILLING.replace("retry =", "concurrency = 2\nretry ="));
+    site.receiver.always("/billing", Reply::Slow(pace));
+    let app = site.start().await;
+    let pause = app.command("/v1/destinations/billing/pause", "").await;
+    assert_eq!(pause.status, 200, "{pause:?}");
+    for n in 0..20 {
+        app.accept(&event(&format!("evt_{n}"))).await;
+    }
+    assert_eq!(
+        app.command("/v1/destinations/billing/resume", "").await.status,
+        200
+    );
+    let hits = site.receiver.arrived("/billing", 20).await;
+    for both in hits.windows(3) {
+        let apart = both[2].at - both[0].at;
+        assert!(apart >= pace * 9 / 10, "three at once, {apart:?} apart");
+    }
+    app.finish().await;
+});
+
+app_case!(f04_what_waited_comes_back_within_the_rate, |site| {
+    site.configure(&STRIPE_TO_BILLING.replace("retry =", "rate = \"10/s\"\nretry ="));
+    let app = site.start().await;
+    let pause = app.command("/v1/destinations/billing/pause", "").await;
+    assert_eq!(pause.status, 200, "{pause:?}");
+    for n in 0..30 {
+        app.accept(&event(&format!("evt_{n}"))).await;
+    }
+    assert_eq!(
+        app.command("/v1/destinations/billing/resume", "").await.status,
+        200
+    );
+    let hits = site.receiver.arrived("/billing", 30).await;
+    // A second's worth at once, then one for each tenth of a second.
+    let took = hits[29].at - hits[0].at;
+    assert!(took >= Duration::from_millis(1_900), "thirty within {took:?}");
+    app.finish().await;
+});
+
+app_case!(f14_a_retry_holds_up_nothing_that_came_later, |site| {
+    site.configure(&STRIPE_TO_BILLING.replace(
+        "first = \"20ms\", cap = \"100ms\"",
+        "first = \"1s\", cap = \"1s\"",
+    ));
+    let later = Reply::With(503, "retry-after", "1".to_owned());
+    site.receiver.script("/billing", [later]);
+    let app = site.start().await;
+    let first = app.accept(&event("evt_1")).await;
+    site.receiver.arrived("/billing", 1).await;
+    let second = app.accept(&event("evt_2")).await;
+    let hits = site.receiver.arrived("/billing", 3).await;
+    let ids: Vec<_> = hits.iter().map(|it| it.header("webhook-id")).collect();
+    assert_eq!(ids, [&first, &second, &first]);
+    app.finish().await;
+});
+
+app_case!(c10_little_is_kept_of_what_a_handler_answers, |site| {
+    let mut answer =
+        b"HTTP/1.1 500 No\r\nset-cookie: session=hunter2\r\ncontent-length: 1048576\r\n\r\n".to_vec();
+    answer.resize(answer.len() + (1 << 20), b'x');
+    let (handler, _requests) = crate::handler::Handler::answering(answer).await;
+    site.configure(&STRIPE_TO_BILLING.replace("http://{}/billing", &handler.url("/billing")));
+    let app = site.start().await;
+    let id = app.accept(&event("evt_1")).await;
+    app.until_status(&id, "dead").await;
+    let attempts = app.attempts_of(&id).await;
+    assert_eq!(attempts.len(), 4);
+    for attempt in attempts {
+        assert!(attempt["response_body"].as_str().unwrap().len() <= 4096);
+        assert!(!attempt.to_string().contains("hunter2"), "{attempt}");
+    }
+    let n_bytes = "select cast(max(length(response_body)) as bigint) from attempt";
+    assert_eq!(site.count(n_bytes).await, 4096);
+    app.finish().await;
+});
+
+app_case!(c06_a_proxy_of_the_environment_is_not_used, |site| {
+    let (proxy, _requests) =
+        crate::handler::Handler::answering(*b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    for name in [
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ] {
+        site.set(name, &proxy.url(""));
+    }
+    let process = crate::app::process::Process::start(&site, "all").await;
+    let id = process.accept(&event("evt_1")).await;
+    process.until_status(&id, "delivered").await;
+    assert_eq!(site.receiver.hits("/billing").len(), 1);
+    assert_eq!(proxy.n_connections(), 0);
+    process.terminate().await;
+});
+
 app_case!(a_dead_letter_is_delivered_by_an_operators_retry, |site| {
     site.receiver.always("/billing", Reply::Status(500));
     let app = site.start().await;

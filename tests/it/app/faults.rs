@@ -199,6 +199,36 @@ async fn f53_a_lock_on_the_events_is_503_and_recovers() {
     all_is_well(&site, app, &["evt_1", "evt_2"]).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b01_a_forgery_asks_the_store_for_nothing() {
+    let mut site = Site::postgres().await;
+    site.set("GATEPOST__INGEST__ACK_TIMEOUT", "500ms");
+    let app = site.start().await;
+    app.accept(&event("evt_1")).await;
+    site.receiver.arrived("/billing", 1).await;
+    app.until_open(0).await;
+    // Whoever so much as reads an event waits, and is seen waiting.
+    let mut conn = site.postgres_connection().await;
+    conn.execute("begin").await.unwrap();
+    conn.execute("lock table event, delivery, tally in access exclusive mode")
+        .await
+        .unwrap();
+    let n_waiting = "select count(*) from pg_locks where not granted and relation = 'event'::regclass";
+    for id in ["evt_1", "evt_2"] {
+        let mut forged = event(id);
+        forged.body.push(b' ');
+        for forged in [Signed::new("stripe", forged.body.clone()), forged] {
+            assert_eq!(app.post(&forged).await.status, 401);
+        }
+    }
+    assert_eq!(site.count(n_waiting).await, 0);
+    assert!(app.post(&event("evt_2")).await.is_own_fault());
+    assert!(site.count(n_waiting).await > 0, "the genuine one waits");
+    conn.execute("rollback").await.unwrap();
+    until_taken(&app, &event("evt_2")).await;
+    all_is_well(&site, app, &["evt_1", "evt_2"]).await;
+}
+
 async fn not_ready(app: &TestApp) {
     eventually("readiness says no", || async {
         (app.ask("/readyz").await.status == 503).then_some(())

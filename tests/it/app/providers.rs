@@ -130,7 +130,7 @@ app_case!(a04_slacks_forms_arrive_as_forms, |site| {
     app.finish().await;
 });
 
-app_case!(gitlabs_token_proves_the_sender_and_not_the_body, |site| {
+app_case!(a14_gitlabs_token_proves_the_sender_and_not_the_body, |site| {
     secrets(&site);
     let app = site.start().await;
     let push = |token: &str| {
@@ -143,11 +143,21 @@ app_case!(gitlabs_token_proves_the_sender_and_not_the_body, |site| {
     assert_eq!(app.post(&push("a-gitlab-token-of-the-test")).await.status, 401);
     app.accept(&push(GITLAB)).await;
     app.post(&push(GITLAB)).await.duplicate();
+    // Whoever saw the token may say anything, which is why the handler is told.
+    let mut another = push(GITLAB);
+    another.body = br#"{"object_kind":"push","by":"somebody else"}"#.to_vec();
+    app.post(&another).await.duplicate();
     let hit = site.receiver.arrived("/all", 1).await.remove(0);
     assert_eq!(hit.header("gatepost-verified"), "origin");
     assert_eq!(hit.header("gatepost-event-type"), "push");
     assert_eq!(hit.header("gatepost-external-id"), "key-1");
-    eventually_one_rejected(&app).await;
+    let sources = app.list("/v1/sources").await;
+    let verified = |name: &str| sources.iter().find(|it| it["name"] == name).unwrap()["verified"].clone();
+    assert_eq!(verified("token"), "origin");
+    assert_eq!(verified("basic"), "origin");
+    assert_eq!(verified("github"), "body");
+    app.until_rejected("conflict", 1).await;
+    app.until_rejected("wrong_credentials", 1).await;
     app.finish().await;
 });
 
@@ -177,6 +187,44 @@ app_case!(a18_standard_webhooks_come_under_either_name, |site| {
     ids.sort_unstable();
     assert_eq!(ids, ["msg_1", "msg_2"]);
     eventually_one_rejected(&app).await;
+    app.finish().await;
+});
+
+app_case!(b08_a_captured_request_is_taken_once, |site| {
+    secrets(&site);
+    let app = site.start().await;
+    let body = br#"{"ref":"refs/heads/main"}"#;
+    let signature = mac(PLAIN.as_bytes(), &[body]);
+    let github = Signed::new("github", *body)
+        .header("x-github-event", "push")
+        .header("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958")
+        .header(
+            "x-hub-signature-256",
+            format!("sha256={}", hex::encode(&signature)),
+        );
+    let shopify = Signed::new("shopify", *body)
+        .header("x-shopify-topic", "orders/create")
+        .header("x-shopify-event-id", "98880550-7158-44d4-b7cd-2c97c8a091b5")
+        .header("x-shopify-webhook-id", "b54557e4-bdd9-4b37-8a5f-bf7d70bcd043")
+        .header("x-shopify-hmac-sha256", STANDARD.encode(&signature));
+    for captured in [github, shopify] {
+        let id = app.accept(&captured).await;
+        for _ in 0..5 {
+            assert_eq!(app.post(&captured).await.duplicate(), id);
+        }
+        // Neither signs its id: under another one it cannot be told from an event of the same body.
+        let mut without = captured.clone();
+        without
+            .headers
+            .retain(|(name, _)| !name.ends_with("-delivery") && !name.ends_with("-id"));
+        let nameless = app.accept(&without).await;
+        assert_eq!(app.post(&without).await.duplicate(), nameless);
+    }
+    let hits = site.receiver.arrived("/all", 4).await;
+    let ledger = app.until_open(0).await;
+    assert_eq!(ledger["stored"], 4);
+    assert_eq!(ledger["duplicates"], 12);
+    assert_eq!(site.receiver.all_hits().len(), hits.len());
     app.finish().await;
 });
 

@@ -75,6 +75,36 @@ app_case!(f90_a_good_reload_swaps_everything, |site| {
     app.finish().await;
 });
 
+app_case!(a22_a_removed_secret_is_worth_nothing_at_once, |site| {
+    let both = STRIPE_TO_BILLING.replace(
+        "[{ file = \"stripe.secret\" }]",
+        "[{ file = \"stripe.secret\" }, { file = \"other.secret\" }]",
+    );
+    site.configure(&both);
+    let process = Process::start(&site, "all").await;
+    let old = |n: u32| stripe_with(OTHER_SECRET, event_body(&format!("evt_old_{n}"), "x"));
+    process.accept(&old(0)).await;
+    process.accept(&event("evt_1")).await;
+    site.configure(STRIPE_TO_BILLING);
+    signal(process.id(), "HUP");
+    process.logged("reloaded the config", 1).await;
+    // The first one after it, on connections that are open already, and what is known already.
+    for n in 0..20 {
+        assert_eq!(process.post(&old(n)).await.status, 401, "{n}");
+    }
+    process.accept(&event("evt_2")).await;
+    // The secret's file changes, and the config does not.
+    site.write("stripe.secret", "whsec_the_next_one_of_stripe_0004");
+    signal(process.id(), "HUP");
+    process.logged("reloaded the config", 2).await;
+    assert_eq!(process.post(&event("evt_3")).await.status, 401);
+    let next = stripe_with("whsec_the_next_one_of_stripe_0004", event_body("evt_3", "x"));
+    process.accept(&next).await;
+    site.receiver.arrived("/billing", 4).await;
+    process.until_open(0).await;
+    process.terminate().await;
+});
+
 app_case!(a_changed_file_is_noticed, |site| {
     let app = site.start().await;
     app.accept(&event("evt_1")).await;

@@ -82,6 +82,30 @@ async fn b05_one_id_at_many_replicas_is_one_event() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e09_work_is_found_by_looking_alone() {
+    let mut site = Site::postgres().await;
+    let poll = Duration::from_millis(400);
+    site.set("GATEPOST__DELIVERY__POLL", "400ms");
+    let ingest = Process::start(&site, "ingest").await;
+    let deliver = Process::start(&site, "deliver").await;
+    for n in 1..=10 {
+        let id = ingest.accept(&event(&format!("evt_{n}"))).await;
+        let accepted_at = Instant::now();
+        let hits = site.receiver.arrived("/billing", n).await;
+        assert_eq!(hits[n - 1].header("webhook-id"), id);
+        // Nothing tells the one process of what the other did; it looks as often as it says. The rest is the machine's.
+        let took = hits[n - 1].at.saturating_duration_since(accepted_at);
+        assert!(took <= poll + Duration::from_secs(2), "{took:?}");
+    }
+    // Nobody asked to be told, either.
+    let listening = "select count(*) from pg_stat_activity where query ilike 'listen %' or query ilike '%notify%' and pid <> pg_backend_pid()";
+    assert_eq!(site.count(listening).await, 0);
+    deliver.until_open(0).await;
+    ingest.terminate().await;
+    deliver.terminate().await;
+}
+
 fn per_id(hits: &[Hit]) -> HashMap<String, usize> {
     let mut res = HashMap::new();
     for hit in hits {

@@ -164,6 +164,42 @@ app_case!(
     }
 );
 
+app_case!(f06_every_attempt_in_flight_at_sigterm_is_recorded, |site| {
+    site.receiver.always("/billing", Reply::Gate);
+    let process = Process::start(&site, "all").await;
+    let mut ids = Vec::new();
+    for n in 0..24 {
+        ids.push(process.accept(&event(&format!("evt_{n}"))).await);
+    }
+    // As many as it may have under way at once.
+    site.receiver.arrived("/billing", 16).await;
+    signal(process.id(), "TERM");
+    eventually("readiness says no, or nobody answers", || async {
+        let url = format!("http://{}/readyz", process.admin);
+        let ready = process.client.get(url).send().await;
+        ready.map_or(true, |it| it.status() == 503).then_some(())
+    })
+    .await;
+    site.receiver.open();
+    let ended = process.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    // What waited for a place may have been sent before the stop reached it; what was sent is recorded, the rest untouched.
+    let n_sent = i64::try_from(site.receiver.all_hits().len()).unwrap();
+    assert!((16..=24).contains(&n_sent), "{n_sent}");
+    assert_eq!(site.count("select count(*) from attempt").await, n_sent);
+    let done = "select count(*) from delivery where status = 'delivered' and n_attempts = 1";
+    assert_eq!(site.count(done).await, n_sent);
+    let waiting = "select count(*) from delivery where status = 'pending' and n_attempts = 0";
+    assert_eq!(site.count(waiting).await, 24 - n_sent);
+
+    let app = site.start().await;
+    for id in &ids {
+        app.until_status(id, "delivered").await;
+    }
+    assert_eq!(site.receiver.all_hits().len(), 24, "nothing came twice");
+    app.finish().await;
+});
+
 app_case!(rejected_requests_of_the_last_moment_are_kept, |site| {
     let app = site.start().await;
     for n in 0..5 {

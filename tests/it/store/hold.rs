@@ -41,6 +41,30 @@ store_case!(f09_a_held_destination_waits_and_goes_on_when_resumed, |store| {
     assert!(store.holds().await.unwrap().is_empty());
 });
 
+store_case!(f05_a_day_of_waiting_costs_no_attempt, |store| {
+    let (_, id) = store.one("1").await;
+    let worker = WorkerId::new();
+    let claims = store.claim_billing(worker, 1, at(0)).await;
+    store
+        .settle_one(&claims[0], Outcome::Retry { at: at(1) }, at(0))
+        .await;
+    store
+        .hold(destination("billing"), "it is away", at(1))
+        .await
+        .unwrap();
+    for hour in 0..24 {
+        let now = at(hour * 3600 + 2);
+        store.mark_held(now).await.unwrap();
+        assert!(store.claim_billing(worker, 9, now).await.is_empty());
+        assert_eq!(store.rescue(now, 9).await.unwrap(), 0);
+    }
+    let now = at(24 * 3600);
+    assert_eq!(store.delivery(id).await.unwrap().n_attempts, 1);
+    store.resume(&destination("billing"), now).await.unwrap();
+    let claims = store.claim_billing(worker, 9, now).await;
+    assert_eq!((ids(&claims), claims[0].delivery.n_attempts), (vec![id], 1));
+});
+
 store_case!(what_two_hold_waits_for_both, |store| {
     let (_, id) = store.one("1").await;
     store.hold(destination("billing"), "a", at(1)).await.unwrap();

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::web::wire::{Server, limits};
+use crate::web::wire::{PATIENCE, Server, limits};
 
 /// Says what it saw: method, path and query, the values of `x`, the body.
 async fn mirror(request: Request) -> Response {
@@ -188,9 +188,57 @@ async fn odd_targets() {
         200
     );
     assert_eq!(server.ask("nonsense\r\n\r\n").await.status, 400);
-    // HTTP/2 without TLS: closed without a word.
-    let (n, all) = answers(&server, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-    assert_eq!(n, 0, "{all}");
+}
+
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[tokio::test]
+async fn d04_http2_is_closed_whatever_comes_after() {
+    let server = server().await;
+    let settings = frame(4, 0, 0, &[]);
+    // `:method: GET`, `:scheme: http`, `:path: /`.
+    let request = |stream| frame(1, 0x4, stream, &[0x82, 0x86, 0x84]);
+    let rapid_reset: Vec<_> = (0..5_000)
+        .map(|n| [request(2 * n + 1), frame(3, 0, 2 * n + 1, &[0, 0, 0, 8])].concat())
+        .collect();
+    let continuation = [frame(1, 0, 1, &[0x82]), frame(9, 0, 1, &[0; 64]).repeat(5_000)].concat();
+    let empty_data = [request(1), frame(0, 0, 1, &[]).repeat(5_000)].concat();
+    for frames in [
+        Vec::new(),
+        settings.clone(),
+        settings.repeat(5_000),
+        rapid_reset.concat(),
+        continuation,
+        empty_data,
+    ] {
+        let mut wire = server.connect().await;
+        wire.send(HTTP2_PREFACE).await;
+        // The server may have closed it already, with or without a reset.
+        wire.try_send(&frames).await;
+        let mut all = Vec::new();
+        let read = tokio::io::AsyncReadExt::read_to_end(&mut wire.0, &mut all);
+        let _ = tokio::time::timeout(PATIENCE, read)
+            .await
+            .expect("the server closes");
+        assert!(all.is_empty(), "it speaks HTTP/2: {}", all.escape_ascii());
+    }
+    assert!(server.metrics().contains("gatepost_panics_total 0\n"));
+}
+
+#[tokio::test]
+async fn d04_nobody_is_led_over_to_http2() {
+    let server = server().await;
+    let upgrade = "GET /a HTTP/1.1\r\nhost: x\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n";
+    let answer = server.ask(upgrade).await;
+    assert_eq!(answer.status, 200, "as if it had not asked: {answer:?}");
+    assert!(answer.head.starts_with("HTTP/1.1 "), "{}", answer.head);
+    assert!(answer.header("upgrade").is_none(), "{}", answer.head);
 }
 
 #[tokio::test]

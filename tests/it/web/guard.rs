@@ -88,6 +88,22 @@ async fn g01_g02_nothing_but_health_is_open_without_a_token() {
 }
 
 #[tokio::test]
+async fn g02_metrics_are_not_on_the_public_side() {
+    let app = Fixture::start().await;
+    assert_eq!(app.get("/metrics").await.status, 200);
+    for target in ["/metrics", "/webhooks/metrics", "/v1/ledger", "/openapi.json"] {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = app.public.ask(request).await;
+        assert_eq!(answer.status, 404, "{target}");
+        assert!(!answer.text().contains("gatepost_"), "{target}");
+    }
+    // By default the other side is this machine's own.
+    let default: toml::Table = include_str!("../../../config/default.toml").parse().unwrap();
+    let listen: std::net::SocketAddr = default["admin"]["listen"].as_str().unwrap().parse().unwrap();
+    assert!(listen.ip().is_loopback(), "{listen}");
+}
+
+#[tokio::test]
 async fn a_viewer_changes_nothing() {
     let app = Fixture::with_tokens().await;
     for (method, target) in described() {

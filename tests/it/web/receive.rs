@@ -339,6 +339,22 @@ async fn over_its_rate_a_source_gets_429() {
 }
 
 #[tokio::test]
+async fn b01_a_forgery_is_refused_by_a_store_that_is_down() {
+    let app = Fixture::start().await;
+    let known = signed("canary-github-secret");
+    assert_eq!(app.public.ask(&known).await.status, 200);
+    app.store.close().await;
+    let mut tampered = known.clone();
+    tampered.pop();
+    tampered.push(b'~');
+    for forged in [signed("another-secret-of-16-bytes"), tampered] {
+        check_problem(&app.public.ask(forged).await, 401, "unauthorized");
+    }
+    // What is genuine has to be looked up, and is not refused for that.
+    check_problem(&app.public.ask(&known).await, 503, "unavailable");
+}
+
+#[tokio::test]
 async fn f02_a_store_that_is_down_is_503() {
     let app = Fixture::start().await;
     app.store.close().await;
