@@ -3,6 +3,9 @@
 //! It reads text, not syntax: a macro that hides `crate::`, or a re-export, gets past the order of rooms. Hence no
 //! re-exports, which it checks as well.
 
+mod failures;
+mod guards;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -49,18 +52,6 @@ const OWNERS: &[(&str, &[&str])] = &[
 const MAX_STORE_SPAWNS: usize = 1;
 
 const MAX_LINES: usize = 600;
-
-/// The last number of each letter of the list of known failures (of `f`: with the fault matrix). A test's name begins with what it guards: `a01_...`.
-const FAILURE_IDS: &[(char, u32)] = &[
-    ('a', 23),
-    ('b', 9),
-    ('c', 11),
-    ('d', 14),
-    ('e', 24),
-    ('f', 99),
-    ('g', 12),
-    ('h', 6),
-];
 
 /// One Rust file.
 struct Source {
@@ -289,40 +280,6 @@ fn nothing_is_left_to_do_ignored_or_asleep() {
             if test_code.contains(word) {
                 faults.push(format!(
                     "{path}: a test waits for a signal with a deadline, not `{word}`"
-                ));
-            }
-        }
-    }
-    none(faults);
-}
-
-#[test]
-fn tests_name_failures_that_are_on_the_list() {
-    let mut faults = Vec::new();
-    for Source { path, code, .. } in sources() {
-        for line in code.lines() {
-            let line = line.trim_start().trim_start_matches("async ");
-            let Some(name) = line.strip_prefix("fn ") else {
-                continue;
-            };
-            let Some((id, _)) = name.split_once('_') else {
-                continue;
-            };
-            let mut chars = id.chars();
-            let (Some(letter), number) = (chars.next(), chars.as_str()) else {
-                continue;
-            };
-            if number.len() != 2 || !number.bytes().all(|it| it.is_ascii_digit()) {
-                continue;
-            }
-            let last = FAILURE_IDS
-                .iter()
-                .find(|(it, _)| *it == letter)
-                .map(|(_, last)| *last);
-            let number: u32 = number.parse().expect("two digits");
-            if last.is_none_or(|last| number == 0 || last < number) {
-                faults.push(format!(
-                    "{path}: `{name}` names `{id}`, which is no known failure"
                 ));
             }
         }
