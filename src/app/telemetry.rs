@@ -1,9 +1,6 @@
 //! Logs to stderr: text on a terminal, JSON elsewhere.
 
-use std::{
-    fmt::{self, Write as _},
-    io::IsTerminal,
-};
+use std::{fmt, io::IsTerminal};
 
 use tracing::{Dispatch, field::Field};
 use tracing_subscriber::{

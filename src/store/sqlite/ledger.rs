@@ -34,8 +34,12 @@ impl Engine {
             let mut stats = Stats::default();
             let sql = include_str!("sql/stats_deliveries.sql");
             for row in &sqlx::query(sql).fetch_all(&mut *conn).await? {
-                let destination: Arc<str> = get::<String>(row, "delivery", "destination")?.into();
-                let status = Status::parse(&get::<String>(row, "delivery", "status")?);
+                let text = |name| get::<String>(row, "delivery", name);
+                let (Ok(destination), Ok(status)) = (text("destination"), text("status")) else {
+                    // A damaged word must not hide the numbers of the others.
+                    continue;
+                };
+                let (destination, status) = (Arc::<str>::from(destination), Status::parse(&status));
                 let oldest_due: Option<Time> = get(row, "delivery", "oldest_due")?;
                 if let Some(Time(at)) = oldest_due {
                     let oldest = stats.oldest_due.entry(destination.clone()).or_insert(at);
@@ -48,9 +52,11 @@ impl Engine {
             }
             let sql = "select source, count(*) as n_rows from event where received_at >= ?1 group by source";
             for row in &sqlx::query(sql).bind(Time(since)).fetch_all(&mut *conn).await? {
-                let source = get::<String>(row, "event", "source")?.into();
+                let Ok(source) = get::<String>(row, "event", "source") else {
+                    continue;
+                };
                 let n_rows = unsigned(get(row, "event", "n_rows")?);
-                stats.recent_events.insert(source, n_rows);
+                stats.recent_events.insert(source.into(), n_rows);
             }
             let sql = include_str!("sql/stats_rejected.sql");
             for row in &sqlx::query(sql).bind(Time(since)).fetch_all(&mut *conn).await? {

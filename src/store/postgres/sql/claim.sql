@@ -1,4 +1,5 @@
--- Take what is due, the oldest first, so many for each destination; rows that another worker is taking are passed over.
+-- Take what is due, the oldest first, so many for each destination; rows that another worker is taking are passed over,
+-- and so is a damaged fence, which could not grow: it is counted as stuck.
 with wanted as (
     select *
     from unnest($1::text[], $2::bigint[]) as wanted (destination, n_rows)
@@ -13,6 +14,7 @@ due as (
         where delivery.destination = wanted.destination
             and delivery.status in ('pending', 'retrying')
             and delivery.due_at <= $3
+            and delivery.fence < 9223372036854775806
             and not exists (select 1 from hold where hold.kind = 'route' and hold.name = delivery.route)
         order by delivery.due_at, delivery.id
         limit wanted.n_rows

@@ -1,5 +1,6 @@
 -- Record attempts and move their deliveries on. What is in `given` and not in `moved` is lost: its status is not ours to
 -- change, its attempt is kept all the same. An attempt that is there already came with an earlier try: it is in neither.
+-- A damaged count does not grow further, so that it fails nobody else's result.
 with given as (
     select *
     from unnest(
@@ -16,14 +17,14 @@ with given as (
 moved as (
     update delivery
     set status = given.status, due_at = given.due_at, fence = delivery.fence + 1, worker = null, lease_until = null,
-        last_error = given.error, is_manual = false, n_attempts = delivery.n_attempts + 1
+        last_error = given.error, is_manual = false, n_attempts = least(delivery.n_attempts, 2147483646) + 1
     from given
     where delivery.id = given.delivery_id and delivery.fence = given.fence and delivery.status = 'delivering'
     returning delivery.id
 ),
 late as (
     update delivery
-    set n_attempts = delivery.n_attempts + 1
+    set n_attempts = least(delivery.n_attempts, 2147483646) + 1
     from given
     where delivery.id = given.delivery_id and not (delivery.fence = given.fence and delivery.status = 'delivering')
 ),
