@@ -200,6 +200,50 @@ async fn f53_a_lock_on_the_events_is_503_and_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e19_an_admin_side_that_hangs_holds_up_no_acknowledgement() {
+    let site = Site::postgres().await;
+    let app = site.start().await;
+    app.accept(&event("evt_00")).await;
+    let mut conn = site.postgres_connection().await;
+    conn.execute("begin").await.unwrap();
+    conn.execute("lock table rejected_request in access exclusive mode")
+        .await
+        .unwrap();
+    let ids: Vec<_> = (0..40).map(|n| format!("evt_{n:02}")).collect();
+    // Many times as many as the admin side has connections, again and again.
+    let asking = async {
+        loop {
+            join_all((0..40).map(|_| app.ask("/v1/requests"))).await;
+        }
+    };
+    let accepted = async {
+        eventually("the admin side hangs", || async {
+            let waiting = "select count(*) from pg_locks \
+                           where not granted and relation = 'rejected_request'::regclass";
+            (site.count(waiting).await >= 4).then_some(())
+        })
+        .await;
+        for id in &ids[1..] {
+            app.accept(&event(id)).await;
+        }
+        site.receiver.arrived("/billing", ids.len()).await;
+    };
+    tokio::select! {
+        () = asking => (),
+        () = accepted => (),
+    }
+    conn.execute("rollback").await.unwrap();
+    // Nor does it give more than a page to whoever asks for all.
+    let answer = app.ask("/v1/events?limit=2000000000").await;
+    let n_rows = |it: &serde_json::Value| it["data"].as_array().map_or(0, Vec::len);
+    assert!(
+        answer.status == 400 || n_rows(&answer.json()) <= 200,
+        "{answer:?}"
+    );
+    all_is_well(&site, app, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b01_a_forgery_asks_the_store_for_nothing() {
     let mut site = Site::postgres().await;
     site.set("GATEPOST__INGEST__ACK_TIMEOUT", "500ms");
