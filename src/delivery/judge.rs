@@ -273,6 +273,16 @@ mod tests {
 
     proptest! {
         #[test]
+        fn f07_every_answer_has_a_verdict(status: u16, location: Vec<u8>, wait: Vec<u8>) {
+            let found = answer(status, &[("location", &location), ("retry-after", &wait)]);
+            let is_taken = (200..300).contains(&status);
+            prop_assert_eq!(found.verdict == Verdict::Delivered, is_taken);
+            prop_assert_eq!(found.error.is_none(), is_taken);
+            let is_dead = matches!(found.verdict, Verdict::Dead { .. });
+            prop_assert_eq!(is_dead, status == 410);
+        }
+
+        #[test]
         fn f08_no_value_leads_beyond_a_day(status in 100_u16..1000, value: Vec<u8>) {
             if let Verdict::Retry { not_before: Some(at) } = answer(status, &[("retry-after", &value)]).verdict {
                 prop_assert!(at >= NOW && at.since(NOW) <= MAX_RETRY_AFTER);

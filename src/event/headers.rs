@@ -113,6 +113,8 @@ impl fmt::Debug for Headers {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -136,6 +138,32 @@ mod tests {
                 Err(Damaged { at: 0 }),
                 "{len}"
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_read_back(pairs: Vec<(String, Vec<u8>)>) {
+            let headers = Headers::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), &value[..])));
+            let read = Headers::from_encoded(headers.as_encoded().clone()).unwrap();
+            let back: Vec<_> = read
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_vec()))
+                .collect();
+            let wanted: Vec<_> = pairs
+                .into_iter()
+                .map(|(name, value)| (name.to_ascii_lowercase(), value))
+                .collect();
+            prop_assert_eq!(back, wanted);
+        }
+
+        #[test]
+        fn e21_no_bytes_panic_and_what_is_taken_is_kept(bytes: Vec<u8>) {
+            if let Ok(read) = Headers::from_encoded(bytes.clone().into()) {
+                let lens = read.iter().map(|(name, value)| PREFIX + name.len() + value.len());
+                prop_assert_eq!(lens.sum::<usize>(), bytes.len());
+                prop_assert_eq!(&read.as_encoded()[..], &bytes[..]);
+            }
         }
     }
 }

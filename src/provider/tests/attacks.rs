@@ -5,8 +5,21 @@ use proptest::prelude::*;
 use super::*;
 use crate::provider::{
     mac,
-    scheme::{Hash, Method},
+    scheme::{Hash, Method, Scheme},
 };
+
+#[test]
+fn a01_every_row_that_signs_is_attacked() {
+    let signs = |it: &&Provider| it.schemes.iter().any(|it| matches!(it, Scheme::Signature(_)));
+    let rows: Vec<_> = crate::provider::all()
+        .iter()
+        .filter(signs)
+        .map(|it| it.name.as_ref())
+        .collect();
+    let mut attacked: Vec<_> = SIGNING.iter().map(|(name, _)| *name).collect();
+    attacked.sort_unstable();
+    assert_eq!(attacked, rows);
+}
 
 #[test]
 fn a01_prefix_signature_is_refused() {
