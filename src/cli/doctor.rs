@@ -365,7 +365,9 @@ async fn reach(settings: &destination::Settings) -> anyhow::Result<SocketAddr> {
             .await
             .with_context(|| format!("`{host}` does not resolve"))?;
         let mut addresses = resolver::filter(found, Reach::Private).with_context(|| format!("`{host}`"))?;
-        addresses.iter_mut().for_each(|it| it.set_port(port));
+        for it in &mut addresses {
+            it.set_port(port);
+        }
         let stream = TcpStream::connect(addresses.as_slice())
             .await
             .with_context(|| format!("`{host}:{port}` does not accept a connection"))?;

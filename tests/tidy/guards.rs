@@ -29,7 +29,7 @@ const DIALLERS: &[(&str, &[&str])] = &[
 
 fn live(path: &str) -> Source {
     let found = sources().into_iter().find(|it| it.path == path);
-    found.unwrap_or_else(|| panic!("{path} is gone: say where it went"))
+    found.expect("a file that is named above is there: say where it went")
 }
 
 #[test]

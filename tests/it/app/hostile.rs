@@ -84,7 +84,7 @@ app_case!(d09_xml_is_bytes_like_any_other, |site| {
     ];
     for body in &bodies {
         let mut signed = stripe(body.as_str());
-        signed.headers[0].1 = "application/xml".to_owned();
+        "application/xml".clone_into(&mut signed.headers[0].1);
         let started_at = Instant::now();
         app.accept(&signed).await;
         assert!(started_at.elapsed() < PROMPT, "{:?}", started_at.elapsed());
