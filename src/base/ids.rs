@@ -15,7 +15,7 @@ const TEXT_LEN: usize = 26;
 )]
 pub struct BadId {
     pub prefix: &'static str,
-    /// What was given, cut to 64 characters.
+    /// What was given, cut to 64 characters and without control characters: it goes to terminals and logs.
     pub text: String,
 }
 
@@ -61,7 +61,7 @@ macro_rules! typed_id {
             fn from_str(text: &str) -> Result<Self, BadId> {
                 read_type_id($prefix, text).map(Self).ok_or_else(|| BadId {
                     prefix: $prefix,
-                    text: text.chars().take(64).collect(),
+                    text: shown(text),
                 })
             }
         }
@@ -97,6 +97,17 @@ fn write_type_id(f: &mut fmt::Formatter<'_>, prefix: &str, uuid: Uuid) -> fmt::R
         *slot = ALPHABET[((bits >> shift) & 31) as usize];
     }
     write!(f, "{prefix}_{}", String::from_utf8_lossy(&text))
+}
+
+fn shown(text: &str) -> String {
+    let visible = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.chars().take(64).map(visible).collect()
 }
 
 fn read_type_id(prefix: &str, text: &str) -> Option<Uuid> {
@@ -143,6 +154,13 @@ mod tests {
         ] {
             assert!(text.parse::<EventId>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_given_is_shown_without_control_characters() {
+        let fault = "\u{1b}[31m\r\n".repeat(20).parse::<EventId>().unwrap_err();
+        assert!(fault.text.starts_with("\u{fffd}[31m\u{fffd}"), "{fault}");
+        assert!(!fault.to_string().contains(char::is_control), "{fault:?}");
     }
 
     #[test]
