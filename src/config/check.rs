@@ -12,7 +12,8 @@ use crate::{
         mask::has_password,
         section::{Bad, Reading},
         tree::{Node, Place, Table, Value},
-        value::{show_size, shown},
+        units::show_size,
+        value::shown,
     },
     ingest, registry, source, web,
 };

@@ -22,6 +22,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod tree;
+pub mod units;
 mod value;
 
 use std::{
@@ -119,11 +120,16 @@ fn load_from(inputs: &Inputs, search: &[&str]) -> Result<Loaded, Faults> {
         Some(path) => file::read(path).map_err(|fault| error::render(vec![fault], Some(path), ""))?,
         None => String::new(),
     };
-    load_text(inputs, file, &text, &mut BTreeSet::new())
+    load_file(inputs, file, &text, &mut BTreeSet::new())
+}
+
+/// Reads a text as if it were the whole of a file.
+pub fn load_text(inputs: &Inputs, text: &str) -> Result<Loaded, Faults> {
+    load_file(inputs, None, text, &mut BTreeSet::new())
 }
 
 /// Also says which keys were asked for, whatever became of them.
-fn load_text(
+fn load_file(
     inputs: &Inputs,
     file: Option<PathBuf>,
     text: &str,

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::{
-    DEFAULT, Inputs, load_from, load_text, parse,
+    DEFAULT, Inputs, load_file, load_from, parse,
     tree::{Node, Table, Value},
 };
 
@@ -73,7 +73,7 @@ fn every_known_key_is_in_the_reference_and_every_key_there_is_known() {
 
     // All at once they contradict each other; what counts is that every one is asked for and none is unknown.
     let mut known = BTreeSet::new();
-    let res = load_text(&inputs(&[]), None, &text, &mut known);
+    let res = load_file(&inputs(&[]), None, &text, &mut known);
     assert!(!res.is_err_and(|it| it.rendered.contains("unknown key")));
     let is_inside_reference =
         |it: &&String| ["env", "file"].contains(&it.rsplit('.').next().unwrap_or_default());

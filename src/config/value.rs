@@ -8,6 +8,7 @@ use url::Url;
 use crate::config::{
     mask::looks_secret,
     tree::{Node, Value},
+    units::{self, show_duration, show_size},
 };
 
 /// A value is not what its key wants.
@@ -19,29 +20,9 @@ pub(super) struct Mismatch {
 
 pub(super) type Read<T> = Result<T, Mismatch>;
 
-const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 pub(super) const DAY: Duration = Duration::from_hours(24);
-
-/// Longest first, so that `ms` is not read as `m`.
-const DURATION_UNITS: &[(&str, Duration)] = &[
-    ("ms", Duration::from_millis(1)),
-    ("s", SECOND),
-    ("m", MINUTE),
-    ("h", HOUR),
-    ("d", DAY),
-];
-const SIZE_UNITS: &[(&str, u64)] = &[
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("kB", 1_000),
-    ("KB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("B", 1),
-];
 
 pub(super) fn mismatch<T>(node: &Node, expected: impl Into<String>) -> Read<T> {
     Err(Mismatch {
@@ -138,7 +119,7 @@ pub(super) fn duration(min: Duration, max: Duration) -> impl Fn(&Node) -> Read<D
         let Some(text) = node.text() else {
             return mismatch(node, expected);
         };
-        match parse_duration(text) {
+        match units::duration(text) {
             Some(it) if (min..=max).contains(&it) => Ok(it),
             Some(_) => mismatch(node, expected),
             None => with_hint(
@@ -147,24 +128,6 @@ pub(super) fn duration(min: Duration, max: Duration) -> impl Fn(&Node) -> Read<D
                 "a duration is a whole number and one of ms, s, m, h, d: \"500ms\", \"30s\", \"5m\", \"72h\", \"30d\"",
             ),
         }
-    }
-}
-
-fn parse_duration(text: &str) -> Option<Duration> {
-    let (number, unit) = split_number(text)?;
-    let unit = DURATION_UNITS.iter().find(|(name, _)| *name == unit)?.1;
-    // Milliseconds in 64 bits: 500 million years.
-    let millis = number.checked_mul(u64::try_from(unit.as_millis()).ok()?)?;
-    Some(Duration::from_millis(millis))
-}
-
-/// In the unit in which an operator would write it.
-pub(super) fn show_duration(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    let fits = |unit: &Duration| millis != 0 && millis.is_multiple_of(unit.as_millis());
-    match DURATION_UNITS.iter().rev().find(|(_, unit)| fits(unit)) {
-        Some((name, unit)) => format!("{}{name}", millis / unit.as_millis()),
-        None => format!("{}s", duration.as_secs_f64()),
     }
 }
 
@@ -181,7 +144,7 @@ pub(super) fn size(min: u64, max: u64) -> impl Fn(&Node) -> Read<u64> {
         let Some(text) = node.text() else {
             return mismatch(node, expected);
         };
-        match parse_size(text) {
+        match units::size(text) {
             Some(it) if (min..=max).contains(&it) => Ok(it),
             Some(_) => mismatch(node, expected),
             None => with_hint(
@@ -193,22 +156,6 @@ pub(super) fn size(min: u64, max: u64) -> impl Fn(&Node) -> Read<u64> {
     }
 }
 
-fn parse_size(text: &str) -> Option<u64> {
-    let (number, unit) = split_number(text)?;
-    number.checked_mul(SIZE_UNITS.iter().find(|(name, _)| *name == unit)?.1)
-}
-
-pub(super) fn show_size(n_bytes: u64) -> String {
-    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match units
-        .iter()
-        .find(|(_, unit)| n_bytes != 0 && n_bytes.is_multiple_of(*unit))
-    {
-        Some((name, unit)) => format!("{} {name}", n_bytes / unit),
-        None => format!("{n_bytes} B"),
-    }
-}
-
 /// `"100/s"`.
 pub(super) fn rate(node: &Node) -> Read<u32> {
     const EXPECTED: &str = "a rate from \"1/s\" to \"1000000/s\"";
@@ -216,20 +163,11 @@ pub(super) fn rate(node: &Node) -> Read<u32> {
     let Some(text) = node.text() else {
         return with_hint(node, EXPECTED, hint);
     };
-    let per_second = split_number(text)
-        .filter(|(_, unit)| *unit == "/s")
-        .map(|(number, _)| number);
-    match per_second.map(u32::try_from) {
+    match units::rate(text).map(u32::try_from) {
         Some(Ok(rate)) if (1..=1_000_000).contains(&rate) => Ok(rate),
         Some(_) => mismatch(node, EXPECTED),
         None => with_hint(node, EXPECTED, hint),
     }
-}
-
-fn split_number(text: &str) -> Option<(u64, &str)> {
-    let text = text.trim();
-    let end = text.find(|it: char| !it.is_ascii_digit())?;
-    Some((text[..end].parse().ok()?, text[end..].trim_start()))
 }
 
 pub(super) fn address(node: &Node) -> Read<SocketAddr> {
