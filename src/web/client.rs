@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 /// The client's address: the peer's, or where the peer is a trusted proxy the right-most hop of `X-Forwarded-For` that
 /// is not one. Everything left of that hop is the client's own claim.
-pub(crate) fn address(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+pub fn address(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut client = peer.ip().to_canonical();
     let is_trusted = |ip: IpAddr| trusted.iter().any(|net| net.contains(&ip));
     if !is_trusted(client) {

@@ -14,12 +14,12 @@ use crate::store::error::StoreError;
 
 /// An answer of `application/problem+json`.
 #[derive(Debug, Clone)]
-pub(crate) struct Problem {
-    pub(crate) status: StatusCode,
+pub struct Problem {
+    pub status: StatusCode,
     /// Stable; clients branch on it.
-    pub(crate) code: Cow<'static, str>,
-    pub(crate) detail: Cow<'static, str>,
-    pub(crate) retry_after: Option<Duration>,
+    pub code: Cow<'static, str>,
+    pub detail: Cow<'static, str>,
+    pub retry_after: Option<Duration>,
 }
 
 impl Problem {

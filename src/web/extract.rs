@@ -105,7 +105,7 @@ pub(crate) fn parse_id<T: FromStr<Err = BadId>>(parameter: &str, text: &str) -> 
 
 /// The query's parameters. Each is asked for by name; what nobody asked for is refused by `finish`.
 #[derive(Debug)]
-pub(crate) struct Params {
+pub struct Params {
     left: Vec<(String, String)>,
     asked: Vec<&'static str>,
 }
@@ -119,7 +119,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
-    pub(crate) fn parse(query: &str) -> Self {
+    pub fn parse(query: &str) -> Self {
         let pairs = url::form_urlencoded::parse(query.as_bytes());
         Self {
             left: pairs.into_owned().collect(),

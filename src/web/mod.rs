@@ -8,11 +8,11 @@
 pub mod api;
 mod auth;
 mod body;
-mod client;
+pub mod client;
 mod connection;
 mod counters;
-mod error;
-mod extract;
+pub mod error;
+pub mod extract;
 pub mod health;
 pub mod listener;
 mod middleware;

@@ -5,10 +5,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     base::ids::DeliveryId,
-    store::query::DeliveryQuery,
     web::{
         api::{
-            events::status,
+            lists,
             shape::{DeliveryDetailJson, DeliveryJson, PageJson},
         },
         error::{Problem, ProblemJson},
@@ -43,22 +42,9 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
     responses((status = 200, body = PageJson<DeliveryJson>), (status = 400, body = ProblemJson<'_>)))]
 async fn list(
     State(state): State<AdminState>,
-    mut params: Params,
+    params: Params,
 ) -> Result<Json<PageJson<DeliveryJson>>, Problem> {
-    let query = DeliveryQuery {
-        source: params.text("source")?,
-        event_type: params.text("type")?,
-        event_id: params.id("event_id")?,
-        route: params.text("route")?,
-        destination: params.text("destination")?,
-        status: status(&mut params)?,
-        after: params.time("after")?,
-        before: params.time("before")?,
-        q: params.text("q")?,
-        limit: params.limit()?,
-        cursor: params.id("cursor")?,
-    };
-    params.finish()?;
+    let query = lists::deliveries(params)?;
     let page = state.0.store.deliveries(&query).await?;
     Ok(Json(PageJson::from_page(page)))
 }

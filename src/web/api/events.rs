@@ -12,13 +12,16 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     base::ids::{DeliveryId, EventId},
-    event::{Origin, delivery::Status},
+    event::Origin,
     store::{
-        query::{DeliveryQuery, EventQuery, MAX_LIMIT},
+        query::{DeliveryQuery, MAX_LIMIT},
         record::NewDelivery,
     },
     web::{
-        api::shape::{EventJson, EventSummaryJson, PageJson},
+        api::{
+            lists,
+            shape::{EventJson, EventSummaryJson, PageJson},
+        },
         error::{Problem, ProblemJson},
         extract::{Id, Input, Json, Params},
         state::AdminState,
@@ -31,11 +34,6 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         .routes(routes!(get))
         .routes(routes!(get_body))
         .routes(routes!(replay))
-}
-
-pub(crate) fn status(params: &mut Params) -> Result<Option<Status>, Problem> {
-    let all = Status::ALL.map(Status::as_str).join(", ");
-    params.parsed("status", &format!("one of {all}"), Status::parse)
 }
 
 /// Lists events, newest first.
@@ -54,20 +52,9 @@ pub(crate) fn status(params: &mut Params) -> Result<Option<Status>, Problem> {
     responses((status = 200, body = PageJson<EventSummaryJson>), (status = 400, body = ProblemJson<'_>)))]
 async fn list(
     State(state): State<AdminState>,
-    mut params: Params,
+    params: Params,
 ) -> Result<Json<PageJson<EventSummaryJson>>, Problem> {
-    let query = EventQuery {
-        source: params.text("source")?,
-        event_type: params.text("type")?,
-        after: params.time("after")?,
-        before: params.time("before")?,
-        status: status(&mut params)?,
-        destination: params.text("destination")?,
-        q: params.text("q")?,
-        limit: params.limit()?,
-        cursor: params.id("cursor")?,
-    };
-    params.finish()?;
+    let query = lists::events(params)?;
     let page = state.0.store.events(&query).await?;
     Ok(Json(PageJson::from_page(page)))
 }

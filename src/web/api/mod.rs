@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod events;
+pub mod lists;
 pub(crate) mod metrics;
 mod numbers;
 mod requests;

@@ -13,7 +13,10 @@ use crate::{
         query::{MAX_LIMIT, RequestQuery},
     },
     web::{
-        api::shape::{PageJson, RequestDetailJson, RequestJson},
+        api::{
+            lists,
+            shape::{PageJson, RequestDetailJson, RequestJson},
+        },
         error::{Problem, ProblemJson},
         extract::{Id, Input, Json, Params, parse_id},
         state::AdminState,
@@ -41,18 +44,9 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
     responses((status = 200, body = PageJson<RequestJson>), (status = 400, body = ProblemJson<'_>)))]
 async fn list(
     State(state): State<AdminState>,
-    mut params: Params,
+    params: Params,
 ) -> Result<Json<PageJson<RequestJson>>, Problem> {
-    let query = RequestQuery {
-        source: params.text("source")?,
-        cause: params.text("cause")?,
-        after: params.time("after")?,
-        before: params.time("before")?,
-        q: params.text("q")?,
-        limit: params.limit()?,
-        cursor: params.id("cursor")?,
-    };
-    params.finish()?;
+    let query = lists::requests(params)?;
     let page = state.0.store.requests(&query).await?;
     Ok(Json(PageJson::from_page(page)))
 }
