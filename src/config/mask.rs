@@ -54,8 +54,11 @@ pub(super) fn unparsed(text: &str, plain_keys: &[&str]) -> String {
             .find('=')
             .map_or(("", 0), |idx| (line[..idx].trim(), idx + 1));
         let is_heading = line.trim_start().starts_with('[') && !line.contains(['"', '\'', '{', '=']);
-        if !is_heading && !plain_keys.contains(&key) {
-            for (idx, c) in line[value_at..].char_indices() {
+        // A second `=`, or a secret with a mark: a line end is missing, and the rest belongs to another key.
+        let rest = &line[value_at..];
+        let is_plain = plain_keys.contains(&key) && !rest.contains('=') && !looks_secret(rest);
+        if !is_heading && !is_plain {
+            for (idx, c) in rest.char_indices() {
                 if c.is_alphanumeric() || matches!(c, '_' | '+' | '/' | '-' | '.' | '!') {
                     let start = at + value_at + idx;
                     spans.push(start..start + c.len_utf8());

@@ -130,3 +130,17 @@ fn the_first_file_of_the_search_that_exists_is_read() {
     };
     assert_eq!(n_headers(&named), 50);
 }
+
+#[test]
+fn a_secret_on_the_line_of_a_plain_key_is_not_shown() {
+    let lines = [
+        "provider = \"stripe\" secrets = [\"hunter2\"]",
+        "timeout = \"30s\" \"ghp_hunter2\"",
+        "tolerance = \"5m\", token = \"hunter2\"",
+    ];
+    for line in lines {
+        let text = format!("[sources.a]\n{line}\n");
+        let faults = load_file(&inputs(&[]), None, &text, &mut BTreeSet::new()).unwrap_err();
+        assert!(!faults.rendered.contains("hunter2"), "{faults}");
+    }
+}
