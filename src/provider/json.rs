@@ -77,7 +77,13 @@ impl<'p> Want<'p> {
 
     fn into_index(self, index: usize) -> Option<Self> {
         let (token, rest) = self.step()?;
-        let wanted = if token == "*" { 0 } else { token.parse().ok()? };
+        // An index has one spelling (RFC 6901): no sign, no leading zero.
+        let is_number = token == "0" || !token.starts_with(['0', '+']);
+        let wanted = match token {
+            "*" => 0,
+            _ if is_number => token.parse().ok()?,
+            _ => return None,
+        };
         (index == wanted).then_some(Self { rest, ..self })
     }
 
@@ -242,6 +248,8 @@ mod tests {
         check(r#"{"a/b":{"c~d":"x"}}"#, "/a~1b/c~0d", Some("x"));
         check(r#"[[1,2],{"a":3}]"#, "/0/1", Some("2"));
         check(r#"[[1,2],{"a":3}]"#, "/1/a", Some("3"));
+        check("[1,2]", "/01", None);
+        check("[1,2]", "/+1", None);
         check(r#"{"events":[{"id":"x"},{"id":"y"}]}"#, "/events/*/id", Some("x"));
         check(r#"{"id":"first","id":"second"}"#, "/id", Some("first"));
         check(r#""whole""#, "", Some("whole"));
