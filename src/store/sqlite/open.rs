@@ -43,6 +43,7 @@ impl Engine {
             });
         }
         let lock = FileLock::take(&path)?;
+        sync_names(&path);
         if fs::metadata(&path).is_ok_and(|it| it.permissions().readonly()) {
             return Err(StoreError::ReadOnly {
                 reason: format!("`{}` may not be written", path.display()),
@@ -250,6 +251,17 @@ fn make_directory(path: &Path) -> Result<(), StoreError> {
             reason: format!("the directory `{}` cannot be made: {error}", directory.display()),
             hint: "make it, writable for this user, or name a file elsewhere".to_owned(),
         })
+}
+
+/// Makes the names of the directories last, whoever made them: with one of them, a power loss takes all that was ever
+/// committed in it. For the names in the file's own directory, SQLite sees to it.
+fn sync_names(path: &Path) {
+    for directory in path.ancestors().skip(2) {
+        let is_here = directory.as_os_str().is_empty();
+        let directory = if is_here { Path::new(".") } else { directory };
+        // Some may not be read, and some file systems cannot do it; SQLite goes on then, too.
+        let _ = fs::File::open(directory).and_then(|it| it.sync_all());
+    }
 }
 
 fn identity(path: &Path) -> Result<Identity, StoreError> {
