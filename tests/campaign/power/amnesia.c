@@ -13,7 +13,7 @@
  * Journals go on where a process dies without a loss of power and another takes its place; only one runs at a time.
  *
  * No sync reaches the disk, which keeps its content through all this anyway. It takes AMNESIA_SYNC_US microseconds, and
- * counts only for what was written before it began. With AMNESIA_LIES set, it counts for nothing at all.
+ * counts only for what was written before it began. Of a file of the name in AMNESIA_LIES, it counts for nothing at all.
  *
  * AMNESIA_DIE=write:gatepost.db@17 kills the process right before its 17th write to a file of that name, counted from
  * when AMNESIA_JOURNAL/armed exists. `write`, `sync` or `cut`; `any` for either part stands for all.
@@ -63,8 +63,8 @@ struct change {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file *files, *by_descriptor[MAX_DESCRIPTORS];
-static const char *watched, *journal;
-static int entries = -1, is_lying;
+static const char *watched, *journal, *lies_about;
+static int entries = -1;
 static unsigned n_saved;
 static struct timespec sync_time;
 static char die_call[16], die_name[64];
@@ -85,7 +85,7 @@ __attribute__((constructor)) static void begin(void)
     journal = getenv("AMNESIA_JOURNAL");
     if (!directory || !journal)
         return;
-    is_lying = getenv("AMNESIA_LIES") != NULL;
+    lies_about = getenv("AMNESIA_LIES");
     sync_time.tv_nsec = sync_us ? atol(sync_us) * 1000 : 0;
     if (die && sscanf(die, "%15[^:]:%63[^@]@%lu", die_call, die_name, &die_at) != 3)
         give_up("not like `write:name@3`", die);
@@ -408,7 +408,7 @@ int fsync(int descriptor)
     pthread_mutex_unlock(&lock);
     /* Others go on meanwhile; what they write now is not covered. */
     nanosleep(&sync_time, NULL);
-    if (is_lying)
+    if (lies_about && !strcmp(lies_about, name_of(file->path)))
         return 0;
     pthread_mutex_lock(&lock);
     if (file->is_directory)

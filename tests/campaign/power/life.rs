@@ -119,7 +119,7 @@ impl<'a> Life<'a> {
     fn start(&mut self, moment: Option<&Moment>, cycle: &mut Cycle) -> Option<(Process, Addresses)> {
         let mut command = self.site.command(self.gatepost);
         match &self.orders.flaw {
-            Some(flaw) if flaw == LYING_DISK => command.env("AMNESIA_LIES", "1"),
+            Some(flaw) if flaw == LYING_DISK => command.env("AMNESIA_LIES", "gatepost.db"),
             Some(flaw) => command.env("GATEPOST_TRIAL_FLAW", flaw),
             None => &mut command,
         };

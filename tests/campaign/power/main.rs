@@ -8,8 +8,9 @@
 //! book (`sender`), and they outlive every loss.
 //!
 //! What it takes for granted, as SQLite does: a write does not harm bytes beside it in its sector, and a sync that has
-//! returned is true. `--flaw lying-disk` is the counter-proof of the second, `--flaw synchronous-normal` that of
-//! `synchronous=FULL`: both must be caught. Names are lost from the end, in each directory; contents in any order.
+//! returned is true. `--flaw lying-disk`, where one is not, is the counter-proof of the second; `--flaw
+//! synchronous-normal` is that of `synchronous=FULL`. Both must be caught. Names are lost from the end, in each directory;
+//! contents in any order.
 //!
 //! A seed chooses plans, bodies and losses, but not how threads take turns: the same seed makes the same kind of trouble,
 //! not the same trouble.

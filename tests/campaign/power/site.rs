@@ -1,7 +1,8 @@
 //! One store and what a gatepost needs to run on it.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -39,7 +40,9 @@ impl Site {
         let directory = place();
         let disk = shim.disk(directory.path());
         fs::write(directory.path().join("gatepost.toml"), CONFIG).unwrap();
-        fs::write(directory.path().join("stripe.secret"), SECRET).unwrap();
+        let secret = directory.path().join("stripe.secret");
+        fs::write(&secret, SECRET).unwrap();
+        fs::set_permissions(secret, Permissions::from_mode(0o600)).unwrap();
         Self { directory, disk }
     }
 
