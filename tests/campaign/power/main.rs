@@ -78,8 +78,8 @@ fn main() -> ExitCode {
         Some(_) => {
             let tasks = [
                 Orders::short(30, Mode::Mixed, None),
-                Orders::short(8, Mode::All, Some("synchronous-normal")),
-                Orders::short(8, Mode::Torn, Some(campaign::LYING_DISK)),
+                Orders::short(24, Mode::All, Some("synchronous-normal")),
+                Orders::short(16, Mode::Torn, Some(campaign::LYING_DISK)),
             ];
             probe::check_all(&shim) && tasks.iter().all(|it| campaign::run(&shim, it, out))
         }
