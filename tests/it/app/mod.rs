@@ -1,21 +1,21 @@
 //! The whole of gatepost on both stores: real sockets, a real handler, real processes that are really killed.
 
 mod accept;
-mod api;
+pub(crate) mod api;
 mod commit;
 mod crash;
 mod delivery;
-mod faults;
+pub(crate) mod faults;
 mod hostile;
-mod load;
+pub(crate) mod load;
 mod logs;
-mod operate;
-mod process;
+pub(crate) mod operate;
+pub(crate) mod process;
 mod providers;
-mod receiver;
+pub(crate) mod receiver;
 mod reload;
 mod replicas;
-mod sender;
+pub(crate) mod sender;
 mod shutdown;
 pub(crate) mod site;
 
@@ -44,14 +44,17 @@ macro_rules! app_case {
         }
     };
 }
-use app_case;
+pub(crate) use app_case;
 
 /// Nothing here should take so long; a machine that is busy may.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks until the answer is there. For states that only another process or the store can tell; everything that this
 /// process can be told of is waited for without asking.
-async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
     let deadline = Instant::now() + PATIENCE;
     let mut pace = tokio::time::interval(Duration::from_millis(15));
     loop {
@@ -64,7 +67,7 @@ async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl 
 }
 
 /// Fails the test where something hangs.
-async fn soon<T>(what: &str, wait: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, wait: impl Future<Output = T>) -> T {
     let answer = tokio::time::timeout(PATIENCE, wait).await;
     answer.unwrap_or_else(|_elapsed| panic!("took more than {PATIENCE:?}: {what}"))
 }
