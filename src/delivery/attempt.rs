@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::{
     base::{
         clock::{Timestamp, wall_now},
-        ids::AttemptId,
+        ids::{AttemptId, DeliveryId},
         trial::{self, Point},
     },
     delivery::{
@@ -22,6 +22,7 @@ use crate::{
     destination::{Message, Response, Retry, SendError},
     event::{
         attempt::{Attempt, Outcome, Trigger},
+        delivery::Fence,
         headers::Headers,
     },
     registry::Outlet,
@@ -38,6 +39,11 @@ const MAX_KEPT_BODY: usize = 4096;
 pub async fn run(context: Context, lanes: Lanes, held: Held, settler: Settler, in_hand: InHand, stop: Stop) {
     let InHand { claim, place } = in_hand;
     let (id, fence) = (claim.delivery.id, claim.fence);
+    let _panic = ForgetOnPanic {
+        held: held.clone(),
+        id,
+        fence,
+    };
     trial::point(Point::InHand);
     let outlet = context
         .registry
@@ -62,6 +68,22 @@ pub async fn run(context: Context, lanes: Lanes, held: Held, settler: Settler, i
         held.remove(id, fence);
         put_back(&context, vec![(id, fence)]).await;
         drop(place);
+    }
+}
+
+/// Of an attempt that panics nobody writes a result: unless its claim is forgotten, its lease is renewed until the process
+/// ends.
+struct ForgetOnPanic {
+    held: Held,
+    id: DeliveryId,
+    fence: Fence,
+}
+
+impl Drop for ForgetOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.held.remove(self.id, self.fence);
+        }
     }
 }
 
@@ -128,8 +150,7 @@ async fn send(
     );
     lane.metrics.attempted(label(&result, &outcome), duration);
     if outcome == Outcome::Delivered {
-        lane.metrics
-            .delivered_after(wall_now().since(claim.event.received_at));
+        lane.metrics.delivered_after(wall_now().since(claim.event.received_at));
     }
     let hold_route = judgement.verdict == Verdict::Dead { hold_route: true };
     let attempt = Attempt {

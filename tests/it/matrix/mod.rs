@@ -3,6 +3,8 @@
 //! The name of a test begins with the row's number. Each says with `observed` what the sender saw and how soon all was well
 //! again; where the environment names a directory for that, it goes into `docs/evidence.md`.
 
+mod panics;
+
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use serde_json::json;
