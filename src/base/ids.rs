@@ -1,8 +1,10 @@
 //! Typed ids: `UUIDv7` inside (they sort by time), `TypeID` text outside (`evt_01jd...`).
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use uuid::Uuid;
+
+use crate::base::clock::Timestamp;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// 26 characters of five bits carry the 128 bits of a UUID, with two bits to spare.
@@ -40,6 +42,13 @@ macro_rules! typed_id {
 
             pub const fn uuid(self) -> Uuid {
                 self.0
+            }
+
+            /// When this machine's wall clock says that it was made, to the millisecond.
+            pub fn made_at(self) -> Option<Timestamp> {
+                let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+                let at = Timestamp::from_unix_seconds(i64::try_from(seconds).ok()?);
+                Some(at.plus(Duration::from_nanos(nanos.into())))
             }
         }
 

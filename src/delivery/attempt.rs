@@ -140,17 +140,13 @@ async fn send(
     drop((slot, under_way));
 
     let duration = started.elapsed();
-    let judgement = judge(&result, message.now);
-    let outcome = outcome(
-        &judgement,
-        &outlet.settings.retry,
-        claim,
-        number,
-        context.clock.now(),
-    );
+    // The store's time, as the schedule is on it.
+    let now = context.clock.now();
+    let judgement = judge(&result, now);
+    let outcome = outcome(&judgement, &outlet.settings.retry, claim, number, now);
     lane.metrics.attempted(label(&result, &outcome), duration);
     if outcome == Outcome::Delivered {
-        lane.metrics.delivered_after(wall_now().since(claim.event.received_at));
+        lane.metrics.delivered_after(now.since(claim.event.received_at));
     }
     let hold_route = judgement.verdict == Verdict::Dead { hold_route: true };
     let attempt = Attempt {

@@ -20,7 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     base::{
-        clock::wall_now,
+        clock::{Timestamp, wall_now},
         ids::EventId,
         metrics::Metrics,
         trial::{self, Flaw, Point},
@@ -85,6 +85,7 @@ pub struct Ingest {
     fanout: Fanout,
     budget: ByteBudget,
     rates: Rates,
+    clock: StoreClock,
     ack_timeout: Duration,
 }
 
@@ -110,9 +111,10 @@ impl Ingest {
             settings.max_rejected_body,
         );
         Self {
-            fanout: Fanout::new(parts.clock, parts.handover, parts.lease),
+            fanout: Fanout::new(parts.clock.clone(), parts.handover, parts.lease),
             budget: ByteBudget::new(settings.max_bytes_in_flight),
             rates: Rates::default(),
+            clock: parts.clock,
             ack_timeout: settings.ack_timeout,
             store: parts.store,
             registry: parts.registry,
@@ -129,6 +131,11 @@ impl Ingest {
     /// The writer of rejected requests, to be run as a critical task by the supervisor.
     pub const fn rejections(&self) -> &Rejections {
         &self.rejections
+    }
+
+    /// The time by which events are kept and given up: the store's, which no wrong clock of this machine changes.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Room for a body of so many bytes, under `max_bytes_in_flight`. `None`: answer 503. Taken before the body is read.

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    base::{
-        clock::{Timestamp, wall_now},
-        ids::{EventId, RequestId},
-    },
+    base::ids::{EventId, RequestId},
     event::Origin,
     ingest::{Ingest, fanout},
     source::{Received, Request, receive},
@@ -48,7 +45,12 @@ impl Ingest {
         let Some(request) = request_of(kept) else {
             return Ok(Reaccepted::NoBody);
         };
-        let verified = match receive(source, &request, arrived_at) {
+        let mut received = receive(source, &request, arrived_at);
+        // By the clock of the process that took it, if the store's says that it was stale.
+        if let (Received::Rejected(_), Some(made_at)) = (&received, id.made_at()) {
+            received = receive(source, &request, made_at);
+        }
+        let verified = match received {
             Received::Verified(verified) => verified,
             Received::Answer(_) => return Ok(Reaccepted::Handshake),
             Received::Rejected(rejection) => {
@@ -63,7 +65,7 @@ impl Ingest {
         event.deliveries =
             fanout::deliveries(&snapshot, source.name(), event_type, Origin::Recovered).collect();
         let new_id = event.event.id;
-        let now: Timestamp = wall_now();
+        let now = self.clock.now();
         Ok(match self.store.accept_rejected(id, event, now).await? {
             Recorded::Accepted => Reaccepted::Accepted(new_id),
             Recorded::Duplicate(first) => Reaccepted::Duplicate(first),

@@ -5,6 +5,7 @@
 //! Imports: `base`, `event`, `store`.
 
 pub mod audit;
+pub mod clock;
 pub mod prune;
 pub mod rescue;
 
@@ -57,12 +58,13 @@ async fn run_short(context: &Context, stop: &CancellationToken) {
     let mut rescue = tokio::time::interval(RESCUE_EVERY);
     let mut sync_clock = tokio::time::interval(SYNC_CLOCK_EVERY);
     let mut checkpoint = tokio::time::interval(CHECKPOINT_EVERY);
+    let mut is_apart = false;
     checkpoint.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let (chore, result) = tokio::select! {
             () = stop.cancelled() => return,
             _ = rescue.tick() => ("rescue", rescue::run(context).await),
-            _ = sync_clock.tick() => ("sync the clock", context.clock.sync(&context.store).await),
+            _ = sync_clock.tick() => ("sync the clock", clock::run(context, &mut is_apart).await),
             _ = checkpoint.tick() => ("checkpoint", context.store.checkpoint().await),
         };
         if let Err(error) = result {

@@ -5,10 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    base::{
-        clock::wall_now,
-        trial::{self, Point},
-    },
+    base::trial::{self, Point},
     maintenance::Context,
     store::error::StoreError,
 };
@@ -27,8 +24,8 @@ pub async fn run(context: &Context, stop: &CancellationToken) -> Result<(), Stor
     {
         return Ok(());
     }
-    // Events and requests carry the wall time of the replica that took them.
-    let oldest_event = wall_now().minus(context.settings.retention);
+    // The store's time: a wall clock that is years ahead would take everything.
+    let oldest_event = now.minus(context.settings.retention);
     let mut n_pruned = 0;
     while !stop.is_cancelled() {
         let prune = context.store.prune(oldest_event, SLICE);
@@ -38,7 +35,7 @@ pub async fn run(context: &Context, stop: &CancellationToken) -> Result<(), Stor
             break;
         }
     }
-    let oldest_request = wall_now().minus(context.settings.rejected_retention);
+    let oldest_request = now.minus(context.settings.rejected_retention);
     let keep = context.settings.rejected_keep;
     while !stop.is_cancelled() {
         let n_requests = context.store.prune_requests(oldest_request, keep, SLICE).await?;

@@ -15,7 +15,6 @@ use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 
 use crate::{
     base::{
-        clock::wall_now,
         ids::EventId,
         metrics::handles::RequestAnswer,
         trial::{self, Flaw, Point},
@@ -66,7 +65,7 @@ pub(crate) async fn public(State(state): State<PublicState>, request: Request) -
 async fn receive(state: &Public, source: &Arc<Source>, request: Request) -> Result<Response, Refusal> {
     trial::point(Point::HeadRead);
     let (head, body) = request.into_parts();
-    let (received_at, started_at) = (wall_now(), Instant::now());
+    let (received_at, started_at) = (state.ingest.now(), Instant::now());
     let handshakes = source.provider().handshake_methods();
     if head.method != Method::POST && !handshakes.contains(&head.method.as_str()) {
         return Err(Refusal::Method(allowed(handshakes)));

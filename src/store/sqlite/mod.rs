@@ -6,6 +6,7 @@
 
 mod chunk;
 mod claim;
+mod clock;
 pub(super) mod error;
 mod hold;
 mod ledger;
@@ -23,11 +24,11 @@ use std::path::PathBuf;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use crate::{
-    base::clock::{Timestamp, wall_now},
+    base::clock::Timestamp,
     store::{
         error::StoreError,
         pool::Pool,
-        sqlite::{lock::FileLock, open::Identity},
+        sqlite::{clock::SteadyClock, lock::FileLock, open::Identity},
     },
 };
 
@@ -40,13 +41,14 @@ pub(super) struct Engine {
     path: PathBuf,
     /// Which file it was when it was opened.
     identity: Identity,
+    clock: SteadyClock,
     _lock: FileLock,
 }
 
 impl Engine {
     #[expect(clippy::unused_async, reason = "the other engine asks its server")]
     pub(super) async fn now(&self) -> Result<Timestamp, StoreError> {
-        Ok(wall_now())
+        Ok(self.clock.now())
     }
 
     pub(super) async fn close(&self) {

@@ -21,7 +21,7 @@ use crate::{
         migrations,
         pool::on,
         pool::{Limits, Pool},
-        sqlite::{Engine, begin, lock::FileLock},
+        sqlite::{Engine, begin, clock::SteadyClock, lock::FileLock},
     },
 };
 
@@ -61,6 +61,7 @@ impl Engine {
             checkpointer,
             path,
             identity,
+            clock: SteadyClock::new(),
             _lock: lock,
         })
     }

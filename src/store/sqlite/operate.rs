@@ -78,7 +78,7 @@ impl Engine {
                 });
             }
             let rows: Vec<_> = deliveries.iter().map(|it| (event, now, it)).collect();
-            let n_deliveries = insert_deliveries(&mut transaction, &rows).await?;
+            let n_deliveries = insert_deliveries(&mut transaction, &rows, now).await?;
             add_counts(
                 &mut transaction,
                 Counts {

@@ -4,7 +4,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteQueryResul
 
 use crate::{
     base::{
-        clock::{Timestamp, wall_now},
+        clock::Timestamp,
         ids::{EventId, RequestId},
         trial::{self, Point},
     },
@@ -24,9 +24,10 @@ use crate::{
 
 impl Engine {
     pub(in crate::store) async fn record(&self, batch: Vec<NewEvent>) -> Result<Vec<Recorded>, StoreError> {
+        let now = self.clock.now();
         on!(&self.writer, |conn| {
             let mut transaction = begin(conn).await?;
-            let answers = record(&mut transaction, &batch, None).await?;
+            let answers = record(&mut transaction, &batch, None, now).await?;
             trial::point(Point::RowsSent);
             trial::during(Point::CommitSent, transaction.commit()).await?;
             // Only now, because it may have happened meanwhile: what nobody will find must not be acknowledged.
@@ -41,6 +42,7 @@ pub(super) async fn record(
     conn: &mut SqliteConnection,
     batch: &[NewEvent],
     kept_as: Option<RequestId>,
+    now: Timestamp,
 ) -> Result<Vec<Recorded>, StoreError> {
     let mut answers = Answers::new(batch.len());
     let offered = firsts(batch, 0..batch.len());
@@ -87,7 +89,7 @@ pub(super) async fn record(
                 .map(move |it| (batch[idx].event.id, batch[idx].event.received_at, it))
         })
         .collect();
-    counts.deliveries += signed(insert_deliveries(conn, &deliveries).await?);
+    counts.deliveries += signed(insert_deliveries(conn, &deliveries, now).await?);
     counts.received += signed(fresh.len() as u64);
     add_counts(conn, counts).await?;
     answers.finish()
@@ -126,12 +128,12 @@ async fn insert_events(
     Ok(builder.build().execute(conn).await?)
 }
 
-/// Each with its event and the time that it is made, which is now if that lies ahead.
+/// Each with its event and the time that it is made, which is `now` if that lies ahead.
 pub(super) async fn insert_deliveries(
     conn: &mut SqliteConnection,
     deliveries: &[(EventId, Timestamp, &NewDelivery)],
+    now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let now = wall_now();
     let mut n_inserted = 0;
     for range in chunks(deliveries.len()) {
         let mut builder = QueryBuilder::<Sqlite>::new(

@@ -87,7 +87,7 @@ impl Engine {
         &self,
         request: RequestId,
         event: NewEvent,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Recorded, StoreError> {
         let batch = [event];
         on!(&self.writer, |conn| {
@@ -104,7 +104,7 @@ impl Engine {
                 Some(Some(id)) => return Ok(Recorded::Duplicate(EventId::from_uuid(id))),
                 Some(None) => (),
             }
-            let answer = record(&mut transaction, &batch, Some(request)).await?[0];
+            let answer = record(&mut transaction, &batch, Some(request), now).await?[0];
             let accepted_as = match answer {
                 Recorded::Accepted => Some(batch[0].event.id),
                 Recorded::Duplicate(id) => Some(id),
