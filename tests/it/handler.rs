@@ -31,13 +31,22 @@ impl Drop for Handler {
 
 impl Handler {
     /// `serve` gets every connection with its number, from 0.
-    #[expect(clippy::disallowed_methods, reason = "a test's task ends with its runtime")]
     pub(crate) async fn start<S, F>(serve: S) -> Self
     where
         S: Fn(TcpStream, usize) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0".parse().unwrap(), serve).await
+    }
+
+    /// On an address of the test's choice.
+    #[expect(clippy::disallowed_methods, reason = "a test's task ends with its runtime")]
+    pub(crate) async fn start_at<S, F>(address: SocketAddr, serve: S) -> Self
+    where
+        S: Fn(TcpStream, usize) -> F + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let n_connections = Arc::new(AtomicUsize::new(0));
         let counted = n_connections.clone();

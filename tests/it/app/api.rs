@@ -144,6 +144,17 @@ impl Api {
         .await
     }
 
+    /// Waits until the event's delivery to this destination has this status.
+    pub(crate) async fn until_status_at(&self, event: &str, destination: &str, status: &str) {
+        eventually(&format!("{event} is {status} at {destination}"), || async {
+            let all = self.deliveries_of(event).await;
+            all.iter()
+                .any(|it| it["destination"] == destination && it["status"] == status)
+                .then_some(())
+        })
+        .await;
+    }
+
     /// The attempts of an event's only delivery.
     pub(crate) async fn attempts_of(&self, event: &str) -> Vec<Value> {
         let delivery = self.delivery_of(event).await;

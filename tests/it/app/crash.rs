@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use tokio::time::Instant;
 
-use crate::app::{
-    app_case,
-    load::{Load, Seed, assert_kept},
-    process::{Process, signal},
-    receiver::Reply,
-    sender::event,
-    site::{STRIPE_TO_BILLING, Site},
+use crate::{
+    app::{
+        app_case,
+        load::{Load, Seed, assert_kept},
+        process::{Process, signal},
+        receiver::Reply,
+        sender::event,
+        site::{STRIPE_TO_BILLING, Site},
+    },
+    matrix::observed,
 };
 
 const N_KILLS: usize = 24;
@@ -73,9 +77,12 @@ async fn kill_and_restart(mut site: Site) -> Site {
         process.kill();
         load.aim(None);
     }
-    let process = Process::start(&site, "all").await;
+    let started_at = Instant::now();
+    let process = Process::spawn(&site, "all").await;
     load.aim(process.public);
-    load.progress(20).await;
+    load.progress(1).await;
+    let recovered_in = started_at.elapsed();
+    load.progress(19).await;
     let book = load.finish().await;
     let n_acknowledged = book.acknowledged.len();
     assert!(
@@ -88,6 +95,7 @@ async fn kill_and_restart(mut site: Site) -> Site {
     let ledger = process.until_open(0).await;
     assert_eq!(ledger["balanced"], true, "{ledger}");
     assert_eq!(ledger["dead"], 0, "{ledger}");
+    observed("F21", &site, "reset", Some(recovered_in));
     process.terminate().await;
     site
 }
@@ -119,5 +127,6 @@ async fn f29_a_second_process_on_one_sqlite_file_is_refused() {
     process.accept(&event("evt_1")).await;
     site.receiver.arrived("/billing", 1).await;
     process.until_open(0).await;
+    observed("F29", &site, "200 from the first, which goes on", None);
     process.terminate().await;
 }

@@ -1,14 +1,18 @@
 //! A changed config in a running gatepost: all of it, or none.
 
-use crate::app::{
-    api::Api,
-    app_case, eventually,
-    process::{Process, signal},
-    sender::{OTHER_SECRET, event, event_body, stripe_with},
-    site::STRIPE_TO_BILLING,
+use crate::{
+    app::{
+        api::Api,
+        app_case, eventually,
+        process::{Process, signal},
+        sender::{OTHER_SECRET, event, event_body, stripe_with},
+        site::STRIPE_TO_BILLING,
+    },
+    matrix::observed,
 };
 
 app_case!(f90_a_reload_with_a_fault_changes_nothing, |site| {
+    site.write("empty.secret", "");
     let process = Process::start(&site, "all").await;
     let before = process.get("/v1/sources").await;
     let faulty = [
@@ -16,6 +20,11 @@ app_case!(f90_a_reload_with_a_fault_changes_nothing, |site| {
         String::new(),
         STRIPE_TO_BILLING.replace("stripe.secret", "absent.secret"),
         STRIPE_TO_BILLING.replace("provider = \"stripe\"", "provider = \"strype\""),
+        STRIPE_TO_BILLING.replace("stripe.secret", "empty.secret"),
+        STRIPE_TO_BILLING.replace("destination = \"billing\"", "destination = \"biling\""),
+        // One source twice, one key too many.
+        format!("{STRIPE_TO_BILLING}\n[sources.stripe]\nprovider = \"github\"\n"),
+        format!("grace = \"1s\"\n{STRIPE_TO_BILLING}"),
         // A good half before the fault: it must not be applied either.
         format!(
             "[sources.early]\nprovider = \"unverified\"\n{STRIPE_TO_BILLING}\n[sources.late]\nprovidr = \"x\"\n"
@@ -26,10 +35,18 @@ app_case!(f90_a_reload_with_a_fault_changes_nothing, |site| {
         signal(process.id(), "HUP");
         process.logged("kept the running config", n + 1).await;
         assert_eq!(process.get("/v1/sources").await, before);
+        process.accept(&event(&format!("evt_{n}"))).await;
     }
-    process.accept(&event("evt_1")).await;
-    site.receiver.arrived("/billing", 1).await;
+    let metrics = process.ask("/metrics").await;
+    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+    let failed = metrics
+        .lines()
+        .find(|it| it.starts_with("gatepost_reloads_total") && it.contains("refused"));
+    let n_failed: usize = failed.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(n_failed >= faulty.len(), "{n_failed}");
+    site.receiver.arrived("/billing", faulty.len()).await;
     process.until_open(0).await;
+    observed("F90", &site, "200", None);
     process.terminate().await;
 });
 

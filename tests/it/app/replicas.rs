@@ -6,13 +6,16 @@ use futures_util::future::join_all;
 use gatepost::app::Role;
 use tokio::time::Instant;
 
-use crate::app::{
-    app_case, eventually,
-    load::{Load, Seed, assert_kept},
-    process::{Process, signal},
-    receiver::{Hit, Reply},
-    sender::event,
-    site::{STRIPE_TO_BILLING, Site},
+use crate::{
+    app::{
+        app_case, eventually,
+        load::{Load, Seed, assert_kept},
+        process::{Process, signal},
+        receiver::{Hit, Reply},
+        sender::event,
+        site::{STRIPE_TO_BILLING, Site},
+    },
+    matrix::observed,
 };
 
 /// From the death of a worker to the delivery of all that it held.
@@ -40,9 +43,11 @@ app_case!(what_ingest_took_alone_is_delivered_by_another_process, |site| {
 });
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e23_four_replicas_start_at_once_on_an_empty_database() {
+async fn f87_four_replicas_start_at_once_on_an_empty_database() {
     let site = Site::empty_postgres().await;
+    let begun_at = Instant::now();
     let replicas = join_all((0..4).map(|_| Process::start(&site, "all"))).await;
+    let took = begun_at.elapsed();
     for (n, replica) in replicas.iter().enumerate() {
         replica.accept(&event(&format!("evt_{n}"))).await;
     }
@@ -51,6 +56,7 @@ async fn e23_four_replicas_start_at_once_on_an_empty_database() {
     assert_eq!(ledger["stored"], 4);
     assert_eq!(ledger["balanced"], true);
     assert_eq!(site.receiver.all_hits().len(), 4);
+    observed("F87", &site, "refused until they listen", Some(took));
     for replica in replicas {
         replica.terminate().await;
     }
@@ -140,13 +146,14 @@ async fn f22_a_killed_replicas_work_is_taken_over_in_time() {
     assert_eq!(n_twice, 16, "only what was in flight comes twice");
     let ledger = others[0].get("/v1/ledger").await;
     assert_eq!(ledger["delivered"], 30);
+    observed("F22", &site, "reset", Some(took));
     for replica in others {
         replica.terminate().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e05_a_sleeping_replicas_late_results_are_refused() {
+async fn f81_a_sleeping_replicas_late_results_are_refused() {
     let site = Site::postgres().await;
     site.configure(&STRIPE_TO_BILLING.replace("max_attempts = 4", "max_attempts = 1"));
     let sleeper = Process::start(&site, "all").await;
@@ -183,6 +190,7 @@ async fn e05_a_sleeping_replicas_late_results_are_refused() {
     site.receiver.always("/billing", Reply::Status(200));
     let late = sleeper.accept(&event("evt_late")).await;
     sleeper.until_status(&late, "delivered").await;
+    observed("F81", &site, "200 from the other", Some(took));
     sleeper.terminate().await;
     other.terminate().await;
 }

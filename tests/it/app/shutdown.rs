@@ -9,13 +9,16 @@ use tokio::{
     time::Instant,
 };
 
-use crate::app::{
-    app_case, eventually,
-    load::{Load, Seed, assert_kept},
-    process::{Process, signal},
-    receiver::Reply,
-    sender::{Signed, event},
-    soon,
+use crate::{
+    app::{
+        app_case, eventually,
+        load::{Load, Seed, assert_kept},
+        process::{Process, signal},
+        receiver::Reply,
+        sender::{Signed, event},
+        soon,
+    },
+    matrix::observed,
 };
 
 /// A request of which the server has read the head and waits for the body.
@@ -67,6 +70,7 @@ app_case!(
             .always("/billing", Reply::Slow(Duration::from_millis(30)));
         let load = Load::start(seed.0, 6);
         let mut process = Process::start(&site, "all").await;
+        let mut longest = Duration::ZERO;
         for round in 0..4 {
             load.aim(process.public);
             load.progress(40).await;
@@ -98,6 +102,7 @@ app_case!(
                 took < Duration::from_secs(10),
                 "{took:?} of 25 s of grace, with nothing that hangs"
             );
+            longest = longest.max(took);
             load.aim(None);
             process = Process::start(&site, "all").await;
         }
@@ -110,6 +115,7 @@ app_case!(
         assert!(book.n_broken <= 1, "{} requests got no answer", book.n_broken);
         let ledger = process.until_open(0).await;
         assert_eq!(ledger["balanced"], true, "{ledger}");
+        observed("F23", &site, "200 with `connection: close`", Some(longest));
         process.terminate().await;
     }
 );
@@ -124,11 +130,8 @@ app_case!(
         site.receiver.arrived("/billing", 1).await;
         let asked_at = Instant::now();
         app.stop().await;
-        assert!(
-            asked_at.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            asked_at.elapsed()
-        );
+        let took = asked_at.elapsed();
+        assert!(took < Duration::from_secs(5), "{took:?}");
 
         let idle = site.start_as(Role::Ingest).await;
         let delivery = idle.delivery_of(&id).await;
@@ -140,6 +143,7 @@ app_case!(
         let hits = site.receiver.arrived("/billing", 2).await;
         assert_eq!(hits[1].header("gatepost-attempt"), "1");
         app.until_status(&id, "delivered").await;
+        observed("F24", &site, "refused", Some(took));
         app.finish().await;
     }
 );

@@ -243,6 +243,39 @@ impl Site {
         conn.close().await.unwrap();
     }
 
+    /// Keeps a copy of the store, which nobody may have open.
+    pub(crate) async fn back_up(&self) {
+        if let Place::Sqlite(file) = &self.place {
+            std::fs::copy(file, file.with_extension("backup")).unwrap();
+            return;
+        }
+        let (mut conn, name) = self.beside_it().await;
+        let mut sql = QueryBuilder::<Postgres>::new("create database ");
+        sql.push(&name).push("_backup template ").push(&name);
+        sql.build().execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+    }
+
+    /// Puts the copy into the store's place.
+    pub(crate) async fn restore(&self) {
+        if let Place::Sqlite(file) = &self.place {
+            for leftover in ["db-wal", "db-shm"] {
+                // Gone already where the last one to close it tidied up.
+                let _ = std::fs::remove_file(file.with_extension(leftover));
+            }
+            std::fs::rename(file.with_extension("backup"), file).unwrap();
+            return;
+        }
+        let (mut conn, name) = self.beside_it().await;
+        let mut drop = QueryBuilder::<Postgres>::new("drop database ");
+        drop.push(&name).push(" with (force)");
+        drop.build().execute(&mut conn).await.unwrap();
+        let mut rename = QueryBuilder::<Postgres>::new("alter database ");
+        rename.push(&name).push("_backup rename to ").push(&name);
+        rename.build().execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+    }
+
     /// A connection to another database of the same server, and the name of ours.
     async fn beside_it(&self) -> (PgConnection, String) {
         let options: PgConnectOptions = self.store_url().parse().unwrap();

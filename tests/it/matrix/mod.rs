@@ -3,7 +3,18 @@
 //! The name of a test begins with the row's number. Each says with `observed` what the sender saw and how soon all was well
 //! again; where the environment names a directory for that, it goes into `docs/evidence.md`.
 
+mod abuse;
+mod answers;
+mod beside;
+mod blackhole;
+mod config;
+mod destinations;
+mod machine;
 mod panics;
+mod process;
+mod replicas;
+mod time;
+mod tls;
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
