@@ -24,9 +24,21 @@ use sqlx::{Connection, PgConnection, Postgres, QueryBuilder};
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
     pub(crate) url: String,
+    /// Empty where somebody else drops it.
     name: String,
     /// Set where the whole server is the test's own.
     server: Option<Cluster>,
+}
+
+impl TestDatabase {
+    /// Of a cluster that goes as a whole.
+    pub(crate) fn elsewhere(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            name: String::new(),
+            server: None,
+        }
+    }
 }
 
 /// A server to make databases on.
@@ -137,7 +149,7 @@ async fn create(template: Option<&str>) -> TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         // A cluster of ours goes with all that is in it.
-        if self.server.is_some() || cluster().is_ours {
+        if self.server.is_some() || self.name.is_empty() || cluster().is_ours {
             return;
         }
         let mut sql = QueryBuilder::<Postgres>::new("drop database if exists ");
@@ -202,7 +214,7 @@ fn start(binaries: &PathBuf) -> Cluster {
 }
 
 /// Where `initdb` and `postgres` are.
-fn binaries() -> PathBuf {
+pub(crate) fn binaries() -> PathBuf {
     if let Some(directory) = variable("GATEPOST_TEST_POSTGRES_BIN") {
         return directory.into();
     }

@@ -94,6 +94,11 @@ impl Load {
         self.book.lock().unwrap().acknowledged.len()
     }
 
+    /// How often a sender was told that it is our own fault.
+    pub(crate) fn n_own_faults(&self) -> usize {
+        self.book.lock().unwrap().n_own_faults
+    }
+
     /// Waits until so many more are acknowledged.
     pub(crate) async fn progress(&self, n: usize) {
         let wanted = self.n_acknowledged() + n;

@@ -105,6 +105,12 @@ impl Site {
         Self::new(TempDir::new().unwrap(), Place::Postgres(database)).await
     }
 
+    /// On a Postgres of the test's own.
+    pub(crate) async fn on(url: &str) -> Self {
+        let place = Place::Postgres(TestDatabase::elsewhere(url));
+        Self::new(TempDir::new().unwrap(), place).await
+    }
+
     async fn new(directory: TempDir, place: Place) -> Self {
         let mut site = Self {
             directory,

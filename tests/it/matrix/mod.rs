@@ -7,12 +7,17 @@ mod abuse;
 mod answers;
 mod beside;
 mod blackhole;
+mod cluster;
 mod config;
 mod destinations;
 mod machine;
+mod network;
 mod panics;
+mod postgres;
 mod process;
+mod proxy;
 mod replicas;
+mod storm;
 mod time;
 mod tls;
 

@@ -1,0 +1,172 @@
+//! A Postgres of one test's own, to be restarted, stopped, frozen, copied and promoted.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use sqlx::{Connection, PgConnection, QueryBuilder};
+
+use crate::{app::eventually, postgres};
+
+/// A primary, and the standbys that the test makes of it. All of it goes when this is dropped, or when the test's process
+/// ends: then the shell's standard input does.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    shell: Arc<Mutex<Shell>>,
+    directory: PathBuf,
+}
+
+#[derive(Debug)]
+struct Shell {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+}
+
+/// Runs one line at a time, and says how it went.
+const SHELL: &str = r#"
+set -u
+trap "" PIPE
+bin=$1
+directory=$(mktemp -d /tmp/gatepost-test.XXXXXX)
+if [ "$(id -u)" = 0 ]; then
+    chown nobody "$directory"
+    as="setpriv --reuid=nobody --regid=nogroup --clear-groups env HOME=$directory LC_ALL=C"
+else
+    as="env LC_ALL=C"
+fi
+cd "$directory"
+# What `signal` stopped cannot stop by itself.
+processes() {
+    for file in "$directory"/*/postmaster.pid; do
+        [ -e "$file" ] || continue
+        main=$(head -n 1 "$file")
+        echo "$main" $(cat "/proc/$main/task/$main/children" 2>/dev/null)
+    done
+}
+signal() { kill "-$1" $(processes); }
+control() {
+    data=$1
+    shift
+    # An option of the shell's, for what is put before the server.
+    $as ${shim:-} "$bin/pg_ctl" -D "$directory/$data" -l "$directory/$data.log" -w -t 20 -s "$@" </dev/null
+}
+end() {
+    signal CONT
+    for file in "$directory"/*/postmaster.pid; do
+        [ ! -e "$file" ] || control "$(basename "$(dirname "$file")")" stop -m immediate
+    done
+    rm -rf "$directory"
+}
+trap 'end >/dev/null 2>&1' EXIT
+make() {
+    $as "$bin/initdb" -D "$directory/primary" -U postgres -A trust -E UTF8 -N --wal-segsize=1 &&
+    $as tee -a "$directory/primary/postgresql.conf" <<END
+listen_addresses = ''
+unix_socket_directories = '$directory'
+max_connections = 60
+shared_buffers = 16MB
+min_wal_size = 2MB
+END
+}
+standby() {
+    $as "$bin/pg_basebackup" -D "$directory/standby" -h "$directory" -U postgres -c fast -R -X stream
+}
+echo "$directory"
+while read -r line; do
+    if eval "$line" >"$directory/out" 2>&1; then echo yes; else echo no; fi
+done
+"#;
+
+impl Cluster {
+    pub(crate) async fn start() -> Self {
+        let cluster = Self::new();
+        cluster.run("make").await;
+        cluster.run("control primary start").await;
+        cluster
+    }
+
+    /// With nothing in it yet.
+    pub(crate) fn new() -> Self {
+        let mut child = Command::new("sh")
+            .args(["-c", SHELL, "sh"])
+            .arg(postgres::binaries())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        Self {
+            shell: Arc::new(Mutex::new(Shell { child, stdin, stdout })),
+            directory: line.trim().into(),
+        }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// One line of the shell's: `control primary restart -m fast`, `signal STOP`, ...
+    pub(crate) async fn run(&self, line: &str) {
+        assert!(self.try_run(line).await, "`{line}`: {}", self.log());
+    }
+
+    pub(crate) async fn try_run(&self, line: &str) -> bool {
+        let (shell, line) = (Arc::clone(&self.shell), format!("{line}\n"));
+        let run = move || {
+            let mut shell = shell.lock().unwrap();
+            shell.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+            let mut answer = String::new();
+            shell.stdout.read_line(&mut answer).unwrap();
+            answer == "yes\n"
+        };
+        tokio::task::spawn_blocking(run).await.unwrap()
+    }
+
+    /// What the last line printed, and what the servers say.
+    fn log(&self) -> String {
+        let text = |name: &str| std::fs::read_to_string(self.directory.join(name)).unwrap_or_default();
+        ["out", "primary.log", "standby.log"].map(text).join("\n")
+    }
+
+    /// The primary listens on 5432, as the default is; a standby that the test starts beside it needs another port.
+    pub(crate) fn url(&self, port: u16) -> String {
+        let host = self.directory.display();
+        format!("postgres:///postgres?host={host}&port={port}&user=postgres")
+    }
+
+    /// As its administrator, past gatepost and any proxy.
+    pub(crate) async fn execute(&self, port: u16, statements: &str) {
+        let mut conn = PgConnection::connect(&self.url(port)).await.unwrap();
+        for statement in statements.split(';') {
+            let mut sql = QueryBuilder::<sqlx::Postgres>::new(statement);
+            sql.build().execute(&mut conn).await.unwrap();
+        }
+        conn.close().await.unwrap();
+    }
+
+    /// Waits until this is true there.
+    pub(crate) async fn until(&self, port: u16, what: &'static str) {
+        eventually(what, || async {
+            let mut conn = PgConnection::connect(&self.url(port)).await.ok()?;
+            let is_so: Option<bool> = sqlx::query_scalar(what).fetch_one(&mut conn).await.ok()?;
+            (is_so == Some(true)).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let mut shell = self.shell.lock().unwrap();
+        // The shell reads the end, stops the servers and removes the directory.
+        shell.stdin = None;
+        let _ = shell.child.wait();
+    }
+}
