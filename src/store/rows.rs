@@ -9,6 +9,7 @@ use crate::{
     event::{
         Binding, Event, Origin,
         attempt::{Attempt, Trigger},
+        body_hash,
         delivery::{Delivery, Fence, Status},
         headers::Headers,
     },
@@ -97,6 +98,14 @@ fn count(row: &impl StoreRow, table: &'static str, name: &'static str) -> Result
 
 pub(super) fn event(row: &impl StoreRow) -> Result<Event, StoreError> {
     const TABLE: &str = "event";
+    let body: Vec<u8> = get(row, TABLE, "body")?;
+    // A disk may change a bit without a word: what the sender did not sign is neither delivered nor shown.
+    if get::<Vec<u8>>(row, TABLE, "body_hash")? != body_hash(&body).0 {
+        return Err(StoreError::Damaged {
+            table: TABLE,
+            reason: "column `body` does not hold what its hash says".to_owned(),
+        });
+    }
     Ok(Event {
         id: EventId::from_uuid(get(row, TABLE, "event_id")?),
         source: get::<String>(row, TABLE, "source")?.into(),
@@ -107,7 +116,7 @@ pub(super) fn event(row: &impl StoreRow) -> Result<Event, StoreError> {
         occurred_at: get::<Option<Time>>(row, TABLE, "occurred_at")?.map(|it| it.0),
         received_at: get::<Time>(row, TABLE, "received_at")?.0,
         headers: headers(row, TABLE, "headers")?,
-        body: get::<Vec<u8>>(row, TABLE, "body")?.into(),
+        body: body.into(),
     })
 }
 

@@ -147,7 +147,8 @@ async fn take(
     let mut damaged = Vec::new();
     for row in &rows {
         let id: Uuid = row.try_get("id")?;
-        let fence = row.try_get::<i64, _>("fence")? + 1;
+        // What is no number counts as 0 in the statement below as well: one row's fence must not stop the others.
+        let fence = row.try_get::<i64, _>("fence").unwrap_or(0).saturating_add(1);
         taken.push(id);
         match rows::claim(row, Fence(fence), lease_until) {
             Ok(claim) => claims.push(claim),

@@ -19,7 +19,7 @@ mod reject;
 mod retention;
 mod settle;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::atomic::AtomicBool};
 
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
@@ -39,6 +39,8 @@ pub(super) struct Engine {
     /// Copies the log back into the file while the writer goes on.
     checkpointer: Pool<SqliteConnection>,
     path: PathBuf,
+    /// The last commit of events failed, so a lock alone does not show whether the next one would go in.
+    is_suspect: AtomicBool,
     /// Which file it was when it was opened.
     identity: Identity,
     clock: SteadyClock,

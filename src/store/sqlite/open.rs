@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -60,6 +61,7 @@ impl Engine {
             readers,
             checkpointer,
             path,
+            is_suspect: AtomicBool::new(false),
             identity,
             clock: SteadyClock::new(),
             _lock: lock,
@@ -155,14 +157,22 @@ impl Engine {
         })
     }
 
-    /// Takes the right to write and gives it back.
+    /// Takes the right to write and gives it back. After a commit that failed it also commits something, which changes
+    /// nothing: a disk that is full or read-only shows only then.
     pub(in crate::store) async fn ping(&self) -> Result<(), StoreError> {
         self.assert_same_file()?;
         on!(&self.writer, |conn| {
-            let transaction = begin(conn).await?;
-            transaction.rollback().await?;
+            let mut transaction = begin(conn).await?;
+            if self.is_suspect.load(Ordering::Relaxed) {
+                sqlx::query("update tally set received = received")
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await?;
             Ok(())
-        })
+        })?;
+        self.is_suspect.store(false, Ordering::Relaxed);
+        Ok(())
     }
 }
 

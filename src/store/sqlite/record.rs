@@ -1,5 +1,7 @@
 //! Recording events, their deliveries and their tally.
 
+use std::sync::atomic::Ordering;
+
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteQueryResult};
 
 use crate::{
@@ -24,10 +26,17 @@ use crate::{
 
 impl Engine {
     pub(in crate::store) async fn record(&self, batch: Vec<NewEvent>) -> Result<Vec<Recorded>, StoreError> {
+        let recorded = self.commit_events(&batch).await;
+        let is_suspect = recorded.as_ref().is_err_and(|it| !it.is_row_fault());
+        self.is_suspect.store(is_suspect, Ordering::Relaxed);
+        recorded
+    }
+
+    async fn commit_events(&self, batch: &[NewEvent]) -> Result<Vec<Recorded>, StoreError> {
         let now = self.clock.now();
         on!(&self.writer, |conn| {
             let mut transaction = begin(conn).await?;
-            let answers = record(&mut transaction, &batch, None, now).await?;
+            let answers = record(&mut transaction, batch, None, now).await?;
             trial::point(Point::RowsSent);
             trial::during(Point::CommitSent, transaction.commit()).await?;
             // Only now, because it may have happened meanwhile: what nobody will find must not be acknowledged.

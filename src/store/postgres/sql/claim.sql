@@ -35,7 +35,7 @@ select
     taken.id, taken.event_id, taken.route, taken.destination, taken.origin, taken.status, taken.is_manual,
     taken.n_attempts, taken.due_at, taken.last_error, taken.created_at, taken.fence,
     event.source, event.external_id, event.type, event.origin as event_origin, event.verified, event.occurred_at,
-    event.received_at, event.headers, event.body
+    event.received_at, event.headers, event.body, event.body_hash
 from taken
 left join event on event.id = taken.event_id
 order by taken.destination, taken.was_due_at, taken.id

@@ -3,7 +3,7 @@ select
     delivery.id, delivery.event_id, delivery.route, delivery.destination, delivery.origin, delivery.status,
     delivery.is_manual, delivery.n_attempts, delivery.due_at, delivery.last_error, delivery.created_at, delivery.fence,
     event.source, event.external_id, event.type, event.origin as event_origin, event.verified, event.occurred_at,
-    event.received_at, event.headers, event.body
+    event.received_at, event.headers, event.body, event.body_hash
 from delivery
 left join event on event.id = delivery.event_id
 where delivery.destination = ?1
