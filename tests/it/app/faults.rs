@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sqlx::{Connection, Executor};
+use tokio::time::Instant;
 
-use crate::app::{
-    app_case, eventually,
-    sender::{Signed, event},
-    site::{Site, TestApp},
+use crate::{
+    app::{
+        app_case, eventually,
+        sender::{Signed, event},
+        site::{Site, TestApp},
+    },
+    matrix::observed,
 };
 
 app_case!(e02_a_poison_rows_neighbours_get_200, |site| {
@@ -109,12 +113,15 @@ async fn f62_a_locked_sqlite_file_is_503_and_recovers() {
     not_ready(&app).await;
     assert_eq!(app.ask("/livez").await.status, 200);
     lock.release().await;
+    let released_at = Instant::now();
     until_taken(&app, &event("evt_2")).await;
+    let recovery = released_at.elapsed();
     eventually("readiness says yes", || async {
         (app.ask("/readyz").await.status == 200).then_some(())
     })
     .await;
     all_is_well(&site, app, &["evt_1", "evt_2"]).await;
+    observed("F62", &site, "503, 200", Some(recovery));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -195,8 +202,11 @@ async fn f53_a_lock_on_the_events_is_503_and_recovers() {
     let answer = app.post(&event("evt_2")).await;
     assert!(answer.is_own_fault(), "{answer:?}");
     lock.release().await;
+    let released_at = Instant::now();
     until_taken(&app, &event("evt_2")).await;
+    let recovery = released_at.elapsed();
     all_is_well(&site, app, &["evt_1", "evt_2"]).await;
+    observed("F53", &site, "503, 200", Some(recovery));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -302,6 +312,7 @@ app_case!(f52_senders_that_leave_during_a_commit_poison_nothing, |site| {
     }
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     all_is_well(&site, app, &ids).await;
+    observed("F52", &site, "left", Some(Duration::ZERO));
 });
 
 /// Keeps gatepost from writing events, as another process might.

@@ -1,7 +1,7 @@
 //! Senders that never give up, and their book of what was promised to them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -92,6 +92,11 @@ impl Load {
 
     pub(crate) fn n_acknowledged(&self) -> usize {
         self.book.lock().unwrap().acknowledged.len()
+    }
+
+    /// The ids of what is acknowledged so far.
+    pub(crate) fn acknowledged(&self) -> HashSet<String> {
+        self.book.lock().unwrap().acknowledged.keys().cloned().collect()
     }
 
     /// How often a sender was told that it is our own fault.
@@ -254,8 +259,7 @@ pub(crate) async fn assert_kept(site: &Site, book: &Book) -> usize {
     // Stored is to be delivered, acknowledged or not.
     site.receiver
         .until("everything is delivered", |hits| {
-            let seen: std::collections::HashSet<_> =
-                hits.iter().map(|it| it.header("gatepost-external-id")).collect();
+            let seen: HashSet<_> = hits.iter().map(|it| it.header("gatepost-external-id")).collect();
             stored.keys().all(|it| seen.contains(it.as_str())).then_some(())
         })
         .await;

@@ -62,8 +62,11 @@ pub(crate) struct Ended {
 }
 
 fn command(site: &Site, role: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+    let program = env!("CARGO_BIN_EXE_gatepost").to_owned();
+    let mut words = site.wrapper.iter().chain([&program]);
+    let mut command = Command::new(words.next().unwrap());
     command
+        .args(words)
         .args(["serve", "--role", role, "--config"])
         .arg(site.config_file())
         .env_clear()

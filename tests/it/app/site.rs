@@ -6,9 +6,7 @@ use gatepost::{
     app::{self, Role, Running},
     config::{self, Inputs},
 };
-use sqlx::{
-    Connection, Executor, PgConnection, Postgres, QueryBuilder, SqliteConnection, postgres::PgConnectOptions,
-};
+use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, SqliteConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
 use crate::{
@@ -43,6 +41,8 @@ pub(crate) struct Site {
     pub(crate) receiver: Receiver,
     /// As a process's environment: what a test sets here is stronger than the file.
     pub(crate) environment: BTreeMap<String, String>,
+    /// What a process of this site is started by, with the program and its arguments at the end.
+    pub(crate) wrapper: Vec<String>,
     place: Place,
 }
 
@@ -116,6 +116,7 @@ impl Site {
             directory,
             receiver: Receiver::start().await,
             environment: BTreeMap::new(),
+            wrapper: Vec::new(),
             place,
         };
         let url = site.store_url();
@@ -196,11 +197,28 @@ impl Site {
         }
     }
 
+    /// Where the test itself looks at the store from now on; gatepost's own way there is in `environment`.
+    pub(crate) fn look_at(&mut self, url: &str) {
+        self.place = match url.strip_prefix("sqlite:") {
+            Some(file) => Place::Sqlite(file.into()),
+            None => Place::Postgres(TestDatabase::elsewhere(url)),
+        };
+    }
+
     /// A statement that both engines know, behind the store's back.
-    pub(crate) async fn raw(&self, sql: &'static str) {
+    pub(crate) async fn raw(&self, sql: &str) -> u64 {
         on_either!(self, |conn| {
-            conn.execute(sql).await.unwrap();
-        });
+            let done = QueryBuilder::new(sql).build().execute(conn).await.unwrap();
+            done.rows_affected()
+        })
+    }
+
+    /// One text for each row.
+    pub(crate) async fn texts(&self, sql: &'static str) -> Vec<String> {
+        on_either!(self, |conn| sqlx::query_scalar(sql)
+            .fetch_all(conn)
+            .await
+            .unwrap())
     }
 
     /// One number.

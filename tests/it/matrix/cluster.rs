@@ -9,7 +9,7 @@ use std::{
 
 use sqlx::{Connection, PgConnection, QueryBuilder};
 
-use crate::{app::eventually, postgres};
+use crate::{app::eventually, matrix::shim::Shim, postgres};
 
 /// A primary, and the standbys that the test makes of it. All of it goes when this is dropped, or when the test's process
 /// ends: then the shell's standard input does.
@@ -47,6 +47,8 @@ processes() {
         echo "$main" $(cat "/proc/$main/task/$main/children" 2>/dev/null)
     done
 }
+# The one that follows the primary, and the others of its server.
+tail_of() { cat "/proc/$(head -n 1 "$directory/$1/postmaster.pid")/task/$(head -n 1 "$directory/$1/postmaster.pid")/children"; }
 signal() { kill "-$1" $(processes); }
 control() {
     data=$1
@@ -59,9 +61,17 @@ end() {
     for file in "$directory"/*/postmaster.pid; do
         [ ! -e "$file" ] || control "$(basename "$(dirname "$file")")" stop -m immediate
     done
+    umount "$directory/primary"
     rm -rf "$directory"
 }
 trap 'end >/dev/null 2>&1' EXIT
+# A file system of its own, for what this shell starts alone.
+small_disk() {
+    $as mkdir "$directory/primary" &&
+    mount -t tmpfs -o "size=96m,mode=0700,uid=$(stat -c %u "$directory"),gid=$(stat -c %g "$directory")" none "$directory/primary"
+}
+fill() { dd if=/dev/zero of="$directory/primary/filler" bs=64K; true; }
+spill() { rm "$directory/primary/filler"; }
 make() {
     $as "$bin/initdb" -D "$directory/primary" -U postgres -A trust -E UTF8 -N --wal-segsize=1 &&
     $as tee -a "$directory/primary/postgresql.conf" <<END
@@ -71,6 +81,21 @@ max_connections = 60
 shared_buffers = 16MB
 min_wal_size = 2MB
 END
+}
+# The disk has what was synced, of every file; `remember` is told when nothing is on its way there.
+remember() { cp -a "$directory/primary" "$directory/disk"; }
+lose_power() {
+    lost=$(processes)
+    kill -KILL $lost
+    for it in $lost; do
+        n_waits=0
+        while readlink "/proc/$it/exe" >/dev/null && [ $n_waits -lt 200 ]; do
+            n_waits=$((n_waits + 1))
+            sleep 0.05
+        done
+    done
+    find "$directory/primary" -type f -exec truncate -s 0 {} + && cp -a "$directory/disk/." "$directory/primary" &&
+    rm -f "$directory/primary/postmaster.pid"
 }
 standby() {
     $as "$bin/pg_basebackup" -D "$directory/standby" -h "$directory" -U postgres -c fast -R -X stream
@@ -89,10 +114,60 @@ impl Cluster {
         cluster
     }
 
+    /// On a file system of 96 MiB. Who runs the tests must be allowed to mount one, in a namespace of their own.
+    pub(crate) async fn start_on_small_disk() -> Self {
+        let is_root = std::process::Command::new("id")
+            .arg("-u")
+            .output()
+            .unwrap()
+            .stdout
+            == b"0\n";
+        let cluster = Self::started_by(if is_root {
+            &["unshare", "--mount"]
+        } else {
+            &[
+                "unshare",
+                "--mount",
+                "--user",
+                "--map-current-user",
+                "--keep-caps",
+            ]
+        });
+        cluster.run("small_disk").await;
+        cluster.run("make").await;
+        cluster.run("control primary start").await;
+        cluster
+    }
+
+    /// Its data directory forgets at `lose_power` what was not synced before. The settings are for its first start.
+    pub(crate) async fn start_on_forgetful_disk(settings: &str) -> Self {
+        let cluster = Self::new();
+        let data = cluster.directory.join("primary");
+        let shim = Shim::new(&cluster.directory, &data);
+        cluster.run("make").await;
+        cluster.run("remember").await;
+        let disk = cluster.directory.join("disk");
+        let pairs = shim
+            .environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let words: Vec<_> = pairs.chain([format!("SHIM_DISK={}", disk.display())]).collect();
+        cluster.run(&format!("shim='env {}'", words.join(" "))).await;
+        cluster
+            .run(&format!("control primary start -o '{settings}'"))
+            .await;
+        cluster
+    }
+
     /// With nothing in it yet.
     pub(crate) fn new() -> Self {
-        let mut child = Command::new("sh")
-            .args(["-c", SHELL, "sh"])
+        Self::started_by(&["env"])
+    }
+
+    fn started_by(wrapper: &[&str]) -> Self {
+        let mut child = Command::new(wrapper[0])
+            .args(&wrapper[1..])
+            .args(["sh", "-c", SHELL, "sh"])
             .arg(postgres::binaries())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

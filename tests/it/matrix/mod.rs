@@ -9,7 +9,10 @@ mod beside;
 mod blackhole;
 mod cluster;
 mod config;
+mod damage;
 mod destinations;
+mod disk;
+mod failover;
 mod machine;
 mod network;
 mod panics;
@@ -17,6 +20,8 @@ mod postgres;
 mod process;
 mod proxy;
 mod replicas;
+mod shim;
+mod sqlite;
 mod storm;
 mod time;
 mod tls;
@@ -29,12 +34,17 @@ use crate::app::site::Site;
 
 /// Notes what a row showed on this site's store: what the sender got while the fault lasted (`503`, `200`, `reset`, ...), and
 /// the time from the end of the fault to the first sign that all is well.
-#[expect(clippy::disallowed_methods, reason = "tests have no settings to take it from")]
 pub(crate) fn observed(row: &str, site: &Site, client: &str, recovered_in: Option<Duration>) {
+    let store = if site.is_postgres() { "postgres" } else { "sqlite" };
+    observed_on(row, store, client, recovered_in);
+}
+
+/// The same, where the store alone is played with.
+#[expect(clippy::disallowed_methods, reason = "tests have no settings to take it from")]
+pub(crate) fn observed_on(row: &str, store: &str, client: &str, recovered_in: Option<Duration>) {
     let Some(directory) = std::env::var_os("GATEPOST_TEST_EVIDENCE") else {
         return;
     };
-    let store = if site.is_postgres() { "postgres" } else { "sqlite" };
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("unknown");
     let line = json!({

@@ -1,5 +1,6 @@
 //! The store's conformance: every case on both engines, the ledger checked after each.
 
+mod churn;
 mod claim;
 mod damage;
 mod hold;
