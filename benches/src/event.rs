@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use uuid::Uuid;
 
 pub const SECRET: &str = "whsec_bench_5b1f0c7de2a94c6e8f3ab0d4";
 /// Where gatepost finds the secret.
@@ -16,22 +17,36 @@ pub const EVENT_TYPE: &str = "invoice.payment_succeeded";
 const SAMPLE: &str = include_str!("sample.json");
 /// Where its id stands; every id is as long.
 const ID: &str = "evt_00000000000000000000000000000000";
+const PREFIX: &str = "evt_";
 
 #[derive(Debug, Clone)]
 pub struct Signed {
+    /// The sender's own id, without what stands before it.
+    pub id: Uuid,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
 /// The body of the event of that id.
 pub fn body(id: &str) -> Bytes {
-    debug_assert_eq!(id.len(), ID.len());
+    debug_assert_eq!(id.len(), ID.len(), "the length of all bodies is one");
     SAMPLE.replacen(ID, id, 1).into()
 }
 
-/// An id that no other run, and no other event of this run, has.
-pub fn id() -> String {
-    format!("evt_{}", uuid::Uuid::now_v7().simple())
+/// The id as the sender writes it.
+pub fn external(id: Uuid) -> String {
+    format!("{PREFIX}{}", id.simple())
+}
+
+/// The id again, of how the sender writes it.
+pub fn internal(external: &str) -> Option<Uuid> {
+    Uuid::try_parse(external.strip_prefix(PREFIX)?).ok()
+}
+
+/// Microseconds since 1970: what two processes of one machine can compare.
+pub fn unix_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 pub fn unix_now() -> u64 {
@@ -46,7 +61,7 @@ pub fn sign_many(n_events: usize) -> Vec<Signed> {
     let n_each = n_events.div_ceil(n_threads);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..n_threads)
-            .map(|_| scope.spawn(move || (0..n_each).map(|_| sign(body(&id()))).collect::<Vec<_>>()))
+            .map(|_| scope.spawn(move || (0..n_each).map(|_| sign(Uuid::now_v7())).collect::<Vec<_>>()))
             .collect();
         threads
             .into_iter()
@@ -55,7 +70,8 @@ pub fn sign_many(n_events: usize) -> Vec<Signed> {
     })
 }
 
-fn sign(body: Bytes) -> Signed {
+fn sign(id: Uuid) -> Signed {
+    let body = body(&external(id));
     let timestamp = unix_now().to_string();
     let mut mac = key();
     mac.update(timestamp.as_bytes());
@@ -74,7 +90,7 @@ fn sign(body: Bytes) -> Signed {
         "stripe-signature",
         signature.try_into().expect("hex digits are a legal header value"),
     );
-    Signed { headers, body }
+    Signed { id, headers, body }
 }
 
 /// The MAC keyed with the secret.

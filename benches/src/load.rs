@@ -14,14 +14,21 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::LocalSet};
+use tokio::{net::TcpStream, task::LocalSet, time::timeout};
 
-use crate::event::Signed;
+use crate::{
+    event::{self, Signed},
+    samples::Latencies,
+};
+
+/// After this long without an answer a request has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone)]
 pub struct Load {
     pub address: SocketAddr,
-    pub path: &'static str,
+    /// The next event goes to the next of them.
+    pub paths: Vec<String>,
     pub n_connections: usize,
     /// Requests per second of an open loop; without it, each connection sends when it has its answer.
     pub rate: Option<f64>,
@@ -31,16 +38,31 @@ pub struct Load {
     pub is_endless: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// Answered 200 per second of the window.
     pub per_second: f64,
-    pub p50_ms: f64,
-    pub p99_ms: f64,
-    /// Answered 200 from the first to the last, the warm-up included.
-    pub n_acknowledged: u64,
+    /// From request (in an open loop: from when it was due) to answer.
+    pub latencies: Latencies,
+    /// Answered 200, from the first to the last, the warm-up included.
+    pub acknowledged: Vec<Acknowledged>,
     /// Any other answer, or none.
     pub n_failed: u64,
+    pub began_us: u64,
+}
+
+impl Outcome {
+    pub fn n_acknowledged(&self) -> u64 {
+        self.acknowledged.len() as u64
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Acknowledged {
+    /// Index of the event.
+    pub idx: usize,
+    /// When the answer was there.
+    pub at_us: u64,
 }
 
 struct Shared {
@@ -52,7 +74,7 @@ struct Shared {
     end: Instant,
     next_event: Cell<usize>,
     next_slot: Cell<u64>,
-    n_acknowledged: Cell<u64>,
+    acknowledged: RefCell<Vec<Acknowledged>>,
     n_failed: Cell<u64>,
     n_in_window: Cell<u64>,
     last_at: Cell<Instant>,
@@ -65,6 +87,7 @@ pub fn run(load: &Load, events: &Arc<[Signed]>) -> anyhow::Result<Outcome> {
         .enable_all()
         .build()?;
     let start = Instant::now() + Duration::from_millis(20);
+    let began_us = event::unix_us() + 20_000;
     let measured_from = start + load.warm_up;
     let shared = Rc::new(Shared {
         load: load.clone(),
@@ -75,7 +98,7 @@ pub fn run(load: &Load, events: &Arc<[Signed]>) -> anyhow::Result<Outcome> {
         end: measured_from + load.window,
         next_event: Cell::new(0),
         next_slot: Cell::new(0),
-        n_acknowledged: Cell::new(0),
+        acknowledged: RefCell::default(),
         n_failed: Cell::new(0),
         n_in_window: Cell::new(0),
         last_at: Cell::new(measured_from),
@@ -94,7 +117,10 @@ pub fn run(load: &Load, events: &Arc<[Signed]>) -> anyhow::Result<Outcome> {
         }
         anyhow::Ok(())
     })?;
-    Ok(shared.outcome())
+    Ok(Outcome {
+        began_us,
+        ..shared.outcome()
+    })
 }
 
 impl Shared {
@@ -102,11 +128,14 @@ impl Shared {
         let mut sender = self.connect().await?;
         tokio::time::sleep_until(self.start.into()).await;
         while let Some(due_at) = self.due().await {
-            let Some(event) = self.event() else {
+            let Some(idx) = self.next_idx() else {
                 return Ok(());
             };
-            let answer = self.send(&mut sender, event).await;
-            self.record(due_at, matches!(answer, Ok(StatusCode::OK)));
+            let answer = match timeout(PATIENCE, self.send(&mut sender, idx)).await {
+                Ok(answer) => answer,
+                Err(late) => Err(late.into()),
+            };
+            self.record(idx, due_at, matches!(answer, Ok(StatusCode::OK)));
             if answer.is_err() || sender.is_closed() {
                 sender = self.connect().await?;
             }
@@ -133,20 +162,18 @@ impl Shared {
         Some(due_at)
     }
 
-    fn event(&self) -> Option<&Signed> {
+    fn next_idx(&self) -> Option<usize> {
         let idx = self.next_event.replace(self.next_event.get() + 1);
         if self.load.is_endless {
-            return self.events.get(idx % self.events.len());
+            return Some(idx % self.events.len());
         }
-        self.events.get(idx)
+        (idx < self.events.len()).then_some(idx)
     }
 
-    async fn send(
-        &self,
-        sender: &mut SendRequest<Full<Bytes>>,
-        event: &Signed,
-    ) -> anyhow::Result<StatusCode> {
-        let mut request = Request::post(self.load.path).body(Full::new(event.body.clone()))?;
+    async fn send(&self, sender: &mut SendRequest<Full<Bytes>>, idx: usize) -> anyhow::Result<StatusCode> {
+        let event = &self.events[idx];
+        let path = &self.load.paths[idx % self.load.paths.len()];
+        let mut request = Request::post(path.as_str()).body(Full::new(event.body.clone()))?;
         *request.headers_mut() = event.headers.clone();
         request.headers_mut().insert(header::HOST, self.host.clone());
         sender.ready().await?;
@@ -157,13 +184,14 @@ impl Shared {
     }
 
     /// The latency counts from when the request was due, not from when a connection was free to send it.
-    fn record(&self, due_at: Instant, is_acknowledged: bool) {
+    fn record(&self, idx: usize, due_at: Instant, is_acknowledged: bool) {
         let now = Instant::now();
         if !is_acknowledged {
             self.n_failed.set(self.n_failed.get() + 1);
             return;
         }
-        self.n_acknowledged.set(self.n_acknowledged.get() + 1);
+        let at_us = event::unix_us();
+        self.acknowledged.borrow_mut().push(Acknowledged { idx, at_us });
         if now >= self.measured_from && now < self.end {
             self.n_in_window.set(self.n_in_window.get() + 1);
             self.last_at.set(now);
@@ -188,20 +216,13 @@ impl Shared {
     }
 
     fn outcome(&self) -> Outcome {
-        let mut latencies = self.latencies_us.borrow_mut();
-        latencies.sort_unstable();
-        let quantile = |share: f64| {
-            let idx = (latencies.len() as f64 * share) as usize;
-            let idx = idx.min(latencies.len().saturating_sub(1));
-            latencies.get(idx).map_or(f64::NAN, |it| f64::from(*it) / 1000.0)
-        };
         let elapsed = self.last_at.get().duration_since(self.measured_from);
         Outcome {
             per_second: self.n_in_window.get() as f64 / elapsed.as_secs_f64().max(0.001),
-            p50_ms: quantile(0.5),
-            p99_ms: quantile(0.99),
-            n_acknowledged: self.n_acknowledged.get(),
+            latencies: Latencies::new(self.latencies_us.take()),
+            acknowledged: self.acknowledged.take(),
             n_failed: self.n_failed.get(),
+            began_us: 0,
         }
     }
 }

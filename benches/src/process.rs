@@ -83,16 +83,7 @@ impl Process {
 
     /// Processor time so far, of all its threads.
     pub fn cpu_s(&self) -> anyhow::Result<f64> {
-        let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name in parentheses may hold spaces.
-        let (_, fields) = text.rsplit_once(')').context("no such file")?;
-        let ticks: f64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|it| it.parse::<f64>().ok())
-            .sum();
-        Ok(ticks / rustix::param::clock_ticks_per_second() as f64)
+        Ok(Stat::read(&self.child.id().to_string()).context("it is gone")?.own_s)
     }
 
     fn status(&self, key: &str) -> anyhow::Result<f64> {
@@ -107,6 +98,46 @@ impl Process {
     fn signal(&self, signal: Signal) {
         end(self.child.id(), signal);
     }
+}
+
+/// What the kernel says of one process.
+struct Stat {
+    parent: u32,
+    own_s: f64,
+    /// Of children that have ended.
+    children_s: f64,
+}
+
+impl Stat {
+    fn read(id: &str) -> Option<Self> {
+        let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        // The name in parentheses may hold spaces.
+        let (_, fields) = text.rsplit_once(')')?;
+        let fields: Vec<_> = fields.split_whitespace().collect();
+        let seconds = |idx: usize| {
+            let ticks: f64 = fields.get(idx)?.parse().ok()?;
+            Some(ticks / rustix::param::clock_ticks_per_second() as f64)
+        };
+        Some(Self {
+            parent: fields.get(1)?.parse().ok()?,
+            own_s: seconds(11)? + seconds(12)?,
+            children_s: seconds(13)? + seconds(14)?,
+        })
+    }
+}
+
+/// Processor time so far of a process and of all its children, those that have ended included: of a Postgres server.
+pub fn cpu_with_children_s(id: u32) -> f64 {
+    let Some(first) = Stat::read(&id.to_string()) else {
+        return f64::NAN;
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let running: f64 = entries
+        .filter_map(|it| Stat::read(it.file_name().to_str()?))
+        .filter(|it| it.parent == id)
+        .map(|it| it.own_s)
+        .sum();
+    first.own_s + first.children_s + running
 }
 
 impl Drop for Process {

@@ -5,11 +5,12 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::Context as _;
 
-use crate::{event, rows};
+use crate::rows;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -143,20 +144,43 @@ impl Store {
         &self.name
     }
 
+    /// Events that retention removed, by gatepost's own tally.
+    pub fn n_pruned(&self) -> anyhow::Result<u64> {
+        self.count("select cast(coalesce(sum(pruned_events), 0) as bigint) from tally")
+    }
+
     /// Events that are stored, each with its delivery.
     pub fn n_events(&self) -> anyhow::Result<u64> {
         let sql = "select count(*) from event where exists (select from delivery where event_id = event.id)";
-        let n_events: i64 = match self.engine {
+        match self.engine {
+            Engine::Sqlite => self.count(&sql.replace("select from", "select 1 from")),
+            Engine::Postgres => self.count(sql),
+        }
+    }
+
+    fn count(&self, sql: &str) -> anyhow::Result<u64> {
+        let count: i64 = match self.engine {
             Engine::Sqlite => {
-                let sql = sql.replace("select from", "select 1 from");
-                rusqlite::Connection::open(&self.name)?.query_row(&sql, [], |row| row.get(0))?
+                let connection = rusqlite::Connection::open(&self.name)?;
+                connection.busy_timeout(Duration::from_secs(5))?;
+                connection.query_row(sql, [], |row| row.get(0))?
             }
             Engine::Postgres => crate::runtime()?.block_on(async {
                 let client = rows::connect(&self.url).await?;
                 anyhow::Ok(client.query_one(sql, &[]).await?.get(0))
             })?,
         };
-        Ok(u64::try_from(n_events)?)
+        Ok(u64::try_from(count)?)
+    }
+
+    /// How far the server's log has been written, in bytes; `None` on SQLite, whose log is a ring.
+    pub fn log_position(&self) -> anyhow::Result<Option<u64>> {
+        match self.engine {
+            Engine::Sqlite => Ok(None),
+            Engine::Postgres => self
+                .count("select cast(pg_current_wal_insert_lsn() - '0/0' as bigint)")
+                .map(Some),
+        }
     }
 
     fn admin(&self, statements: &[&str]) -> anyhow::Result<()> {
@@ -203,28 +227,3 @@ fn with_placeholder(url: &str) -> String {
     format!("{scheme}://{host}/{{}}{query}")
 }
 
-/// A config for one source, one route and one destination.
-pub fn config(store: &Store, public: &str, admin: &str, sink: &str) -> String {
-    format!(
-        r#"[server]
-listen = "{public}"
-[admin]
-listen = "{admin}"
-[store]
-url = "{url}"
-[log]
-filter = "warn"
-[sources.stripe]
-provider = "stripe"
-secrets = [{{ env = "{variable}" }}]
-[destinations.sink]
-url = "http://{sink}/"
-concurrency = 64
-[[routes]]
-source = "stripe"
-destination = "sink"
-"#,
-        url = store.url,
-        variable = event::SECRET_VARIABLE,
-    )
-}

@@ -1,86 +1,27 @@
-//! The servers to compare with, each a process of its own: one that only verifies, one with a transaction for each request,
-//! and the handler that deliveries go to.
+//! A service with a transaction for each request, as one writes it by hand: verify, then write both rows and commit.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::sync::Arc;
 
 use axum::{
     Router,
     body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
-    routing::{get, post},
+    routing::post,
 };
 use hmac::Hmac;
 use sha2::{Digest as _, Sha256};
-use tokio::{
-    net::TcpListener,
-    sync::{Mutex, mpsc, oneshot},
-};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_postgres::{Client, Statement};
 
 use crate::{
     event,
-    rows::{self, Row},
+    rows::{self, Row, postgres, sqlite},
+    servers::serve,
 };
 
-/// Connections of the service with a transaction for each request.
+/// Connections to Postgres.
 const N_CONNECTIONS: usize = 32;
-
-/// Serves until standard input ends, so that no server outlives the run. Says its address first.
-fn serve(router: impl Future<Output = anyhow::Result<Router>>) -> anyhow::Result<()> {
-    std::thread::spawn(|| {
-        let mut rest = Vec::new();
-        let _ = std::io::stdin().read_to_end(&mut rest);
-        std::process::exit(0);
-    });
-    crate::runtime()?.block_on(async {
-        let router = router.await?;
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        println!("{}", listener.local_addr()?);
-        std::io::stdout().flush()?;
-        axum::serve(listener, router).await?;
-        Ok(())
-    })
-}
-
-/// V: the signature, and nothing else.
-pub fn verify() -> anyhow::Result<()> {
-    async fn receive(State(key): State<Arc<Hmac<Sha256>>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-        if event::is_signed(&key, &headers, &body) {
-            StatusCode::OK
-        } else {
-            StatusCode::UNAUTHORIZED
-        }
-    }
-    serve(async {
-        Ok(Router::new()
-            .route("/", post(receive))
-            .with_state(Arc::new(event::key())))
-    })
-}
-
-/// Counts what it is sent; `GET /` says how many.
-pub fn sink() -> anyhow::Result<()> {
-    async fn take(State(count): State<Arc<AtomicU64>>, _body: Bytes) -> StatusCode {
-        count.fetch_add(1, Ordering::Relaxed);
-        StatusCode::OK
-    }
-    async fn count(State(count): State<Arc<AtomicU64>>) -> String {
-        count.load(Ordering::Relaxed).to_string()
-    }
-    serve(async {
-        Ok(Router::new()
-            .route("/", get(count).post(take))
-            .with_state(Arc::default()))
-    })
-}
 
 type Waiting = (Row, oneshot::Sender<bool>);
 
@@ -97,7 +38,7 @@ struct Single {
     writer: Writer,
 }
 
-/// The same service as one writes it by hand: verify, then one transaction for each request.
+/// Serves it over the store of that URL.
 pub fn single(url: String) -> anyhow::Result<()> {
     serve(async move {
         let writer = if let Some(path) = url.strip_prefix("sqlite:") {
@@ -117,8 +58,8 @@ async fn postgres_writer(url: &str) -> anyhow::Result<Writer> {
     for _ in 0..N_CONNECTIONS {
         let client = rows::connect(url).await?;
         let statements = [
-            client.prepare(rows::INSERT_EVENT).await?,
-            client.prepare(rows::INSERT_DELIVERY).await?,
+            client.prepare(postgres::INSERT_EVENT).await?,
+            client.prepare(postgres::INSERT_DELIVERY).await?,
         ];
         back.send((client, statements)).await?;
     }
@@ -128,10 +69,10 @@ async fn postgres_writer(url: &str) -> anyhow::Result<Writer> {
 
 fn sqlite_writer(path: String) -> anyhow::Result<Writer> {
     let (sender, mut receiver) = mpsc::unbounded_channel::<Waiting>();
-    let mut connection = rows::open_sqlite(&path)?;
+    let mut connection = sqlite::open(&path)?;
     std::thread::spawn(move || {
         while let Some((row, answer)) = receiver.blocking_recv() {
-            let written = rows::insert_sqlite(&mut connection, std::slice::from_ref(&row));
+            let written = sqlite::insert(&mut connection, std::slice::from_ref(&row));
             let _ = answer.send(written.is_ok());
         }
     });
@@ -173,7 +114,7 @@ impl Single {
             Writer::Postgres { idle, back } => {
                 let lent = idle.lock().await.recv().await;
                 let (client, statements) = lent.expect("this state holds a sender");
-                let written = rows::insert_one(&client, &statements, &row).await;
+                let written = postgres::insert_one(&client, &statements, &row).await;
                 back.send((client, statements)).await?;
                 written?;
             }

@@ -1,0 +1,46 @@
+//! Single pieces, for a look by hand beside a profiler.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::{
+    load::Load,
+    plan::{MOST_PER_SECOND, run_load},
+    rows::{self, BEST, Supply},
+};
+
+const WARM_UP: Duration = Duration::from_millis(500);
+
+/// A closed loop against a gateway that runs already.
+pub fn load(address: SocketAddr, n_connections: usize, seconds: u64) -> anyhow::Result<()> {
+    let load = Load {
+        address,
+        paths: vec!["/webhooks/stripe".to_owned()],
+        n_connections,
+        rate: None,
+        warm_up: WARM_UP,
+        window: Duration::from_secs(seconds),
+        is_endless: false,
+    };
+    let outcome = run_load(&load, MOST_PER_SECOND as usize * (seconds as usize + 1))?;
+    let quantile = |share| outcome.latencies.quantile_ms(share);
+    println!(
+        "{:.0}/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, {} failed",
+        outcome.per_second,
+        quantile(0.5),
+        quantile(0.99),
+        quantile(0.999),
+        outcome.n_failed
+    );
+    Ok(())
+}
+
+/// W by itself, against a store that has gatepost's tables.
+pub fn write(url: &str, seconds: u64) -> anyhow::Result<()> {
+    let (supply, window) = (Supply::new(10_000), Duration::from_secs(seconds));
+    let per_second = match url.strip_prefix("sqlite:") {
+        Some(path) => rows::sqlite::write(path, &supply, BEST.n_rows, WARM_UP, window)?,
+        None => rows::postgres::write(url, &supply, BEST, WARM_UP, window)?,
+    };
+    println!("{per_second:.0}/s");
+    Ok(())
+}

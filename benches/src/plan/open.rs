@@ -1,0 +1,86 @@
+//! How long an acknowledgement takes while requests come at a given rate.
+
+use crate::{
+    gatepost::{Gatepost, Setup},
+    load::Load,
+    plan::{Measured, assert_stored, events_of, nowhere, run_load},
+    process::Process,
+    report::Wanted,
+};
+
+pub const EXPLANATION: &str = "`serve --role ingest`, requests at a share of what the same turn's closed loop of 256 \
+    connections reached. The time counts from when a request was due, not from when a connection was free to send it; the \
+    generator's own timer adds up to a millisecond, also to V, the bare server that only verifies.";
+
+const SHARES: [(f64, &str); 4] = [(0.25, "25 %"), (0.5, "50 %"), (0.75, "75 %"), (0.9, "90 %")];
+/// The rate is split over so many.
+const N_CONNECTIONS: usize = 256;
+
+impl Measured<'_> {
+    pub fn open(&mut self) -> anyhow::Result<()> {
+        // The median of fewer than three tails says nothing.
+        let n_turns = if self.bench.options.is_quick {
+            self.bench.n_turns
+        } else {
+            self.bench.n_turns.max(3)
+        };
+        for turn in 1..=n_turns {
+            self.say(&format!("turn {turn} of {n_turns}"));
+            let most = {
+                let fresh = self.stores.fresh()?;
+                let setup = Setup::one(nowhere());
+                let gatepost = Gatepost::start(&self.bench.options.gatepost, "ingest", &fresh, &setup)?;
+                let outcome = self.load(gatepost.public, setup.paths(), N_CONNECTIONS)?;
+                gatepost.process.stop()?;
+                outcome.per_second
+            };
+            self.report.add("closed loop, 256 connections", "/s", most);
+            for (share, name) in SHARES {
+                self.at(most * share, name)?;
+            }
+            self.verify_at(most * 0.5)?;
+        }
+        let half = "50 %: gatepost, p99";
+        self.report.want(half, Wanted::AtMost(10.0));
+        Ok(())
+    }
+
+    fn at(&mut self, rate: f64, name: &str) -> anyhow::Result<()> {
+        let fresh = self.stores.fresh()?;
+        let setup = Setup::one(nowhere());
+        let gatepost = Gatepost::start(&self.bench.options.gatepost, "ingest", &fresh, &setup)?;
+        let load = self.paced(rate, self.plain(gatepost.public, setup.paths(), N_CONNECTIONS));
+        let outcome = run_load(&load, events_of(&load))?;
+        gatepost.process.stop()?;
+        assert_stored(&fresh, outcome.n_acknowledged())?;
+        self.report
+            .add(&format!("{name}: acknowledged"), "/s", outcome.per_second);
+        for (quantile, share) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
+            let name = format!("{name}: gatepost, {quantile}");
+            self.report.add(&name, "ms", outcome.latencies.quantile_ms(share));
+        }
+        Ok(())
+    }
+
+    fn verify_at(&mut self, rate: f64) -> anyhow::Result<()> {
+        let (server, address) = Process::serve("verify", &[])?;
+        let load = Load {
+            is_endless: true,
+            ..self.paced(rate, self.plain(address, vec!["/".to_owned()], N_CONNECTIONS))
+        };
+        let outcome = run_load(&load, 20_000)?;
+        server.stop()?;
+        self.report
+            .add("50 %: V, p99", "ms", outcome.latencies.quantile_ms(0.99));
+        Ok(())
+    }
+
+    /// Twice as long as a closed loop: it is about the tail.
+    pub fn paced(&self, rate: f64, load: Load) -> Load {
+        Load {
+            rate: Some(rate),
+            window: self.bench.window * 2,
+            ..load
+        }
+    }
+}
