@@ -24,7 +24,10 @@ impl Machine {
     pub fn look(options: &Options) -> anyhow::Result<Self> {
         let field = |path: &str, key: &str| {
             let text = fs::read_to_string(path).unwrap_or_default();
-            let line = text.lines().find_map(|it| it.strip_prefix(key)).unwrap_or_default();
+            let line = text
+                .lines()
+                .find_map(|it| it.strip_prefix(key))
+                .unwrap_or_default();
             line.trim_start_matches([' ', '\t', ':']).trim().to_owned()
         };
         let memory_kib = field("/proc/meminfo", "MemTotal");

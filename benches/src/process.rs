@@ -83,7 +83,9 @@ impl Process {
 
     /// Processor time so far, of all its threads.
     pub fn cpu_s(&self) -> anyhow::Result<f64> {
-        Ok(Stat::read(&self.child.id().to_string()).context("it is gone")?.own_s)
+        Ok(Stat::read(&self.child.id().to_string())
+            .context("it is gone")?
+            .own_s)
     }
 
     fn status(&self, key: &str) -> anyhow::Result<f64> {

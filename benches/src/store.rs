@@ -226,4 +226,3 @@ fn with_placeholder(url: &str) -> String {
     let host = rest.split('/').next().unwrap_or_default();
     format!("{scheme}://{host}/{{}}{query}")
 }
-

@@ -32,7 +32,10 @@ impl Measured<'_> {
         self.report.add("size of the binary", "MB", size as f64 / 1e6);
         for turn in 1..=self.bench.n_turns {
             for n_connections in CONNECTIONS {
-                self.say(&format!("turn {turn} of {}, {n_connections} connections", self.bench.n_turns));
+                self.say(&format!(
+                    "turn {turn} of {}, {n_connections} connections",
+                    self.bench.n_turns
+                ));
                 self.compare(n_connections)?;
             }
         }
@@ -63,7 +66,13 @@ impl Measured<'_> {
         };
         let written = {
             let fresh = self.stores.fresh()?;
-            rows::write(&fresh, &self.bench.supply, batches, self.bench.warm_up, self.bench.window)?
+            rows::write(
+                &fresh,
+                &self.bench.supply,
+                batches,
+                self.bench.warm_up,
+                self.bench.window,
+            )?
         };
         let limit = additive(&[verified, written]);
         self.report.add(&format!("{n} connections: V"), "/s", verified);
@@ -118,7 +127,9 @@ impl Measured<'_> {
             let cpu_ms = |from: f64, to: f64| per_event((to - from) * 1e6, &outcome);
             let name = format!("{n} connections: CPU per 1,000 events, gatepost");
             report.add(&name, "ms", cpu_ms(before.0, after.0));
-            report.add(&(name + " and its store"), "ms", cpu_ms(before.1, after.1));
+            if self.engine == Engine::Postgres {
+                report.add(&(name + " and Postgres"), "ms", cpu_ms(before.1, after.1));
+            }
         }
         Ok(outcome.per_second)
     }

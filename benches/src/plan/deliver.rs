@@ -14,6 +14,7 @@ use crate::{
     rows::{self, BEST, settle},
     samples::{Latencies, additive},
     servers::sink::Sink,
+    store::Engine,
 };
 
 pub const EXPLANATION: &str = "`serve --role all`, one source, one route, one handler that answers at once, 64 attempts at \
@@ -106,12 +107,18 @@ impl Measured<'_> {
         let n_drained = n_taken - n_meanwhile;
         // The rest of a tenth of a second says nothing about a rate.
         if n_drained > 1000 {
-            report.add("delivered when nothing more comes", "/s", n_drained as f64 / drain_s);
+            report.add(
+                "delivered when nothing more comes",
+                "/s",
+                n_drained as f64 / drain_s,
+            );
         }
         let cpu_ms = |from: f64, to: f64| per_event((to - from) * 1e6, &outcome);
         let name = "CPU per 1,000 events, gatepost";
         report.add(name, "ms", cpu_ms(before.0, after.0));
-        report.add(&format!("{name} and its store"), "ms", cpu_ms(before.1, after.1));
+        if self.engine == Engine::Postgres {
+            report.add(&format!("{name} and Postgres"), "ms", cpu_ms(before.1, after.1));
+        }
         Ok(end_to_end)
     }
 
@@ -138,7 +145,11 @@ impl Measured<'_> {
 
     /// A backlog is made by a process that only receives; then one that does both takes more of it in while it delivers.
     fn with_backlog(&mut self) -> anyhow::Result<()> {
-        let n_backlog = if self.bench.options.is_quick { 30_000 } else { 100_000 };
+        let n_backlog = if self.bench.options.is_quick {
+            30_000
+        } else {
+            100_000
+        };
         let program = &self.bench.options.gatepost;
         let fresh = self.stores.fresh()?;
         let setup = Setup::one(nowhere());
@@ -165,7 +176,11 @@ impl Measured<'_> {
         let drained = (n_drained - n_loaded) as f64 / draining.elapsed().as_secs_f64();
         let report = &mut self.report;
         report.add("with a backlog: acknowledged", "/s", outcome.per_second);
-        report.add("with a backlog: delivered meanwhile", "/s", n_loaded as f64 / loaded_s);
+        report.add(
+            "with a backlog: delivered meanwhile",
+            "/s",
+            n_loaded as f64 / loaded_s,
+        );
         report.add("with a backlog: delivered, draining only", "/s", drained);
         report.add(BACKLOG, "MB", gatepost.process.peak_mb()?);
         gatepost.process.stop()?;

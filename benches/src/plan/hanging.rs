@@ -25,7 +25,10 @@ impl Measured<'_> {
     pub fn hanging(&mut self) -> anyhow::Result<()> {
         for turn in 1..=self.bench.n_turns {
             for n_routes in NUMBERS {
-                self.say(&format!("turn {turn} of {}, {n_routes} destinations", self.bench.n_turns));
+                self.say(&format!(
+                    "turn {turn} of {}, {n_routes} at once",
+                    self.bench.n_turns
+                ));
                 self.with_routes(n_routes)?;
             }
         }
@@ -41,7 +44,10 @@ impl Measured<'_> {
         let all_healthy = self.delivered(n_routes, 0, n_counted_from, None)?;
         let rate = all_healthy.outcome.per_second.min(all_healthy.per_second) / 2.0;
         let calm = self.delivered(n_routes, 0, n_counted_from, Some(rate))?;
-        let name = |what: &str| format!("{n_routes} destinations: {what}");
+        let name = |what: &str| match n_routes {
+            1 => format!("1 destination: {what}"),
+            _ => format!("{n_routes} destinations: {what}"),
+        };
         let (rate_before, p99_before) = (all_healthy.per_second, calm.latencies.quantile_ms(0.99));
         self.report.add(&name("rate, all healthy"), "/s", rate_before);
         self.report.add(&name("p99, all healthy"), "ms", p99_before);
@@ -58,7 +64,11 @@ impl Measured<'_> {
         report.ratio(&name("p99, hanging / healthy"), p99_after / p99_before);
         let n_missing = (hanging.n_wanted - hanging.n_arrived) + (calm.n_wanted - calm.n_arrived);
         if n_missing > 0 {
-            report.add(&name("healthy, not delivered after 25 s"), "events", n_missing as f64);
+            report.add(
+                &name("healthy, not delivered after 25 s"),
+                "events",
+                n_missing as f64,
+            );
         }
         Ok(())
     }
@@ -88,7 +98,9 @@ impl Measured<'_> {
                 ..plain
             },
         };
-        let followed = follow(&load, events_of(&load), &sink, |idx| idx % n_routes >= n_counted_from)?;
+        let followed = follow(&load, events_of(&load), &sink, |idx| {
+            idx % n_routes >= n_counted_from
+        })?;
         gatepost.process.stop()?;
         sink.stop()?;
         Ok(followed)

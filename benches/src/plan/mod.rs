@@ -148,7 +148,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             let name = format!("{} {}", part.name(), engine.map_or("", Engine::name));
             bench.say(&name);
             if bench.started.elapsed() > PATIENCE {
-                failed.push(format!("{name}: not begun, because the run took too long already"));
+                failed.push(format!(
+                    "{name}: not begun, because the run took too long already"
+                ));
                 continue;
             }
             if let Err(error) = bench.measure(part, engine, &machine) {

@@ -49,7 +49,9 @@ fn push_asked(text: &mut String, lines: &[Line]) {
     if asked.is_empty() {
         return;
     }
-    text.push_str("\n## What is asked for\n\n| figure | store | asked for | measured | |\n|---|---|---|---|---|\n");
+    text.push_str(
+        "\n## What is asked for\n\n| figure | store | asked for | measured | |\n|---|---|---|---|---|\n",
+    );
     for part in Part::ALL {
         for it in asked.iter().filter(|it| it.part == part.name()) {
             let figure = &it.figure;
@@ -113,9 +115,18 @@ fn push_part(text: &mut String, part: Part, lines: &[Line]) {
         }
         return;
     }
-    let _ = write!(text, "\n| figure | {} | {} |\n|---|---|---|\n", STORES[0].1, STORES[1].1);
+    let _ = write!(
+        text,
+        "\n| figure | {} | {} |\n|---|---|---|\n",
+        STORES[0].1, STORES[1].1
+    );
     for name in names {
-        let _ = writeln!(text, "| {name} | {} | {} |", of(STORES[0].0, name), of(STORES[1].0, name));
+        let _ = writeln!(
+            text,
+            "| {name} | {} | {} |",
+            of(STORES[0].0, name),
+            of(STORES[1].0, name)
+        );
     }
 }
 

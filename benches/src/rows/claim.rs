@@ -17,7 +17,8 @@ pub const N_EACH: usize = 64;
 /// So long that nobody rescues what was claimed here.
 const LEASE: Duration = Duration::from_hours(24);
 /// As gatepost sets its sessions for delivery.
-pub const NESTED: &str = "set jit = off; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off";
+pub const NESTED: &str =
+    "set jit = off; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off";
 
 #[derive(Debug)]
 pub struct Claims {

@@ -99,7 +99,8 @@ impl Fill {
             wanted.map(|it| it.2.clone()).collect::<Vec<_>>().join(";")
         };
         let n_new = i64::try_from(at - from)?;
-        let tally = "insert into tally (slot, received, deliveries) values (0, $1, $1) on conflict (slot) do update
+        let tally =
+            "insert into tally (slot, received, deliveries) values (0, $1, $1) on conflict (slot) do update
                      set received = tally.received + $1, deliveries = tally.deliveries + $1";
         first.execute(tally, &[&n_new]).await?;
         let (of_event, of_others) = (make(true), make(false));
@@ -110,7 +111,10 @@ impl Fill {
         )?;
         first.batch_execute("vacuum (analyze) attempt").await?;
         first.batch_execute("checkpoint").await?;
-        eprintln!("\r  filled {at}, indexed and vacuumed ({:.0?})   ", started.elapsed());
+        eprintln!(
+            "\r  filled {at}, indexed and vacuumed ({:.0?})   ",
+            started.elapsed()
+        );
         Ok(at)
     }
 

@@ -55,8 +55,8 @@ async fn on_postgres(store: &Store) -> anyhow::Result<f64> {
                 let (headers, bodies) = (vec![HEADERS; batch.len()], vec![&b""[..]; batch.len()]);
                 let (statuses, triggers) = (same("delivered"), same("initial"));
                 let values: [&(dyn ToSql + Sync); 13] = [
-                    &batch, &fences, &statuses, &due, &attempts, &numbers, &triggers, &started, &durations, &codes,
-                    &errors, &headers, &bodies,
+                    &batch, &fences, &statuses, &due, &attempts, &numbers, &triggers, &started, &durations,
+                    &codes, &errors, &headers, &bodies,
                 ];
                 client.query_one(&statement, &values).await?;
             }
@@ -153,6 +153,8 @@ fn settle_chunk(connection: &Connection, ids: &[Vec<u8>]) -> anyhow::Result<()> 
             Value::Blob(Vec::new()),
         ]
     });
-    connection.prepare_cached(&insert)?.execute(params_from_iter(rows))?;
+    connection
+        .prepare_cached(&insert)?
+        .execute(params_from_iter(rows))?;
     Ok(())
 }

@@ -53,10 +53,14 @@ impl Measured<'_> {
             let name = format!("{} stored", grouped(n_stored as f64));
             self.against_empty(&store, &name)?;
             if n_wanted == most {
-                self.report
-                    .want(&format!("{name}: acknowledged, of the empty store's"), Wanted::AtLeast(0.9));
-                self.report
-                    .want(&format!("{name}: claim p99, of the empty store's"), Wanted::AtMost(2.0));
+                self.report.want(
+                    &format!("{name}: acknowledged, of the empty store's"),
+                    Wanted::AtLeast(0.9),
+                );
+                self.report.want(
+                    &format!("{name}: claim p99, of the empty store's"),
+                    Wanted::AtMost(2.0),
+                );
             }
         }
         self.prune(&store, n_stored)?;
@@ -117,7 +121,11 @@ impl Measured<'_> {
             self.report
                 .add(&format!("{name}: written to the log for an event"), "KB", log_kb);
         }
-        let n_claims = if self.bench.options.is_quick { 100 } else { N_CLAIMS };
+        let n_claims = if self.bench.options.is_quick {
+            100
+        } else {
+            N_CLAIMS
+        };
         rows::write_pending(store, &self.bench.supply, n_claims * N_EACH)?;
         let claims = claim::measure(store, n_claims)?;
         let cost = Cost {
@@ -128,7 +136,11 @@ impl Measured<'_> {
         };
         let report = &mut self.report;
         report.add(&format!("{name}: acknowledged"), "/s", cost.accepted);
-        report.add(&format!("{name}: acknowledgement p99"), "ms", cost.accepted_p99_ms);
+        report.add(
+            &format!("{name}: acknowledgement p99"),
+            "ms",
+            cost.accepted_p99_ms,
+        );
         report.add(&format!("{name}: claimed"), "/s", cost.claimed);
         report.add(&format!("{name}: claim p99"), "ms", cost.claim_p99_ms);
         Ok(cost)

@@ -1,5 +1,7 @@
 //! Retention at work, beside requests.
 
+use std::time::Instant;
+
 use crate::{
     gatepost::{Gatepost, Setup},
     load::Load,
@@ -48,20 +50,21 @@ impl Measured<'_> {
             retention,
             ..Setup::one(nowhere())
         };
+        let n_before = store.n_pruned()?;
         let gatepost = Gatepost::start(&self.bench.options.gatepost, "ingest", store, &setup)?;
+        // It prunes from its start on.
         if retention == LONG {
             gatepost.settle_down(self.postgres_pid())?;
         }
-        let n_before = store.n_pruned()?;
+        let began = Instant::now();
         let load = Load {
             rate: Some(rate),
             window: self.bench.window * 2,
             ..self.plain(gatepost.public, setup.paths(), 64)
         };
         let outcome = run_load(&load, events_of(&load))?;
-        let n_pruned = store.n_pruned()? - n_before;
+        let (n_pruned, took_s) = (store.n_pruned()? - n_before, began.elapsed().as_secs_f64());
         gatepost.process.stop()?;
-        let took_s = (load.warm_up + load.window).as_secs_f64();
         Ok((outcome.latencies.quantile_ms(0.99), n_pruned as f64 / took_s))
     }
 }
