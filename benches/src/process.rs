@@ -4,8 +4,9 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -32,7 +33,7 @@ impl Process {
 
     /// One of our own servers, and the address that it says.
     pub fn serve(name: &'static str, arguments: &[&str]) -> anyhow::Result<(Self, SocketAddr)> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(own_program()?);
         command.arg(name).args(arguments);
         let mut process = Self::start(name, command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
         let stdout = process
@@ -184,6 +185,16 @@ fn end(id: u32, signal: Signal) {
 
 fn running() -> std::sync::MutexGuard<'static, Vec<u32>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ours, by its path: a build that replaces it while we run must not end the run.
+fn own_program() -> anyhow::Result<PathBuf> {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(path) = PATH.get() {
+        return Ok(path.clone());
+    }
+    let path = std::env::current_exe()?;
+    Ok(PATH.get_or_init(|| path).clone())
 }
 
 /// An address of loopback that nobody listens on just now.

@@ -54,7 +54,7 @@ impl Measured<'_> {
 
     /// V, W, gatepost and what it is compared with, one after the other.
     fn compare(&mut self, n: usize) -> anyhow::Result<()> {
-        let (verified, verify_us) = self.verified(n)?;
+        let (verified, verify_ms) = self.verified(n)?;
         // Beside what it is compared with, because the disk is the least steady part.
         let batches = if n < 64 {
             Batches {
@@ -95,7 +95,7 @@ impl Measured<'_> {
         self.compare_with_pgbench(n, accepted)?;
         if n >= 64 {
             let name = format!("{n} connections: CPU per 1,000 requests, V");
-            self.report.add(&name, "ms", verify_us);
+            self.report.add(&name, "ms", verify_ms);
         }
         Ok(())
     }
@@ -123,7 +123,6 @@ impl Measured<'_> {
             report.add(&name, "ms", outcome.latencies.quantile_ms(share));
         }
         if n >= 64 {
-            // Seconds for one event are milliseconds for a thousand, times a million.
             let cpu_ms = |from: f64, to: f64| per_event((to - from) * 1e6, &outcome);
             let name = format!("{n} connections: CPU per 1,000 events, gatepost");
             report.add(&name, "ms", cpu_ms(before.0, after.0));

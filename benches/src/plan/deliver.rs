@@ -51,7 +51,7 @@ impl Measured<'_> {
 
     fn delivery_limit(&mut self) -> anyhow::Result<f64> {
         let bench = self.bench;
-        let (verified, _) = self.verified(64)?;
+        let (verified, verify_ms) = self.verified(64)?;
         let written = {
             let fresh = self.stores.fresh()?;
             rows::write(&fresh, &bench.supply, BEST, bench.warm_up, bench.window)?
@@ -74,6 +74,7 @@ impl Measured<'_> {
         report.add("S: settle", "/s", settled);
         report.add("D: send", "/s", sent);
         report.add(LIMIT, "/s", limit);
+        report.add("CPU per 1,000 requests, V", "ms", verify_ms);
         Ok(limit)
     }
 

@@ -262,13 +262,13 @@ impl Measured<'_> {
         }
     }
 
-    /// V, beside its processor time for one request in microseconds.
+    /// V, beside its processor time for a thousand requests in milliseconds.
     fn verified(&self, n_connections: usize) -> anyhow::Result<(f64, f64)> {
         let (server, address) = Process::serve("verify", &[])?;
         let outcome = self.load_again(address, n_connections)?;
-        let cpu_us = per_event(server.cpu_s()? * 1e6, &outcome);
+        let cpu_ms = per_event(server.cpu_s()? * 1e6, &outcome);
         server.stop()?;
-        Ok((outcome.per_second, cpu_us))
+        Ok((outcome.per_second, cpu_ms))
     }
 
     /// Processor time of gatepost and of its store so far; the latter only where the server is ours.

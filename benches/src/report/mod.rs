@@ -76,10 +76,9 @@ impl Report {
         self.add(name, "", value);
     }
 
+    /// What is asked of a figure; one that was not measured shows in the table too.
     pub fn want(&mut self, name: &str, wanted: Wanted) {
-        if let Some(figure) = self.figures.iter_mut().find(|it| it.name == name) {
-            figure.wanted = Some(wanted);
-        }
+        self.figure(name, "").wanted = Some(wanted);
     }
 
     /// Says in the table why a figure is not there.

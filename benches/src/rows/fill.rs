@@ -233,7 +233,8 @@ fn v7(at_ms: u64) -> Uuid {
 /// The same id for the same time and salt, so that three tables can be filled side by side.
 const PREPARE: &str = "
     create function pg_temp.v7(ms bigint, salt text) returns uuid language sql immutable as $$
-        select (lpad(to_hex(ms), 12, '0') || '7' || substr(md5(salt), 1, 3) || '8' || substr(md5(salt), 4, 15))::uuid
+        select overlay(overlay(overlay(
+            md5(salt) placing lpad(to_hex(ms), 12, '0') from 1) placing '7' from 13) placing '8' from 17)::uuid
     $$;
     set synchronous_commit = off; set maintenance_work_mem = '1GB'; set vacuum_cost_delay = 0;";
 const INSERT_EVENTS: &str = "

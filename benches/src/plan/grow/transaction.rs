@@ -20,7 +20,7 @@ const N_CLAIMS: usize = 100;
 
 impl Measured<'_> {
     pub fn open_transaction(&mut self) -> anyhow::Result<()> {
-        let by_default = Duration::from_secs(if self.bench.options.is_quick { 10 } else { 90 });
+        let by_default = Duration::from_secs(if self.bench.options.is_quick { 10 } else { 60 });
         let length = self.bench.options.open_transaction.unwrap_or(by_default);
         let name = format!("a transaction open for {} s", length.as_secs());
         self.say(&name);
