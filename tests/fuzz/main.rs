@@ -5,7 +5,9 @@
 #![expect(
     unreachable_pub,
     clippy::panic,
-    reason = "the targets are a library of the long run as well; a test that cannot go on says so by panicking"
+    clippy::cast_possible_truncation,
+    clippy::option_option,
+    reason = "the targets are a library of the long run as well and write things as plainly as they can; a test that cannot go on says so by panicking"
 )]
 
 mod flaws;
@@ -46,7 +48,9 @@ fn short_run(target: &Target) {
             panic!("{fault}\nfor the input \"{}\"", input.escape_ascii());
         }
     };
-    inputs.iter().for_each(|it| check(it));
+    for input in &inputs {
+        check(input);
+    }
     let mut random = Random(20_260_101);
     for _ in 0..n_mutants(target) {
         check(&mutant(&mut random, &inputs));

@@ -33,7 +33,7 @@ pub(crate) fn mutant(random: &mut Random, inputs: &[Vec<u8>]) -> Vec<u8> {
             0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
             1 if at < bytes.len() => bytes[at] = special,
             2 if at < bytes.len() => {
-                bytes[at] = bytes[at].wrapping_add(if special & 1 == 0 { 1 } else { 255 })
+                bytes[at] = bytes[at].wrapping_add(if special & 1 == 0 { 1 } else { 255 });
             }
             3 => bytes.insert(at, special),
             4 => drop(bytes.drain(at..end)),

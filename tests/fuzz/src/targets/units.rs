@@ -30,7 +30,10 @@ const BYTES: &[(&str, u64)] = &[
     ("GiB", 1_073_741_824),
 ];
 
-pub(crate) fn compare(reference: fn(&str, &[(&str, u64)]) -> Option<u64>, bytes: &[u8]) -> Verdict {
+/// The number that a text says, in the units of a table.
+pub(crate) type Reference = fn(&str, &[(&str, u64)]) -> Option<u64>;
+
+pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
     let mut input = Input::new(bytes);
     let number = u64::from_be_bytes(input.array());
     let Ok(text) = std::str::from_utf8(input.rest()) else {

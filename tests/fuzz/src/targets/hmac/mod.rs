@@ -238,9 +238,9 @@ fn draft<'a>(recipe: &Recipe, mut input: Input<'a>) -> Request<'a> {
         let mut value = Vec::new();
         for c in &line[1..] {
             if *c == 5 {
-                value.extend(time)
+                value.extend(time);
             } else {
-                value.push(*c)
+                value.push(*c);
             }
         }
         request.headers.push((name, value));

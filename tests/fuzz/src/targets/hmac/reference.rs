@@ -71,7 +71,8 @@ fn is_genuine(recipe: &Recipe, request: &Request<'_>) -> Option<bool> {
             && is_spelled(recipe, &it[recipe.prefix.len()..]);
         // What claims to be a signature and is none spoils the rest; of what is no signature at all, a word may stand there.
         let is_other = !recipe.prefix.is_empty() && !it.starts_with(recipe.prefix);
-        if !is_like && !(is_other && it.starts_with(|c: char| c.is_ascii_alphanumeric())) {
+        let is_word = it.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !(is_like || is_other && is_word) {
             return None;
         }
         is_right |= *it == right || (is_like && is_any_case && it.eq_ignore_ascii_case(&right));
