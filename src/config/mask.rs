@@ -51,8 +51,10 @@ pub(super) fn unparsed(text: &str, plain_keys: &[&str]) -> String {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let (key, value_at) = line
-            .find('=')
-            .map_or(("", 0), |idx| (line[..idx].trim(), idx + 1));
+            .split_once('=')
+            .map(|(key, rest)| (key.trim(), rest))
+            .filter(|(key, rest)| is_key(key, rest))
+            .map_or(("", 0), |(key, rest)| (key, line.len() - rest.len()));
         let is_heading = line.trim_start().starts_with('[') && !line.contains(['"', '\'', '{', '=']);
         // A second `=`, or a secret with a mark: a line end is missing, and the rest belongs to another key.
         let rest = &line[value_at..];
@@ -68,6 +70,12 @@ pub(super) fn unparsed(text: &str, plain_keys: &[&str]) -> String {
         at += line.len();
     }
     star_out(text, spans)
+}
+
+/// Whether a `=` stands between a key and its value, and does not end a secret in base64.
+fn is_key(key: &str, rest: &str) -> bool {
+    let is_bare = !key.is_empty() && key.split('.').all(|it| is_bare_key(it.trim()));
+    is_bare && !looks_secret(key) && rest.contains(char::is_alphanumeric)
 }
 
 fn collect(table: &Table, is_secret: bool, spans: &mut Vec<Range<usize>>) {

@@ -132,11 +132,14 @@ fn the_first_file_of_the_search_that_exists_is_read() {
 }
 
 #[test]
-fn a_secret_on_the_line_of_a_plain_key_is_not_shown() {
+fn a_secret_in_a_line_that_is_no_toml_is_not_shown() {
     let lines = [
         "provider = \"stripe\" secrets = [\"hunter2\"]",
         "timeout = \"30s\" \"ghp_hunter2\"",
         "tolerance = \"5m\", token = \"hunter2\"",
+        "secrets: [\"hunter2==\"]",
+        "secrets [\"hunter2=\", \"x\"]",
+        "hunter2==",
     ];
     for line in lines {
         let text = format!("[sources.a]\n{line}\n");
