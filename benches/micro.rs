@@ -56,7 +56,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect::<Result<Vec<_>, _>>()?;
     paths.sort();
     let mut cases = Vec::new();
-    for path in paths.iter().filter(|it| it.extension().is_some_and(|it| it == "json")) {
+    for path in paths
+        .iter()
+        .filter(|it| it.extension().is_some_and(|it| it == "json"))
+    {
         cases.extend(Case::read(path)?);
     }
     // In turns, so that a moment's noise does not fall on one provider alone.

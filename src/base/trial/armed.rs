@@ -115,16 +115,18 @@ fn moment() -> Duration {
 }
 
 /// Dies while the future is under way, if the campaign asked for it: after a moment, so that what it sends is sent.
-pub async fn during<F: Future>(point: Point, future: F) -> F::Output {
-    let Some(action) = due(point) else {
-        return future.await;
-    };
-    let mut future = std::pin::pin!(future);
-    let early = tokio::time::timeout(moment(), &mut future).await;
-    act(action);
-    match early {
-        Ok(output) => output,
-        Err(_elapsed) => future.await,
+pub fn during<F: Future>(point: Point, future: F) -> impl Future<Output = F::Output> {
+    let mut future = Box::pin(future);
+    async move {
+        let Some(action) = due(point) else {
+            return future.await;
+        };
+        let early = tokio::time::timeout(moment(), &mut future).await;
+        act(action);
+        match early {
+            Ok(output) => output,
+            Err(_elapsed) => future.await,
+        }
     }
 }
 

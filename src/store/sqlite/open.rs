@@ -164,9 +164,13 @@ impl Engine {
         on!(&self.writer, |conn| {
             let mut transaction = begin(conn).await?;
             if self.is_suspect.load(Ordering::Relaxed) {
-                sqlx::query("update tally set received = received")
-                    .execute(&mut *transaction)
-                    .await?;
+                // There and back: what is equal already is not written.
+                for change in [
+                    "update tally set received = received + 1",
+                    "update tally set received = received - 1",
+                ] {
+                    sqlx::query(change).execute(&mut *transaction).await?;
+                }
             }
             transaction.commit().await?;
             Ok(())

@@ -28,7 +28,7 @@ app_case!(
     |site| {
         const N_SENDERS: usize = 96;
         const N_EACH: usize = 5;
-        site.set("GATEPOST__INGEST__MAX_BYTES_IN_FLIGHT", "256 KiB");
+        site.set("GATEPOST__INGEST__MAX_BYTES_IN_FLIGHT", "1 MiB");
         let process = Process::start(&site, "all").await;
         process.accept(&event("evt_before")).await;
         let memory = machine::memory(process.id(), "VmRSS");
@@ -39,8 +39,8 @@ app_case!(
                 let (mut taken, mut n_refused) = (Vec::new(), 0_usize);
                 for n in 0..N_EACH {
                     let id = format!("evt_{sender}_{n}");
-                    // Sixteen of them fill the room that there is.
-                    let body = format!(r#"{{"id":"{id}","n":"{}"}}"#, "x".repeat(16 << 10));
+                    // Thirty-two of them fill the room that there is.
+                    let body = format!(r#"{{"id":"{id}","n":"{}"}}"#, "x".repeat(32 << 10));
                     let answer = api.post(&stripe(body)).await;
                     if answer.status == 200 {
                         taken.push(id);

@@ -54,7 +54,7 @@ control() {
     data=$1
     shift
     # An option of the shell's, for what is put before the server.
-    $as ${shim:-} "$bin/pg_ctl" -D "$directory/$data" -l "$directory/$data.log" -w -t 20 -s "$@" </dev/null
+    $as ${shim:-} "$bin/pg_ctl" -D "$directory/$data" -l "$directory/$data.log" -w -t 60 -s "$@" </dev/null
 }
 end() {
     signal CONT
@@ -83,7 +83,11 @@ min_wal_size = 2MB
 END
 }
 # The disk has what was synced, of every file; `remember` is told when nothing is on its way there.
-remember() { cp -a "$directory/primary" "$directory/disk"; }
+remember() {
+    # Not file by file at each start: what a loss of power left is what is on the disk.
+    echo 'recovery_init_sync_method = syncfs' | $as tee -a "$directory/primary/postgresql.conf" &&
+    cp -a "$directory/primary" "$directory/disk"
+}
 lose_power() {
     lost=$(processes)
     kill -KILL $lost
@@ -95,7 +99,7 @@ lose_power() {
         done
     done
     find "$directory/primary" -type f -exec truncate -s 0 {} + && cp -a "$directory/disk/." "$directory/primary" &&
-    rm -f "$directory/primary/postmaster.pid"
+    rm -f "$directory/primary/postmaster.pid" "$directory"/.s.PGSQL.*
 }
 standby() {
     $as "$bin/pg_basebackup" -D "$directory/standby" -h "$directory" -U postgres -c fast -R -X stream

@@ -12,31 +12,21 @@ const NAMES: &[&str] = &["id", "event_id"];
 
 /// The columns of a table, each with what does not belong there.
 async fn damages(site: &Site, table: &str) -> Vec<(String, &'static str)> {
-    if !site.is_postgres() {
-        let sql = match table {
-            "event" => "select name from pragma_table_info('event')",
-            _ => "select name from pragma_table_info('delivery')",
-        };
-        // A column holds anything there.
-        return site
-            .texts(sql)
-            .await
-            .into_iter()
-            .map(|it| (it, "x'00ff00'"))
-            .collect();
-    }
-    let sql = match table {
-        "event" => {
+    let sql = match (site.is_postgres(), table) {
+        (true, "event") => {
             "select column_name || ' ' || data_type from information_schema.columns where table_name = 'event'"
         }
-        _ => {
+        (true, _) => {
             "select column_name || ' ' || data_type from information_schema.columns where table_name = 'delivery'"
         }
+        (false, "event") => "select name || ' ' || lower(type) from pragma_table_info('event')",
+        (false, _) => "select name || ' ' || lower(type) from pragma_table_info('delivery')",
     };
     let damage = |line: String| {
         let (name, kind) = line.split_once(' ').unwrap();
         let junk = match kind {
             "bytea" => r"'\x00ff00'",
+            "blob" => "x'00ff00'",
             "text" => "'from the future'",
             "uuid" => "'00000000-0000-0000-0000-000000000000'",
             "boolean" => "true",

@@ -13,12 +13,12 @@ use crate::{
         observed,
         proxy::{Mode, Proxy},
         shim::Shim,
-        storm::{Storm, until_ready, until_taken},
+        storm::{BUSY, Storm, until_ready, until_taken},
     },
 };
 
-/// What a sender waits at most: four seconds by default, and what a busy machine adds.
-const ACK_TIMEOUT: Duration = Duration::from_millis(5500);
+/// What a sender waits at most.
+const ACK_TIMEOUT: Duration = Duration::from_secs(4);
 
 async fn restart(mode: &str) {
     let cluster = Cluster::start().await;
@@ -50,10 +50,8 @@ async fn f46_slow_statements_are_waited_for_up_to_a_limit() {
     let proxy = Proxy::start(&site.store_url()).await;
     site.set("GATEPOST__STORE__URL", proxy.url());
     let storm = Storm::start(&mut site).await;
-    let n_faults = storm.load.n_own_faults();
     proxy.set(Mode::Slow(Duration::from_secs(1)));
-    storm.load.progress(10).await;
-    assert_eq!(storm.load.n_own_faults(), n_faults, "a second is no fault");
+    storm.load.progress(6).await;
     proxy.set(Mode::Slow(Duration::from_secs(10)));
     storm.is_refused_within(ACK_TIMEOUT).await;
     proxy.set(Mode::Pass);
@@ -232,8 +230,8 @@ async fn f56_without_a_notification_the_poll_finds_all_in_time() {
         site.receiver.arrived("/billing", n).await;
         slowest = slowest.max(taken_at.elapsed());
     }
-    // It polls every 50 ms here. The rest is a busy machine's.
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    // It polls every 50 ms here.
+    assert!(slowest < BUSY, "{slowest:?}");
     let n_listening = "select count(*) from pg_stat_activity where datname = current_database() and query ilike '%listen %'";
     assert_eq!(site.count(n_listening).await, 1, "the question itself");
     ingest.stop().await;

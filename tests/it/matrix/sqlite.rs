@@ -20,7 +20,7 @@ use crate::{
     },
     matrix::{
         observed,
-        storm::{Storm, until_ready},
+        storm::{BUSY, Storm, until_ready},
     },
 };
 
@@ -57,11 +57,12 @@ async fn f40_a_flipped_bit_of_a_body_is_neither_delivered_nor_shown() {
     flip_a_bit_at(&file_of(&site, ""), b"line of evt_1;line of evt_1;");
     let app = site.start().await;
     site.receiver.arrived("/billing", 3).await;
-    let dead = app.until_status(&ids[1], "dead").await;
-    assert!(
-        dead[0]["last_error"].as_str().unwrap().contains("damaged"),
-        "{dead:?}"
-    );
+    let dead = eventually("the damaged one is a dead letter", || async {
+        app.list("/v1/deliveries?status=dead").await.pop()
+    })
+    .await;
+    assert_eq!(dead["event_id"], ids[1]);
+    assert!(dead["last_error"].as_str().unwrap().contains("damaged"), "{dead}");
     let shown = app.ask(&format!("/v1/events/{}/body", ids[1])).await;
     assert_ne!(shown.status, 200, "wrong bytes are shown as if they were right");
     let hits = site.receiver.all_hits();
@@ -146,7 +147,7 @@ async fn f63_a_reader_that_holds_the_log_back_delays_nobody() {
         storm.api.accept(&event(&format!("evt_beside_{n}"))).await;
         slowest = slowest.max(asked_at.elapsed());
     }
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(slowest < BUSY, "{slowest:?}");
     assert_eq!(storm.load.n_own_faults(), n_faults);
     // When it lets go, the log is copied back, begun anew, and cut to what it may keep.
     reader.execute("rollback").await.unwrap();
@@ -170,7 +171,7 @@ async fn f64_a_file_that_is_moved_away_is_503_until_it_is_back() {
     until_ready(&storm.api, false).await;
     // Another one in its place is not it.
     fs::write(&file, b"").unwrap();
-    storm.is_refused_within(Duration::from_secs(5)).await;
+    storm.is_refused_within(Duration::from_secs(4)).await;
     fs::rename(&moved, &file).unwrap();
     let recovery = storm.recovery(Duration::from_secs(2)).await;
     storm.end("F64", &site, Some(recovery)).await;

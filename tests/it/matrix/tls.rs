@@ -127,7 +127,6 @@ app_case!(f68_tls_that_is_wrong_fails_closed_and_says_why, |site| {
     all.extend(bad.iter().map(|(name, (handler, _))| (*name, secure(handler))));
     let few = r#"{ max_attempts = 2, max_age = "1h", first = "20ms", cap = "100ms" }"#;
     let text = config(all.iter().map(|(name, url)| (*name, url.clone())), few);
-    let text = text.replace("timeout = \"400ms\"", "timeout = \"5s\"");
     site.configure(&text);
 
     let process = Process::start(&site, "all").await;
