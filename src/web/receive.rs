@@ -175,6 +175,8 @@ enum Refusal {
     Broken,
     Rejected,
     TooMany(Duration),
+    /// No bytes are left for its body, which is left unread.
+    NoRoom(Duration),
     Unavailable(Duration),
 }
 
@@ -183,7 +185,7 @@ impl Refusal {
     const fn counted_as(&self) -> Option<RequestAnswer> {
         match self {
             Self::TooMany(_) => Some(RequestAnswer::TooMany),
-            Self::Unavailable(_) => Some(RequestAnswer::Unavailable),
+            Self::NoRoom(_) | Self::Unavailable(_) => Some(RequestAnswer::Unavailable),
             Self::NotFound
             | Self::NoSuchSource
             | Self::Rejected
@@ -201,7 +203,7 @@ impl From<BodyFault> for Refusal {
         match fault {
             BodyFault::TooLarge => Self::TooLarge,
             BodyFault::TooSlow => Self::TooSlow,
-            BodyFault::NoRoom => Self::Unavailable(Duration::from_secs(1)),
+            BodyFault::NoRoom => Self::NoRoom(Duration::from_secs(1)),
             BodyFault::Broken => Self::Broken,
         }
     }
@@ -239,10 +241,10 @@ impl IntoResponse for Refusal {
                 "too_many_requests",
                 "too many requests; try again later",
             ),
-            Self::Unavailable(_) if trial::has(Flaw::OwnFaultIs400) => {
+            Self::NoRoom(_) | Self::Unavailable(_) if trial::has(Flaw::OwnFaultIs400) => {
                 (StatusCode::BAD_REQUEST, "bad_request", "the request is wrong")
             }
-            Self::Unavailable(_) => (
+            Self::NoRoom(_) | Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "gatepost cannot take this now; try again later",
@@ -250,19 +252,29 @@ impl IntoResponse for Refusal {
         };
         let mut response = Problem::new(status, code, detail).into_response();
         let headers = response.headers_mut();
+        // The rest of the body is never read, so this connection carries no other request: the client must know.
+        if matches!(
+            self,
+            Self::TooSlow | Self::TooLarge | Self::Broken | Self::NoRoom(_)
+        ) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         match self {
             Self::Method(allowed) => {
                 if let Ok(allowed) = HeaderValue::from_maybe_shared(Bytes::from(allowed)) {
                     headers.insert(header::ALLOW, allowed);
                 }
             }
-            Self::TooMany(wait) | Self::Unavailable(wait) => {
+            Self::TooMany(wait) | Self::NoRoom(wait) | Self::Unavailable(wait) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
             }
-            Self::TooSlow | Self::TooLarge | Self::Broken => {
-                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Self::NotFound | Self::NoSuchSource | Self::TargetTooLong | Self::Rejected => {}
+            Self::NotFound
+            | Self::NoSuchSource
+            | Self::TargetTooLong
+            | Self::TooLarge
+            | Self::TooSlow
+            | Self::Broken
+            | Self::Rejected => {}
         }
         response
     }

@@ -10,18 +10,21 @@ use crate::{
     options::{Run, variable},
     plan::{self, Plan, ROUND},
     round::Round,
-    summary::{Failure, Spread, Summary},
+    summary::{Failure, Invariant, Spread, Summary},
     verify::verify,
 };
 
 /// How often a run says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
 
+/// From a replica's death until others have done its work, at p99.
+const TAKEOVER: Duration = Duration::from_secs(15);
+
 /// What a run plays, beside what was asked for on the command line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scene {
     pub(crate) plan: Plan,
-    /// How long the end of a round may take to come right.
+    /// How long nothing may become better at the end of a round.
     pub(crate) patience: Duration,
     pub(crate) is_quiet: bool,
 }
@@ -161,6 +164,11 @@ impl Outcome {
         all.is_interrupted = is_interrupted;
         all.recovery = Spread::of(std::mem::take(&mut self.recoveries));
         all.takeover = Spread::of(std::mem::take(&mut self.takeovers));
+        if Duration::from_millis(all.takeover.p99_ms) > TAKEOVER {
+            let what = format!("others took over after {} ms at p99", all.takeover.p99_ms);
+            let invariant = Invariant::Recovers;
+            self.failures.push(Failure { invariant, what });
+        }
         all.wall_s = wall.as_secs_f64();
         let text = |it: &Failure| format!("{}: {}", it.invariant.name(), it.what);
         all.failures = self.failures.iter().map(text).collect();

@@ -40,7 +40,7 @@ pub(crate) struct Short {
     #[arg(long)]
     pub(crate) seed: Option<u64>,
     /// On each store.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 45)]
     pub(crate) cycles: u64,
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,

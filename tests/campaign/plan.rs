@@ -145,7 +145,7 @@ pub(crate) fn choose(run: &Run, plan: Plan, seed: u64, number: u64) -> Cycle {
         prune: is_point(17) || random.random_ratio(1, 40),
         store_fault,
         sink_fault,
-        measures_takeover: run.replicas > 1 && random.random_ratio(1, 8),
+        measures_takeover: plan == Plan::Mixed && run.replicas > 1 && random.random_ratio(1, 8),
     }
 }
 

@@ -14,12 +14,11 @@ use crate::{
     http,
     journal::Journal,
     options::Run,
-    plan,
+    pass, plan,
     process::{Ended, Process, Start},
     sender::Sender,
     site::Site,
     summary::{Failure, Invariant, Summary},
-    until,
 };
 
 /// For a start, until the first 200. A busy machine may be slow; a person would not wait longer.
@@ -47,7 +46,7 @@ pub(crate) struct Round {
     pub(crate) takeovers: Vec<Duration>,
     pub(crate) failures: Vec<Failure>,
     pub(crate) n_seeded: i64,
-    /// How long the end may take to come right.
+    /// How long nothing may become better at the end.
     pub(crate) patience: Duration,
 }
 
@@ -138,7 +137,7 @@ impl Round {
         let is_up = tokio::select! {
             () = self.sender.until_taken_by(public) => Some(true),
             () = process.gone() => Some(false),
-            () = crate::pass(RECOVERY) => None,
+            () = pass(RECOVERY) => None,
         };
         match is_up {
             Some(true) => {
@@ -230,28 +229,21 @@ impl Round {
                 self.start_in_quiet(slot).await;
             }
         }
-        let patience = self.patience;
         let sender = self.sender.clone();
-        let is_answered = until(patience, || async { (sender.n_open() == 0).then_some(()) }).await;
-        if is_answered.is_none() {
-            let n_open = self.sender.n_open();
+        let n_unanswered = dwindles(self.patience, async || u64::try_from(sender.n_open()).ok()).await;
+        if n_unanswered != 0 {
             self.fail(
                 Invariant::RightAnswer,
-                format!("{n_open} requests never got an answer"),
+                format!("{n_unanswered} requests never got an answer"),
             );
         }
         self.sender.stop();
-        let is_over = until(patience, || async {
-            let ledger = self.ledger().await?;
-            (ledger["open"] == 0).then_some(ledger)
-        });
-        let ledger = if let Some(ledger) = is_over.await {
-            ledger
-        } else {
-            let ledger = self.ledger().await.unwrap_or_default();
+        let open = async || self.ledger().await?["open"].as_u64();
+        let n_open = dwindles(self.patience, open).await;
+        let ledger = self.ledger().await.unwrap_or_default();
+        if n_open != 0 {
             self.fail(Invariant::Delivered, format!("deliveries stay open: {ledger}"));
-            ledger
-        };
+        }
         for slot in 0..self.running.len() {
             self.terminate(slot).await;
         }
@@ -283,4 +275,21 @@ impl Round {
         self.sender.close_journal();
         journal.finish()
     }
+}
+
+/// Waits until there is none left, as long as there are ever fewer; how many there are then. A busy machine takes its time.
+async fn dwindles(patience: Duration, mut count: impl AsyncFnMut() -> Option<u64>) -> u64 {
+    let (mut fewest, mut since) = (u64::MAX, Instant::now());
+    while since.elapsed() < patience {
+        if let Some(n) = count().await
+            && n < fewest
+        {
+            (fewest, since) = (n, Instant::now());
+        }
+        if fewest == 0 {
+            break;
+        }
+        pass(Duration::from_millis(30)).await;
+    }
+    fewest
 }

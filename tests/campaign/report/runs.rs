@@ -77,7 +77,7 @@ fn one(text: &mut String, run: &Summary) {
         (
             "forgeries answered 401",
             format!(
-                "{} of {}; the others met a death",
+                "{} of {}; the others met a death or a 503",
                 grouped(run.n_rejected),
                 grouped(run.n_forged)
             ),
@@ -203,7 +203,10 @@ pub(super) fn flaws(text: &mut String, runs: &[Value]) {
     text.push_str("| defect | broken invariants | after | store | commit |\n|---|---|---|---|---|\n");
     for it in runs {
         let by: Vec<_> = it["by"].as_array().into_iter().flatten().map(cell).collect();
-        let by = if by.is_empty() {
+        let is_none = it["flaw"] == "none";
+        let by = if by.is_empty() && is_none {
+            "nothing, as it must be".to_owned()
+        } else if by.is_empty() {
             "**not seen**".to_owned()
         } else {
             by.join("; ")

@@ -29,6 +29,7 @@ app_case!(
         const N_SENDERS: usize = 96;
         const N_EACH: usize = 5;
         site.set("GATEPOST__INGEST__MAX_BYTES_IN_FLIGHT", "1 MiB");
+        site.set("GATEPOST__SERVER__MAX_BODY", "64 KiB");
         let process = Process::start(&site, "all").await;
         process.accept(&event("evt_before")).await;
         let memory = machine::memory(process.id(), "VmRSS");
@@ -89,13 +90,13 @@ fn n_connections() -> usize {
         .find(|it| it.starts_with("Max open files"))
         .unwrap();
     let soft = line.split_whitespace().nth(3).unwrap();
-    soft.parse::<usize>().map_or(3000, |it| (it / 4).min(3000))
+    soft.parse::<usize>().map_or(2000, |it| (it / 4).min(2000))
 }
 
 app_case!(
     f97_thousands_of_slow_connections_leave_room_for_honest_ones,
     |site| {
-        site.set("GATEPOST__SERVER__HEAD_TIMEOUT", "3s");
+        site.set("GATEPOST__SERVER__HEAD_TIMEOUT", "5s");
         let process = Process::start(&site, "all").await;
         process.accept(&event("evt_first")).await;
         let before = machine::descriptors(process.id());
@@ -112,7 +113,7 @@ app_case!(
         }
         let n_slow = slow.len();
         let dripping = async {
-            let mut pace = tokio::time::interval(Duration::from_millis(300));
+            let mut pace = tokio::time::interval(Duration::from_secs(1));
             while !is_over.is_cancelled() {
                 pace.tick().await;
                 for stream in &slow {
