@@ -227,16 +227,22 @@ async fn f85_cut_off_from_postgres_it_is_not_ready_and_says_503() {
 }
 
 /// Ends the session that runs the n-th statement of a migration, and every one that tries again.
-const DIE: &str = "create sequence statement_number; create table die_at (n bigint not null); insert into die_at values (1); \
-    create function die() returns event_trigger language plpgsql as $$ begin \
+const DIE: [&str; 5] = [
+    "create sequence statement_number",
+    "create table die_at (n bigint not null)",
+    "insert into die_at values (1)",
+    "create function die() returns event_trigger language plpgsql as $$ begin \
     if nextval('statement_number') >= (select n from die_at) then \
-    perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(1); end if; end $$; \
-    create event trigger die on ddl_command_start execute function die()";
+    perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(1); end if; end $$",
+    "create event trigger die on ddl_command_start execute function die()",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f88_a_migration_that_dies_at_any_statement_is_done_again() {
     let site = Site::empty_postgres().await;
-    site.raw(DIE).await;
+    for sql in DIE {
+        site.raw(sql).await;
+    }
     let settings = Settings {
         url: Secret::new(site.store_url()),
         max_connections: 1,
