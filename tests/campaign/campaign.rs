@@ -137,7 +137,7 @@ impl Outcome {
         macro_rules! add {
             ($($field:ident)*) => { $(all.$field += its.$field;)* };
         }
-        add!(cycles n_kills n_store_faults n_sink_faults n_reloads n_events n_acknowledged n_rejected n_forged);
+        add!(cycles n_kills n_store_faults n_sink_faults n_reloads n_failed_starts n_events n_acknowledged n_rejected n_forged);
         add!(n_duplicates n_conflicts n_own_faults n_broken n_refused n_delivered n_dead n_lost);
         add!(n_unverified_as_verified n_stored_twice n_delivered_twice n_unsettled unsettled_bound n_lost_claims);
         all.max_unsettled = all.max_unsettled.max(its.max_unsettled);

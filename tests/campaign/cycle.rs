@@ -21,6 +21,9 @@ const TAKEOVER: Duration = Duration::from_secs(30);
 /// Longer than an impatient process waits for a commit.
 const LOCK: Duration = Duration::from_millis(900);
 
+/// Well before a process that is not impatient gives a commit up.
+const SLOW: Duration = Duration::from_secs(3);
+
 pub(crate) async fn play(round: &mut Round, cycle: &Cycle) {
     round.summary.cycles += 1;
     let slot = cycle.slot;
@@ -204,11 +207,15 @@ async fn poison(round: &mut Round, cycle: &Cycle) {
         sender.book(|it| it.expect(letter));
         let is_first = sender.book(|it| it.sending(letter));
         let post = sender.post(target, letter.request(Signature::Right));
-        async move { (is_first, post.await) }
+        async move {
+            let posted_at = Instant::now();
+            let tried = post.await;
+            (is_first, posted_at.elapsed(), tried)
+        }
     });
     let answers = join_all(posts).await;
     round.site.place.cure().await;
-    for (letter, (is_first, tried)) in letters.into_iter().zip(answers) {
+    for (letter, (is_first, took, tried)) in letters.into_iter().zip(answers) {
         let is_poison = letter.id.ends_with("_poison");
         if let Tried::Answered(answer) = &tried {
             match (answer.status(), is_poison) {
@@ -216,7 +223,10 @@ async fn poison(round: &mut Round, cycle: &Cycle) {
                     Invariant::RightAnswer,
                     "a row that cannot be stored was acknowledged",
                 ),
-                (503, false) => round.fail(Invariant::RightAnswer, "a good row paid for a poison row: 503"),
+                // Later it may be that the commit did not come in time, on a machine that is busy.
+                (503, false) if took < SLOW => {
+                    round.fail(Invariant::RightAnswer, "a good row paid for a poison row: 503");
+                }
                 _ => (),
             }
         }

@@ -100,6 +100,9 @@ pub(crate) struct Caught {
     pub(crate) machine: String,
 }
 
+/// Requests a second: fewer than in a campaign, because several hunts share the machine.
+const RATE: u32 = 100;
+
 /// Hunts side by side. More of them would slow each other down, and a slow machine hides races.
 const N_AT_ONCE: usize = 3;
 
@@ -197,7 +200,7 @@ async fn hunt(flaw: Option<Flaw>, trap: &Trap, seed: u64, stop: &CancellationTok
             from: 0,
             point: None,
             flaw: flaw.map(|it| it.name().to_owned()),
-            rate: 200,
+            rate: RATE,
             out: None,
         };
         let scene = Scene {

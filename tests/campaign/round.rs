@@ -23,6 +23,8 @@ use crate::{
 
 /// For a start, until the first 200. A busy machine may be slow; a person would not wait longer.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(30);
+/// How often one may say that its store is not there.
+const N_STARTS: u64 = 5;
 /// For a stop in order. It takes its grace and little more; a machine that stands still takes longer.
 pub(crate) const STOP: Duration = Duration::from_secs(30);
 /// A stop that takes so long may have put back attempts in flight, which come again.
@@ -112,19 +114,39 @@ impl Round {
         Process::spawn(&self.site, slot, number, start)
     }
 
+    /// Starts one and waits until it listens. `None`: it ended before; how is noted.
+    async fn listen_in(&mut self, slot: usize, start: &Start) -> Option<(Process, SocketAddr, SocketAddr)> {
+        for _ in 0..N_STARTS {
+            let mut process = self.spawn(slot, start);
+            let listening = tokio::time::timeout(RECOVERY, process.listening()).await;
+            match listening {
+                Ok(Some((public, admin))) => return Some((process, public, admin)),
+                Ok(None) if process.log().contains("the store is not available") => {
+                    // It says so and ends with 1; whatever started it starts it again.
+                    process.ended();
+                    self.lives.insert(process.number, Life::Faulted);
+                    self.summary.n_failed_starts += 1;
+                }
+                Ok(None) => {
+                    self.buried(process, start.point.is_some());
+                    return None;
+                }
+                Err(_elapsed) => {
+                    let log = process.log();
+                    self.fail(Invariant::Recovers, format!("does not listen: {log}"));
+                    process.kill();
+                    self.buried(process, false);
+                    return None;
+                }
+            }
+        }
+        self.fail(Invariant::Recovers, "does not find its store");
+        None
+    }
+
     /// Starts one and waits for its first 200. `None`: it ended before; how is noted.
     pub(crate) async fn start_in(&mut self, slot: usize, start: &Start) -> Option<()> {
-        let mut process = self.spawn(slot, start);
-        let listening = tokio::time::timeout(RECOVERY, process.listening()).await;
-        let Ok(Some((public, admin))) = listening else {
-            if listening.is_err() {
-                let log = process.log();
-                self.fail(Invariant::Recovers, format!("does not listen: {log}"));
-                process.kill();
-            }
-            self.buried(process, start.point.is_some());
-            return None;
-        };
+        let (process, public, admin) = self.listen_in(slot, start).await?;
         let spawned_at = process.spawned_at;
         self.running[slot] = Some(Running {
             process,
@@ -253,11 +275,7 @@ impl Round {
 
     /// Where nothing new is sent, nobody may be there for a first 200.
     async fn start_in_quiet(&mut self, slot: usize) {
-        let process = self.spawn(slot, &Start::default());
-        let listening = tokio::time::timeout(RECOVERY, process.listening()).await;
-        let Ok(Some((public, admin))) = listening else {
-            let log = process.log();
-            self.fail(Invariant::Recovers, format!("does not listen: {log}"));
+        let Some((process, public, admin)) = self.listen_in(slot, &Start::default()).await else {
             return;
         };
         self.running[slot] = Some(Running {

@@ -34,8 +34,6 @@ pub(crate) struct Hit {
     pub(crate) at: Instant,
     /// What it was answered, once that is written.
     pub(crate) answered: Option<u16>,
-    /// How long that took.
-    pub(crate) took: Duration,
 }
 
 #[derive(Debug)]
@@ -154,9 +152,7 @@ async fn connection(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             Reply::Reset => return Ok(()),
         };
         stream.get_mut().flush().await?;
-        let hit = &mut shared.hits.lock().unwrap()[idx];
-        hit.answered = Some(status);
-        hit.took = hit.at.elapsed();
+        shared.hits.lock().unwrap()[idx].answered = Some(status);
     }
     Ok(())
 }
@@ -174,7 +170,6 @@ fn note(shared: &Shared, request: &Message) -> Option<(Hit, u64)> {
             hash: digest(&request.body),
             at: Instant::now(),
             answered: None,
-            took: Duration::ZERO,
         })
     });
     let is_signed = request

@@ -28,6 +28,14 @@ pub(crate) struct Stored {
     pub(crate) hash: Digest32,
 }
 
+/// Attempts with the same number.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Recorded {
+    pub(crate) n: u64,
+    /// With a 200.
+    pub(crate) n_taken: u64,
+}
+
 /// A delivery as it lies there.
 #[derive(Debug, Clone)]
 pub(crate) struct Standing {
@@ -171,16 +179,21 @@ impl Place {
         rows.into_iter().map(standing).collect()
     }
 
-    /// How many attempts of each event and number are recorded.
-    pub(crate) async fn attempts(&self) -> HashMap<(Key, u64), u64> {
-        let sql = "select event.source, event.external_id, cast(attempt.number as bigint), count(*) from attempt \
+    /// The recorded attempts of each event and number.
+    pub(crate) async fn attempts(&self) -> HashMap<(Key, u64), Recorded> {
+        let sql = "select event.source, event.external_id, cast(attempt.number as bigint), count(*), \
+                   count(*) filter (where attempt.status_code = 200) from attempt \
                    join delivery on delivery.id = attempt.delivery_id join event on event.id = delivery.event_id \
                    where event.external_id <> 'old' group by 1, 2, 3";
-        let rows: Vec<(String, Option<String>, i64, i64)> =
-            on_either!(self, |conn| sqlx::query_as(sql).fetch_all(conn).await.unwrap());
+        type Row = (String, Option<String>, i64, i64, i64);
+        let rows: Vec<Row> = on_either!(self, |conn| sqlx::query_as(sql).fetch_all(conn).await.unwrap());
         let unsigned = |n: i64| u64::try_from(n).unwrap();
-        let counted = |(source, external_id, number, n): (String, _, _, _)| {
-            ((key(&source, external_id), unsigned(number)), unsigned(n))
+        let counted = |(source, external_id, number, n, n_taken): Row| {
+            let recorded = Recorded {
+                n: unsigned(n),
+                n_taken: unsigned(n_taken),
+            };
+            ((key(&source, external_id), unsigned(number)), recorded)
         };
         rows.into_iter().map(counted).collect()
     }

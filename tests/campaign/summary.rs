@@ -75,6 +75,9 @@ pub(crate) struct Summary {
     pub(crate) n_store_faults: u64,
     pub(crate) n_sink_faults: u64,
     pub(crate) n_reloads: u64,
+    /// Starts that did not find their store in time.
+    #[serde(default)]
+    pub(crate) n_failed_starts: u64,
     pub(crate) n_events: u64,
     pub(crate) n_acknowledged: u64,
     pub(crate) n_rejected: u64,

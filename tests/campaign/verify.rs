@@ -1,9 +1,6 @@
 //! The books of both ends against the store.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gatepost::base::ids::EventId;
 use serde_json::Value;
@@ -14,15 +11,12 @@ use crate::{
     round::{Life, Round},
     sink::Hit,
     site::{IN_HAND, MAX_ATTEMPTS},
-    store::{Standing, Stored},
+    store::{Recorded, Standing, Stored},
     summary::Invariant,
 };
 
 /// Of a kind of failure, so many are told one by one.
 const MAX_TOLD: usize = 3;
-
-/// An answer that gatepost has surely seen.
-const PROMPT: Duration = Duration::from_secs(1);
 
 /// After `settle_down`, which gave this ledger.
 pub(crate) async fn verify(round: &mut Round, ledger: &Value) {
@@ -190,7 +184,7 @@ fn hits_are_ours(round: &mut Round, book: &Book, hits: &[Hit]) {
 
 /// I4. Each attempt that ended is recorded, with a number of its own. What came to the handler and is not recorded died with its
 /// process, and comes again: at most what that process had in hand, and nothing of a process that stopped in order.
-fn duplicates(round: &mut Round, hits: &[Hit], recorded: &HashMap<(Key, u64), u64>) {
+fn duplicates(round: &mut Round, hits: &[Hit], recorded: &HashMap<(Key, u64), Recorded>) {
     let is_clean = |process| round.lives.get(&process) == Some(&Life::Clean);
     let mut faults = Vec::new();
     let mut unsettled: BTreeMap<u64, u64> = BTreeMap::new();
@@ -202,7 +196,7 @@ fn duplicates(round: &mut Round, hits: &[Hit], recorded: &HashMap<(Key, u64), u6
             .push(hit);
     }
     for (attempt, mut hits) in by_attempt {
-        let n_recorded = recorded.get(&attempt).copied().unwrap_or(0);
+        let n_recorded = recorded.get(&attempt).map_or(0, |it| it.n);
         let n_missing = (hits.len() as u64).saturating_sub(n_recorded);
         // Those that died first.
         hits.sort_by_key(|it| (is_clean(it.process), it.at));
@@ -221,7 +215,7 @@ fn duplicates(round: &mut Round, hits: &[Hit], recorded: &HashMap<(Key, u64), u6
             faults.push((Invariant::FewDuplicates, what));
         }
     }
-    let n_twice = again(round, hits, &mut faults);
+    let n_twice = again(round, hits, recorded, &mut faults);
     let n_faulted = round.lives.values().filter(|it| **it == Life::Faulted).count() as u64;
     let summary = &mut round.summary;
     summary.n_delivered_twice = n_twice;
@@ -232,23 +226,39 @@ fn duplicates(round: &mut Round, hits: &[Hit], recorded: &HashMap<(Key, u64), u6
     tell(round, faults);
 }
 
-/// How many deliveries were taken more than once. None may go on after a success that was recorded.
-fn again(round: &Round, hits: &[Hit], faults: &mut Vec<(Invariant, String)>) -> u64 {
+/// How many deliveries were taken more than once. None may go on after a success that was recorded in time.
+fn again(
+    round: &Round,
+    hits: &[Hit],
+    recorded: &HashMap<(Key, u64), Recorded>,
+    faults: &mut Vec<(Invariant, String)>,
+) -> u64 {
+    let is_prompt = |it: &Hit| {
+        it.answered == Some(200)
+            && round.lives.get(&it.process) == Some(&Life::Clean)
+            && !round.late.contains(&it.process)
+    };
     let mut by_event: BTreeMap<&str, Vec<&Hit>> = BTreeMap::new();
     for hit in hits {
         by_event.entry(&hit.event).or_default().push(hit);
     }
     let mut n_twice = 0;
-    for (event, hits) in &mut by_event {
-        hits.sort_by_key(|it| it.at);
+    for (event, hits) in &by_event {
         n_twice += u64::from(hits.iter().filter(|it| it.answered == Some(200)).count() > 1);
-        for (idx, hit) in hits.iter().enumerate() {
-            let is_clean =
-                round.lives.get(&hit.process) == Some(&Life::Clean) && !round.late.contains(&hit.process);
-            // Well before the destination's timeout, or gatepost may not have waited for it.
-            let is_success = is_clean && hit.answered == Some(200) && hit.took < PROMPT;
-            if is_success && hits[idx + 1..].iter().any(|it| it.attempt > hit.attempt) {
-                let (attempt, process) = (hit.attempt, hit.process);
+        for hit in hits.iter().filter(|it| is_prompt(it)) {
+            let attempt = hit.attempt;
+            let n_prompt = hits
+                .iter()
+                .filter(|it| it.attempt == attempt && is_prompt(it))
+                .count();
+            // Fewer where gatepost did not wait for the answer: it had a reason to send it again.
+            let recorded = recorded
+                .get(&(hit.key.clone(), attempt))
+                .copied()
+                .unwrap_or_default();
+            let is_recorded = recorded.n_taken >= n_prompt as u64;
+            if is_recorded && hits.iter().any(|it| it.attempt > attempt) {
+                let process = hit.process;
                 let what = format!(
                     "{event} was sent again after attempt {attempt}, by process {process}, had been taken"
                 );
