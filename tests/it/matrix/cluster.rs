@@ -65,6 +65,8 @@ end() {
     rm -rf "$directory"
 }
 trap 'end >/dev/null 2>&1' EXIT
+# A shell that a signal ends runs no trap for its exit: whoever ends the whole group of the tests ends this too.
+trap 'exit 143' HUP INT TERM
 # A file system of its own, for what this shell starts alone.
 small_disk() {
     $as mkdir "$directory/primary" &&
