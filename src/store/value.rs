@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use rusqlite::types::{ToSql, ToSqlOutput};
 use sqlx::{
     Decode, Encode, Postgres, Sqlite, Type,
     encode::IsNull,
@@ -78,6 +79,12 @@ impl<'r> Decode<'r, Sqlite> for Time {
     fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
         let micros = <i64 as Decode<'r, Sqlite>>::decode(value)?;
         Ok(Self(Timestamp::from_micros(micros)))
+    }
+}
+
+impl ToSql for Time {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.as_micros().into())
     }
 }
 

@@ -9,6 +9,31 @@ pub(in crate::store) fn sort(error: &SqliteError) -> StoreError {
     sort_code(code, error.message())
 }
 
+/// The errors of the connection that is used without sqlx.
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match &error {
+            rusqlite::Error::SqliteFailure(code, message) => {
+                let code_text = code.to_string();
+                sort_code(code.extended_code, message.as_deref().unwrap_or(&code_text))
+            }
+            rusqlite::Error::ToSqlConversionFailure(_) => Self::BadRow {
+                reason: "a value cannot be encoded".to_owned(),
+            },
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..) => Self::Damaged {
+                table: "unknown",
+                reason: format!("an answer was not of the expected form: {error}"),
+            },
+            _ => Self::Unavailable {
+                reason: format!("the driver failed: {error}"),
+                source: None,
+            },
+        }
+    }
+}
+
 /// `code` is an extended result code; its low byte is the primary one.
 fn sort_code(code: i32, message: &str) -> StoreError {
     let reason = format!("SQLite says: {message} (code {code})");

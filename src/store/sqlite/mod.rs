@@ -1,12 +1,13 @@
 //! The store in one SQLite file.
 //!
-//! One connection writes, a few read. WAL with `synchronous=FULL`: a commit is on the disk when it is answered. One
-//! process at a time, held by a lock file. Statements go to a thread of the connection and back, which costs as much
-//! as a small insert: hence few statements with many rows each.
+//! One writes at a time, a few read. WAL with `synchronous=FULL`: a commit is on the disk when it is answered. One
+//! process at a time, held by a lock file. What comes in and what is settled goes through `direct`, a transaction at a call;
+//! all else through sqlx, whose every statement goes to a thread of its connection and back.
 
 mod chunk;
 mod claim;
 mod clock;
+mod direct;
 pub(super) mod error;
 mod hold;
 mod ledger;
@@ -28,13 +29,15 @@ use crate::{
     store::{
         error::StoreError,
         pool::Pool,
-        sqlite::{clock::SteadyClock, lock::FileLock, open::Identity},
+        sqlite::{clock::SteadyClock, direct::Direct, lock::FileLock, open::Identity},
     },
 };
 
 #[derive(Debug)]
 pub(super) struct Engine {
     writer: Pool<SqliteConnection>,
+    /// In use only while the writer is lent.
+    direct: Direct,
     readers: Pool<SqliteConnection>,
     /// Copies the log back into the file while the writer goes on.
     checkpointer: Pool<SqliteConnection>,
@@ -57,6 +60,7 @@ impl Engine {
         self.readers.close().await;
         self.checkpointer.close().await;
         self.writer.close().await;
+        self.direct.close();
     }
 }
 

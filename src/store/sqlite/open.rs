@@ -22,7 +22,7 @@ use crate::{
         migrations,
         pool::on,
         pool::{Limits, Pool},
-        sqlite::{Engine, begin, clock::SteadyClock, lock::FileLock},
+        sqlite::{Engine, begin, clock::SteadyClock, direct::Direct, lock::FileLock},
     },
 };
 
@@ -55,9 +55,11 @@ impl Engine {
         on!(&writer, |conn| assert_durable(conn).await).map_err(|error| explain(error, &path))?;
         let readers = Pool::new(reader_options(&path), limits("readers", 3, 30));
         let checkpointer = Pool::new(checkpointer_options(&path), limits("checkpointer", 1, 30));
+        let direct = Direct::open(&path).map_err(|error| explain(error, &path))?;
         let identity = identity(&path)?;
         Ok(Self {
             writer,
+            direct,
             readers,
             checkpointer,
             path,
@@ -147,13 +149,27 @@ impl Engine {
         })
     }
 
-    /// Copies what the log holds back into the file, as far as no reader is in the way, while the writer goes on.
+    /// Copies what the log holds back into the file, as far as no reader is in the way, while the writer goes on. Nobody can
+    /// begin the log anew while anything is left to copy, and under a load that never rests something always is: so
+    /// where it is long, the rest is copied while nobody writes. That rest is what came in during the last of some more
+    /// copies, so that the writer waits a few milliseconds and not for all of it.
     pub(in crate::store) async fn checkpoint(&self) -> Result<(), StoreError> {
+        if self.copy_log().await? < LONG_LOG {
+            return Ok(());
+        }
+        self.copy_log().await?;
+        self.copy_log().await?;
+        on!(&self.writer, |_writer| self.copy_log().await.map(drop))
+    }
+
+    /// How many pages the log has, copied or not.
+    async fn copy_log(&self) -> Result<i64, StoreError> {
         on!(&self.checkpointer, |conn| {
-            sqlx::query("pragma wal_checkpoint(passive)")
-                .execute(conn)
-                .await?;
-            Ok(())
+            let (_is_busy, n_pages, _n_copied): (i64, i64, i64) =
+                sqlx::query_as("pragma wal_checkpoint(passive)")
+                    .fetch_one(conn)
+                    .await?;
+            Ok(n_pages)
         })
     }
 
@@ -180,6 +196,18 @@ impl Engine {
     }
 }
 
+/// From so many pages on the log is begun anew.
+const LONG_LOG: i64 = 8000;
+
+/// How connections that write are set. 8 MiB of pages. The log is copied back by `checkpoint`; a writer does so itself only
+/// past 64 MiB, where that does not keep up.
+pub(super) const PRAGMAS: [(&str, &str); 4] = [
+    ("cache_size", "-8192"),
+    ("wal_autocheckpoint", "16000"),
+    ("journal_size_limit", "67108864"),
+    ("temp_store", "memory"),
+];
+
 fn limits(name: &'static str, n_connections: u32, deadline: u64) -> Limits {
     Limits {
         name,
@@ -200,20 +228,18 @@ fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 fn writer_options(path: &Path) -> SqliteConnectOptions {
-    options(path)
+    let mut options = options(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(if trial::has(Flaw::SynchronousNormal) {
             SqliteSynchronous::Normal
         } else {
             SqliteSynchronous::Full
-        })
-        // 8 MiB of pages. The log is copied back by `checkpoint`, off the writer, so that no commit waits for it; the
-        // writer does so itself only past 64 MiB, which bounds the log under a load that never rests.
-        .pragma("cache_size", "-8192")
-        .pragma("wal_autocheckpoint", "16000")
-        .pragma("journal_size_limit", "67108864")
-        .pragma("temp_store", "memory")
+        });
+    for (name, value) in PRAGMAS {
+        options = options.pragma(name, value);
+    }
+    options
 }
 
 fn checkpointer_options(path: &Path) -> SqliteConnectOptions {

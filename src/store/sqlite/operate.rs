@@ -15,11 +15,11 @@ use crate::{
         record::NewDelivery,
         rows,
         sqlite::{
-            Engine, begin,
-            record::insert_deliveries,
+            Engine,
+            record::insert_delivery,
             reject::{Counts, add_counts},
         },
-        value::{Time, signed},
+        value::Time,
     },
 };
 
@@ -65,31 +65,25 @@ impl Engine {
         deliveries: Vec<NewDelivery>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        on!(&self.writer, |conn| {
-            let mut transaction = begin(conn).await?;
-            let n_events: i64 = sqlx::query_scalar("select count(*) from event where id = ?1")
-                .bind(event.uuid())
-                .fetch_one(&mut *transaction)
-                .await?;
+        self.transact(move |transaction| {
+            let n_events: i64 = transaction.query_row(
+                "select count(*) from event where id = ?1",
+                [event.uuid().as_bytes()],
+                |row| row.get(0),
+            )?;
             if n_events == 0 {
                 return Err(StoreError::NotFound {
                     what: "event",
                     id: event.to_string(),
                 });
             }
-            let rows: Vec<_> = deliveries.iter().map(|it| (event, now, it)).collect();
-            let n_deliveries = insert_deliveries(&mut transaction, &rows, now).await?;
-            add_counts(
-                &mut transaction,
-                Counts {
-                    deliveries: signed(n_deliveries),
-                    ..Counts::default()
-                },
-            )
-            .await?;
-            transaction.commit().await?;
-            Ok(())
+            let mut counts = Counts::default();
+            for it in &deliveries {
+                counts.deliveries += insert_delivery(transaction, event, now, it)?;
+            }
+            add_counts(transaction, counts)
         })
+        .await
     }
 }
 

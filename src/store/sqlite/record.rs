@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteQueryResult};
+use rusqlite::{OptionalExtension, Transaction, params};
+use uuid::Uuid;
 
 use crate::{
     base::{
@@ -12,199 +13,145 @@ use crate::{
     },
     store::{
         error::StoreError,
-        fold::{Answers, Known, Repeats, firsts},
-        pool::on,
+        fold::{Answers, Known, Repeats},
         record::{NewDelivery, NewEvent, Recorded},
         sqlite::{
-            Engine, begin,
-            chunk::chunks,
+            Engine,
             reject::{Counts, add_counts, insert_requests},
         },
-        value::{Time, clean, signed},
+        value::{Time, clean},
     },
 };
 
 impl Engine {
     pub(in crate::store) async fn record(&self, batch: Vec<NewEvent>) -> Result<Vec<Recorded>, StoreError> {
-        let recorded = self.commit_events(&batch).await;
+        let recorded = self.commit_events(batch).await;
         let is_suspect = recorded.as_ref().is_err_and(|it| !it.is_row_fault());
         self.is_suspect.store(is_suspect, Ordering::Relaxed);
         recorded
     }
 
-    async fn commit_events(&self, batch: &[NewEvent]) -> Result<Vec<Recorded>, StoreError> {
+    async fn commit_events(&self, batch: Vec<NewEvent>) -> Result<Vec<Recorded>, StoreError> {
         let now = self.clock.now();
-        on!(&self.writer, |conn| {
-            let mut transaction = begin(conn).await?;
-            let answers = record(&mut transaction, batch, None, now).await?;
-            trial::point(Point::RowsSent);
-            trial::during(Point::CommitSent, transaction.commit()).await?;
-            // Only now, because it may have happened meanwhile: what nobody will find must not be acknowledged.
-            self.assert_same_file()?;
-            Ok(answers)
-        })
+        let answers = self
+            .transact(move |transaction| {
+                let answers = record(transaction, &batch, None, now)?;
+                trial::point(Point::RowsSent);
+                trial::shortly_after(Point::CommitSent);
+                Ok(answers)
+            })
+            .await?;
+        // Only now, because it may have happened meanwhile: what nobody will find must not be acknowledged.
+        self.assert_same_file()?;
+        Ok(answers)
     }
 }
 
 /// `kept_as`: a conflict is the rejected request of that id already, so that no second one is kept.
-pub(super) async fn record(
-    conn: &mut SqliteConnection,
+pub(super) fn record(
+    transaction: &Transaction<'_>,
     batch: &[NewEvent],
     kept_as: Option<RequestId>,
     now: Timestamp,
 ) -> Result<Vec<Recorded>, StoreError> {
     let mut answers = Answers::new(batch.len());
-    let offered = firsts(batch, 0..batch.len());
-    let mut fresh = Vec::with_capacity(offered.len());
-    // Rows of this transaction have higher numbers than this one; without any, none has.
-    let mut last_row_before = i64::MAX;
-    for range in chunks(offered.len()) {
-        let chunk = &offered[range];
-        let done = insert_events(conn, batch, chunk).await?;
-        let n_rows = done.rows_affected();
-        if n_rows == chunk.len() as u64 {
-            fresh.extend_from_slice(chunk);
-        }
-        if n_rows > 0 {
-            last_row_before = last_row_before.min(done.last_insert_rowid() - signed(n_rows));
-        }
-    }
-    for &idx in &fresh {
-        answers.set(idx, Recorded::Accepted);
-    }
-    let mut counts = Counts::default();
-    let open = answers.open();
-    if !open.is_empty() {
-        let (known, row_numbers) = known_events(conn, batch, &open).await?;
-        let repeats = Repeats::of(batch, &known);
-        counts = Counts::of_repeats(&repeats);
-        if kept_as.is_none() {
-            insert_requests(conn, &repeats.conflicts).await?;
-        }
-        for (&(idx, answer), row_number) in repeats.answers.iter().zip(row_numbers) {
-            answers.set(idx, answer);
-            // Under its own id, but from an earlier try whose answer was lost: it has its deliveries already.
-            if answer == Recorded::Accepted && row_number > last_row_before {
-                fresh.push(idx);
+    let mut known = Vec::new();
+    let mut fresh = Counts::default();
+    for (idx, new) in batch.iter().enumerate() {
+        if insert_event(transaction, new)? {
+            answers.set(idx, Recorded::Accepted);
+            fresh.received += 1;
+            let event = &new.event;
+            for delivery in &new.deliveries {
+                fresh.deliveries +=
+                    insert_delivery(transaction, event.id, event.received_at.min(now), delivery)?;
             }
+        } else {
+            known.extend(known_event(transaction, idx, new)?);
         }
     }
-    let deliveries: Vec<_> = fresh
-        .iter()
-        .flat_map(|&idx| {
-            batch[idx]
-                .deliveries
-                .iter()
-                .map(move |it| (batch[idx].event.id, batch[idx].event.received_at, it))
-        })
-        .collect();
-    counts.deliveries += signed(insert_deliveries(conn, &deliveries, now).await?);
-    counts.received += signed(fresh.len() as u64);
-    add_counts(conn, counts).await?;
+    let repeats = Repeats::of(batch, &known);
+    if kept_as.is_none() {
+        insert_requests(transaction, &repeats.conflicts)?;
+    }
+    for &(idx, answer) in &repeats.answers {
+        answers.set(idx, answer);
+    }
+    add_counts(transaction, fresh + Counts::of_repeats(&repeats))?;
     answers.finish()
 }
 
-async fn insert_events(
-    conn: &mut SqliteConnection,
-    batch: &[NewEvent],
-    chunk: &[usize],
-) -> Result<SqliteQueryResult, StoreError> {
-    let mut builder = QueryBuilder::<Sqlite>::new(
-        "insert into event (id, source, key, body_hash, external_id, type, origin, verified, \
-         occurred_at, received_at, headers, body) ",
-    );
-    builder.push_values(chunk, |mut row, &idx| {
-        let NewEvent {
-            event,
-            key,
-            body_hash,
-            ..
-        } = &batch[idx];
-        row.push_bind(event.id.uuid())
-            .push_bind(clean(&event.source))
-            .push_bind(key.map(|it| it.0.to_vec()))
-            .push_bind(&body_hash.0[..])
-            .push_bind(event.external_id.as_deref().map(clean))
-            .push_bind(event.event_type.as_deref().map(clean))
-            .push_bind(event.origin.as_str())
-            .push_bind(event.binding.as_str())
-            .push_bind(event.occurred_at.map(Time))
-            .push_bind(Time(event.received_at))
-            .push_bind(&event.headers.as_encoded()[..])
-            .push_bind(&event.body[..]);
+/// Whether it went in: otherwise its key, or without a key its id, is there already.
+fn insert_event(transaction: &Transaction<'_>, new: &NewEvent) -> Result<bool, StoreError> {
+    let event = &new.event;
+    let mut insert = transaction.prepare_cached(include_str!("sql/insert_event.sql"))?;
+    let n_rows = insert.execute(params![
+        event.id.uuid().as_bytes(),
+        clean(&event.source),
+        new.key.as_ref().map(|it| &it.0[..]),
+        &new.body_hash.0[..],
+        event.external_id.as_deref().map(clean),
+        event.event_type.as_deref().map(clean),
+        event.origin.as_str(),
+        event.binding.as_str(),
+        event.occurred_at.map(Time),
+        Time(event.received_at),
+        &event.headers.as_encoded()[..],
+        &event.body[..],
+    ])?;
+    Ok(n_rows == 1)
+}
+
+/// How many rows that were: none, where it is there already.
+pub(super) fn insert_delivery(
+    transaction: &Transaction<'_>,
+    event: EventId,
+    created_at: Timestamp,
+    delivery: &NewDelivery,
+) -> Result<i64, StoreError> {
+    let claimed = delivery.claimed;
+    let status = if claimed.is_some() {
+        "delivering"
+    } else {
+        "pending"
+    };
+    let mut insert = transaction.prepare_cached(include_str!("sql/insert_delivery.sql"))?;
+    let n_rows = insert.execute(params![
+        delivery.id.uuid().as_bytes(),
+        event.uuid().as_bytes(),
+        clean(&delivery.route),
+        clean(&delivery.destination),
+        delivery.origin.as_str(),
+        status,
+        i64::from(claimed.is_some()),
+        claimed.map(|it| *it.worker.uuid().as_bytes()),
+        claimed.map(|it| Time(it.lease_until)),
+        claimed.is_none().then_some(Time(created_at)),
+        Time(created_at),
+    ])?;
+    Ok(i64::from(n_rows == 1))
+}
+
+/// What is stored under the key, or without a key under the id, of an event that was not inserted.
+fn known_event(
+    transaction: &Transaction<'_>,
+    idx: usize,
+    new: &NewEvent,
+) -> Result<Option<Known>, StoreError> {
+    let mut select = transaction.prepare_cached(include_str!("sql/known_event.sql"))?;
+    let id = new.event.id.uuid();
+    let asked = params![
+        new.key.as_ref().map(|it| &it.0[..]),
+        new.event.external_id.as_deref().map(clean),
+        &new.body_hash.0[..],
+        id.as_bytes(),
+    ];
+    let known = select.query_row(asked, |row| {
+        Ok(Known {
+            idx,
+            id: Uuid::from_bytes(row.get(0)?),
+            is_same_body: row.get(1)?,
+        })
     });
-    builder.push(" on conflict do nothing");
-    Ok(builder.build().execute(conn).await?)
-}
-
-/// Each with its event and the time that it is made, which is `now` if that lies ahead.
-pub(super) async fn insert_deliveries(
-    conn: &mut SqliteConnection,
-    deliveries: &[(EventId, Timestamp, &NewDelivery)],
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    let mut n_inserted = 0;
-    for range in chunks(deliveries.len()) {
-        let mut builder = QueryBuilder::<Sqlite>::new(
-            "insert into delivery (id, event_id, route, destination, origin, status, fence, worker, \
-             lease_until, due_at, created_at) ",
-        );
-        builder.push_values(&deliveries[range], |mut row, (event, created_at, delivery)| {
-            let created_at = Time((*created_at).min(now));
-            let claimed = delivery.claimed;
-            row.push_bind(delivery.id.uuid())
-                .push_bind(event.uuid())
-                .push_bind(clean(&delivery.route))
-                .push_bind(clean(&delivery.destination))
-                .push_bind(delivery.origin.as_str())
-                .push_bind(if claimed.is_some() {
-                    "delivering"
-                } else {
-                    "pending"
-                })
-                .push_bind(i64::from(claimed.is_some()))
-                .push_bind(claimed.map(|it| it.worker.uuid()))
-                .push_bind(claimed.map(|it| Time(it.lease_until)))
-                .push_bind(if claimed.is_some() { None } else { Some(created_at) })
-                .push_bind(created_at);
-        });
-        // Known ids came with an earlier try whose answer was lost.
-        builder.push(" on conflict do nothing");
-        n_inserted += builder.build().execute(&mut *conn).await?.rows_affected();
-    }
-    Ok(n_inserted)
-}
-
-/// What is stored under the keys (or, without a key, under the ids) of events that were not inserted, and the number of
-/// the row.
-async fn known_events(
-    conn: &mut SqliteConnection,
-    batch: &[NewEvent],
-    open: &[usize],
-) -> Result<(Vec<Known>, Vec<i64>), StoreError> {
-    let mut row_numbers = Vec::with_capacity(open.len());
-    let mut known = Vec::with_capacity(open.len());
-    for range in chunks(open.len()) {
-        let mut builder =
-            QueryBuilder::<Sqlite>::new("with asked (idx, id, key, body_hash, external_id) as (");
-        builder.push_values(&open[range], |mut row, &idx| {
-            let new = &batch[idx];
-            row.push_bind(signed(idx as u64))
-                .push_bind(new.event.id.uuid())
-                .push_bind(new.key.map(|it| it.0.to_vec()))
-                .push_bind(&new.body_hash.0[..])
-                .push_bind(new.event.external_id.as_deref().map(clean));
-        });
-        builder.push(include_str!("sql/known_events.sql"));
-        for row in &builder.build().fetch_all(&mut *conn).await? {
-            let idx: i64 = row.try_get("idx")?;
-            known.push(Known {
-                idx: usize::try_from(idx).unwrap_or(0),
-                id: row.try_get("id")?,
-                is_same_body: row.try_get("is_same_body")?,
-            });
-            row_numbers.push(row.try_get("row_number")?);
-        }
-    }
-    Ok((known, row_numbers))
+    Ok(known.optional()?)
 }

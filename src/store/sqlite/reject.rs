@@ -1,6 +1,8 @@
 //! Rejected requests: keeping, counting, and accepting one after all.
 
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use std::ops::Add;
+
+use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
         pool::on,
         record::{NewEvent, Recorded},
         rejected::{RejectedCount, RejectedRequest},
-        sqlite::{Engine, begin, chunk::chunks, record::record},
+        sqlite::{Engine, record::record},
         value::{Time, clean, signed},
     },
 };
@@ -46,15 +48,29 @@ impl Counts {
     }
 }
 
-pub(super) async fn add_counts(conn: &mut SqliteConnection, counts: Counts) -> Result<(), StoreError> {
-    sqlx::query(include_str!("sql/add_counts.sql"))
-        .bind(counts.received)
-        .bind(counts.rejected)
-        .bind(counts.duplicates)
-        .bind(counts.conflicts)
-        .bind(counts.deliveries)
-        .execute(conn)
-        .await?;
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            rejected: self.rejected + other.rejected,
+            duplicates: self.duplicates + other.duplicates,
+            conflicts: self.conflicts + other.conflicts,
+            deliveries: self.deliveries + other.deliveries,
+        }
+    }
+}
+
+pub(super) fn add_counts(transaction: &Transaction<'_>, counts: Counts) -> Result<(), StoreError> {
+    let mut update = transaction.prepare_cached(include_str!("sql/add_counts.sql"))?;
+    update.execute(params![
+        counts.received,
+        counts.rejected,
+        counts.duplicates,
+        counts.conflicts,
+        counts.deliveries,
+    ])?;
     Ok(())
 }
 
@@ -74,13 +90,11 @@ impl Engine {
             rejected: n_requests,
             ..Counts::default()
         };
-        on!(&self.writer, |conn| {
-            let mut transaction = begin(conn).await?;
-            insert_requests(&mut transaction, &batch).await?;
-            add_counts(&mut transaction, counts).await?;
-            transaction.commit().await?;
-            Ok(())
+        self.transact(move |transaction| {
+            insert_requests(transaction, &batch)?;
+            add_counts(transaction, counts)
         })
+        .await
     }
 
     pub(in crate::store) async fn accept_rejected(
@@ -90,34 +104,37 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
         let batch = [event];
-        on!(&self.writer, |conn| {
-            let mut transaction = begin(conn).await?;
-            let accepted_as: Option<Option<Uuid>> =
-                sqlx::query_scalar("select accepted_as from rejected_request where id = ?1")
-                    .bind(request.uuid())
-                    .fetch_optional(&mut *transaction)
-                    .await?;
-            match accepted_as {
+        self.transact(move |transaction| {
+            let accepted_as: Option<Option<[u8; 16]>> = transaction
+                .query_row(
+                    "select accepted_as from rejected_request where id = ?1",
+                    [request.uuid().as_bytes()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            match accepted_as.map(|it| it.map(Uuid::from_bytes)) {
                 None => return Err(not_found(request)),
                 // Done before: the answer is the same as then, and nothing is counted twice.
                 Some(Some(id)) if id == batch[0].event.id.uuid() => return Ok(Recorded::Accepted),
                 Some(Some(id)) => return Ok(Recorded::Duplicate(EventId::from_uuid(id))),
                 Some(None) => (),
             }
-            let answer = record(&mut transaction, &batch, Some(request), now).await?[0];
+            let answer = record(transaction, &batch, Some(request), now)?[0];
             let accepted_as = match answer {
                 Recorded::Accepted => Some(batch[0].event.id),
                 Recorded::Duplicate(id) => Some(id),
                 Recorded::Conflict(_) => None,
             };
-            sqlx::query("update rejected_request set accepted_as = ?2 where id = ?1")
-                .bind(request.uuid())
-                .bind(accepted_as.map(EventId::uuid))
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await?;
+            transaction.execute(
+                "update rejected_request set accepted_as = ?2 where id = ?1",
+                params![
+                    request.uuid().as_bytes(),
+                    accepted_as.map(|it| *it.uuid().as_bytes())
+                ],
+            )?;
             Ok(answer)
         })
+        .await
     }
 
     pub(in crate::store) async fn request(&self, id: RequestId) -> Result<RejectedRequest, StoreError> {
@@ -138,30 +155,25 @@ fn not_found(id: RequestId) -> StoreError {
     }
 }
 
-pub(super) async fn insert_requests(
-    conn: &mut SqliteConnection,
+pub(super) fn insert_requests(
+    transaction: &Transaction<'_>,
     batch: &[RejectedRequest],
 ) -> Result<(), StoreError> {
-    for range in chunks(batch.len()) {
-        let mut builder = QueryBuilder::<Sqlite>::new(
-            "insert into rejected_request (id, source, cause, explanation, received_at, method, target, client, \
-             headers, body, size) ",
-        );
-        builder.push_values(&batch[range], |mut row, it| {
-            row.push_bind(it.id.uuid())
-                .push_bind(clean(&it.source))
-                .push_bind(clean(&it.cause))
-                .push_bind(clean(&it.explanation))
-                .push_bind(Time(it.received_at))
-                .push_bind(clean(&it.method))
-                .push_bind(clean(&it.target))
-                .push_bind(it.client.as_deref().map(clean))
-                .push_bind(&it.headers.as_encoded()[..])
-                .push_bind(it.body.as_deref())
-                .push_bind(signed(it.size));
-        });
-        builder.push(" on conflict do nothing");
-        builder.build().execute(&mut *conn).await?;
+    for it in batch {
+        let mut insert = transaction.prepare_cached(include_str!("sql/insert_request.sql"))?;
+        insert.execute(params![
+            it.id.uuid().as_bytes(),
+            clean(&it.source),
+            clean(&it.cause),
+            clean(&it.explanation),
+            Time(it.received_at),
+            clean(&it.method),
+            clean(&it.target),
+            it.client.as_deref().map(clean),
+            &it.headers.as_encoded()[..],
+            it.body.as_deref(),
+            signed(it.size),
+        ])?;
     }
     Ok(())
 }

@@ -1,0 +1,119 @@
+//! The connection of what comes in and what is settled: a whole transaction is one call.
+//!
+//! sqlx takes each statement to a thread of its connection and the answer back. A batch has a statement a row, and more than
+//! half of its time went by between them; here they run one after the other on one thread. It is the same
+//! SQLite, linked once. Whoever uses it has the writer in hand, so that the two never wait for each other's lock.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use crate::{
+    base::trial::{self, Flaw},
+    store::{
+        error::StoreError,
+        fault,
+        pool::on,
+        sqlite::{Engine, open::PRAGMAS},
+    },
+};
+
+pub(super) struct Direct {
+    path: PathBuf,
+    /// `None` after a fault, until it is next needed.
+    connection: Mutex<Option<Connection>>,
+}
+
+impl fmt::Debug for Direct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Direct")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// One transaction, which has the right to write from its start. It is committed where the work succeeds, else undone.
+    /// The work is run again where it can do no harm, so it must not count on being run once.
+    pub(super) async fn transact<T>(
+        &self,
+        work: impl Fn(&Transaction<'_>) -> Result<T, StoreError> + Send + Sync,
+    ) -> Result<T, StoreError> {
+        on!(&self.writer, |_writer| in_place(|| self.direct.transact(&work)))
+    }
+}
+
+/// Runs what blocks on this thread, whose other tasks another thread takes over. So a batch is begun at once, and the next one
+/// after it as well. A runtime with a single thread, which only tests have, waits.
+fn in_place<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => tokio::task::block_in_place(work),
+    }
+}
+
+impl Direct {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = in_place(|| open(path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            connection: Mutex::new(Some(connection)),
+        })
+    }
+
+    pub(super) fn close(&self) {
+        in_place(|| drop(self.lock().take()));
+    }
+
+    fn transact<T>(&self, work: impl Fn(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut connection = self.lock();
+        // Taken out, so that one that a panic left in the middle of something is closed.
+        let mut open = match connection.take() {
+            Some(open) => open,
+            None => open(&self.path)?,
+        };
+        let result = commit(&mut open, work);
+        if !result.as_ref().is_err_and(fault::is_connection_lost) {
+            *connection = Some(open);
+        }
+        result
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn commit<T>(
+    connection: &mut Connection,
+    work: impl Fn(&Transaction<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let res = work(&transaction)?;
+    transaction.commit()?;
+    Ok(res)
+}
+
+fn open(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(Duration::from_secs(3))?;
+    let synchronous = if trial::has(Flaw::SynchronousNormal) {
+        "normal"
+    } else {
+        "full"
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    for (name, value) in PRAGMAS {
+        connection.pragma_update(None, name, value)?;
+    }
+    Ok(connection)
+}

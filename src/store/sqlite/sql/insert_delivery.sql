@@ -1,0 +1,5 @@
+-- One delivery. One that is there already came with an earlier try whose answer was lost.
+insert into delivery
+    (id, event_id, route, destination, origin, status, fence, worker, lease_until, due_at, created_at)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+on conflict do nothing
