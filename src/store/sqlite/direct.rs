@@ -117,3 +117,45 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
     }
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    fn n_rows(direct: &Direct) -> i64 {
+        direct
+            .transact(|it| Ok(it.query_row("select count(*) from t", [], |row| row.get(0))?))
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_fails_or_panics_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("direct.db");
+        let batch = "pragma journal_mode = wal; create table t (n integer not null) strict";
+        Connection::open(&path).unwrap().execute_batch(batch).unwrap();
+        let direct = Direct::open(&path).unwrap();
+        let insert = |it: &Transaction<'_>| it.execute("insert into t values (1)", []);
+
+        direct.transact(|it| Ok(insert(it)?)).unwrap();
+        let refused = direct.transact(|it| {
+            insert(it)?;
+            Ok(it.execute("insert into t values (null)", [])?)
+        });
+        assert!(matches!(refused, Err(StoreError::BadRow { .. })), "{refused:?}");
+        assert_eq!(n_rows(&direct), 1);
+
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            direct.transact(|it| {
+                insert(it)?;
+                std::panic::panic_any("in the middle of a transaction");
+                #[expect(unreachable_code, reason = "says what the closure answers")]
+                Ok(())
+            })
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(n_rows(&direct), 1);
+    }
+}
