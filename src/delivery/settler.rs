@@ -1,7 +1,7 @@
 //! Writes the results of attempts into the store: while one batch is written, the next one gathers.
 //!
 //! A result is never dropped because the store is away: it is tried again until the store takes it, or until the process
-//! ends (then the lease gives the delivery to another attempt).
+//! ends (then the lease gives the delivery to another attempt). One that the store refuses holds up no other.
 
 use std::{
     mem,
@@ -60,6 +60,15 @@ struct Waiting {
     route: Arc<str>,
     /// The delivery's place in its lane: free again once the result is written.
     place: OwnedSemaphorePermit,
+}
+
+/// Why results were not recorded.
+#[derive(Debug, Clone, Copy)]
+enum Unsettled {
+    /// The store will not take one of them.
+    Refused,
+    /// The process ends, and the store stays away.
+    Ended,
 }
 
 const fn counted(settlement: &Settlement, settled: Settled) -> handles::Settled {
@@ -126,9 +135,38 @@ impl Settler {
     }
 
     async fn write(&self, batch: Vec<Waiting>) {
-        let Some(settled) = self.settle_with_patience(&batch).await else {
-            return;
-        };
+        let mut halves = vec![batch];
+        while let Some(mut batch) = halves.pop() {
+            match self.settle_with_patience(&batch).await {
+                Ok(settled) => self.settled(batch, settled).await,
+                // One of them is to blame: halve until it stands alone, so that its neighbours are recorded.
+                Err(Unsettled::Refused) if batch.len() > 1 => {
+                    let upper = batch.split_off(batch.len() / 2);
+                    halves.push(upper);
+                    halves.push(batch);
+                }
+                Err(Unsettled::Refused) => self.give_up(batch),
+                Err(Unsettled::Ended) => return,
+            }
+        }
+    }
+
+    /// What the store will not take is as good as an attempt that was never heard of: another one follows when its lease ends.
+    fn give_up(&self, batch: Vec<Waiting>) {
+        for waiting in batch {
+            let Settlement {
+                delivery_id, fence, ..
+            } = waiting.to_settle.settlement;
+            tracing::error!(
+                delivery.id = %delivery_id,
+                "the store refuses the result of an attempt of {delivery_id}, which is made again"
+            );
+            self.held.remove(delivery_id, fence);
+        }
+        self.context.wake.now();
+    }
+
+    async fn settled(&self, batch: Vec<Waiting>, settled: Vec<Settled>) {
         for (waiting, settled) in batch.iter().zip(settled) {
             let Settlement {
                 delivery_id, fence, ..
@@ -157,8 +195,7 @@ impl Settler {
         self.context.wake.now();
     }
 
-    /// `None`: given up because the process ends and the store stays away.
-    async fn settle_with_patience(&self, batch: &[Waiting]) -> Option<Vec<Settled>> {
+    async fn settle_with_patience(&self, batch: &[Waiting]) -> Result<Vec<Settled>, Unsettled> {
         let mut n_failures = 0;
         loop {
             let settlements = batch.iter().map(|it| it.to_settle.settlement.clone()).collect();
@@ -166,7 +203,7 @@ impl Settler {
             let error = match trial::during(Point::SettleSent, settle).await {
                 Ok(settled) => {
                     trial::point(Point::Settled);
-                    return Some(settled);
+                    return Ok(settled);
                 }
                 Err(error) => error,
             };
@@ -175,9 +212,12 @@ impl Settler {
                 n_results = batch.len(),
                 "could not record results of attempts: {error}"
             );
+            if error.is_row_fault() {
+                return Err(Unsettled::Refused);
+            }
             n_failures += 1;
             if self.shared.is_closed.load(Ordering::Acquire) && n_failures >= MAX_TRIES_AT_STOP {
-                return None;
+                return Err(Unsettled::Ended);
             }
             let wait = full_jitter(
                 n_failures,

@@ -10,7 +10,7 @@ use crate::{
     app::{
         app_case, eventually,
         sender::{Signed, event},
-        site::{Site, TestApp},
+        site::{STRIPE_TO_BILLING, Site, TestApp},
     },
     matrix::observed,
 };
@@ -66,6 +66,52 @@ app_case!(e02_a_poison_rows_neighbours_get_200, |site| {
     let ledger = app.until_open(0).await;
     assert_eq!(ledger["stored"], 96);
     assert_eq!(site.receiver.hits("/billing").len(), all.len());
+    app.finish().await;
+});
+
+app_case!(a_result_that_the_store_refuses_holds_up_no_other, |site| {
+    site.configure(&format!("[delivery]\nlease = \"5s\"\n{STRIPE_TO_BILLING}"));
+    let app = site.start().await;
+    let of_poison = "select 1 from delivery join event on event.id = delivery.event_id \
+                     where delivery.id = new.delivery_id and event.external_id = 'poison'";
+    site.raw(&if site.is_postgres() {
+        format!(
+            "create function poison() returns trigger language plpgsql as $$ begin if exists ({of_poison}) then \
+             raise exception using errcode = '22000', message = 'poison'; end if; return new; end $$"
+        )
+    } else {
+        format!(
+            "create trigger poison before insert on attempt when exists ({of_poison}) \
+             begin select raise(abort, 'poison'); end"
+        )
+    })
+    .await;
+    if site.is_postgres() {
+        site.raw("create trigger poison before insert on attempt for each row execute function poison()")
+            .await;
+    }
+    let name = |n: usize| {
+        if n == 13 {
+            "poison".to_owned()
+        } else {
+            format!("evt_{n}")
+        }
+    };
+    let all: Vec<_> = (0..40).map(|n| event(&name(n))).collect();
+    for answer in join_all(all.iter().map(|signed| app.post(signed))).await {
+        answer.accepted();
+    }
+    let ledger = app.until_open(1).await;
+    assert_eq!(ledger["delivered"], 39, "{ledger}");
+    site.raw(if site.is_postgres() {
+        "drop trigger poison on attempt"
+    } else {
+        "drop trigger poison"
+    })
+    .await;
+    // Its lease ends, and it is sent again.
+    let ledger = app.until_open(0).await;
+    assert_eq!(ledger["delivered"], 40, "{ledger}");
     app.finish().await;
 });
 
