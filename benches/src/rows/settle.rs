@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter, types::Value};
+use rusqlite::{Transaction, TransactionBehavior, params, types::Null};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -12,8 +12,6 @@ use crate::{
     store::{Engine, Store},
 };
 
-/// The most rows of one statement on SQLite, as in gatepost.
-const CHUNK: usize = 64;
 /// An answer's headers, as gatepost keeps them.
 const HEADERS: &[u8] = b"\0\x0e\0\0\0\x01content-length0\0\x04\0\0\0\x1ddateTue, 24 Nov 2026 19:00:00 GMT";
 const TAKE: &str = "update delivery set status = 'delivering', fence = 1, due_at = null";
@@ -86,8 +84,8 @@ fn on_sqlite(store: &Store) -> anyhow::Result<f64> {
     let started = Instant::now();
     for batch in ids.chunks(BEST.n_rows) {
         let transaction = Transaction::new(&mut connection, TransactionBehavior::Immediate)?;
-        for chunk in batch.chunks(CHUNK) {
-            settle_chunk(&transaction, chunk)?;
+        for id in batch {
+            settle(&transaction, id)?;
         }
         transaction.commit()?;
     }
@@ -101,60 +99,25 @@ fn on_sqlite(store: &Store) -> anyhow::Result<f64> {
     Ok(per_second)
 }
 
-/// The three statements of gatepost's `store::sqlite::settle`.
-fn settle_chunk(connection: &Connection, ids: &[Vec<u8>]) -> anyhow::Result<()> {
-    let table = |columns: usize| {
-        let row = format!("({})", vec!["?"; columns].join(", "));
-        vec![row; ids.len()].join(", ")
-    };
-    let attempts: Vec<_> = ids.iter().map(|_| Uuid::now_v7().as_bytes().to_vec()).collect();
-    let given = || {
-        ids.iter().zip(&attempts).flat_map(|(id, attempt)| {
-            [
-                Value::Blob(id.clone()),
-                Value::Integer(1),
-                Value::Text("delivered".to_owned()),
-                Value::Null,
-                Value::Blob(attempt.clone()),
-                Value::Null,
-            ]
-        })
-    };
-    let start = format!(
-        "with given (delivery_id, fence, status, due_at, id, error) as (values {}",
-        table(6)
-    );
-    let exceptions = start.clone() + include_str!("../../../src/store/sqlite/sql/settle_exceptions.sql");
-    let has_exceptions = connection
-        .prepare_cached(&exceptions)?
-        .exists(params_from_iter(given()))?;
-    anyhow::ensure!(!has_exceptions, "a claim of our own is lost");
-    let settle = start + include_str!("../../../src/store/sqlite/sql/settle.sql");
-    connection
-        .prepare_cached(&settle)?
-        .execute(params_from_iter(given()))?;
-    let insert = format!(
-        "insert into attempt (delivery_id, id, number, trigger, started_at, duration_us, status_code, error, \
-         response_headers, response_body) values {} on conflict do nothing",
-        table(10)
-    );
-    let started_at = i64::try_from(event::unix_us()).unwrap_or(i64::MAX);
-    let rows = ids.iter().zip(&attempts).flat_map(|(id, attempt)| {
-        [
-            Value::Blob(id.clone()),
-            Value::Blob(attempt.clone()),
-            Value::Integer(1),
-            Value::Text("initial".to_owned()),
-            Value::Integer(started_at),
-            Value::Integer(900),
-            Value::Integer(200),
-            Value::Null,
-            Value::Blob(HEADERS.to_vec()),
-            Value::Blob(Vec::new()),
-        ]
-    });
-    connection
-        .prepare_cached(&insert)?
-        .execute(params_from_iter(rows))?;
+/// The two statements of gatepost's `store::sqlite::settle`.
+fn settle(transaction: &Transaction<'_>, id: &[u8]) -> anyhow::Result<()> {
+    transaction
+        .prepare_cached(include_str!("../../../src/store/sqlite/sql/insert_attempt.sql"))?
+        .execute(params![
+            id,
+            Uuid::now_v7().as_bytes(),
+            1,
+            "initial",
+            i64::try_from(event::unix_us())?,
+            900,
+            200,
+            Null,
+            HEADERS,
+            &b""[..],
+        ])?;
+    let n_rows = transaction
+        .prepare_cached(include_str!("../../../src/store/sqlite/sql/settle.sql"))?
+        .execute(params![id, 1, "delivered", Null, Null])?;
+    anyhow::ensure!(n_rows == 1, "a claim of our own is lost");
     Ok(())
 }
