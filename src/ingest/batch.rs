@@ -89,7 +89,7 @@ struct Waiting {
 }
 
 /// The fewest events that are committed beside another batch.
-const MIN_BESIDE: usize = 64;
+const MIN_BESIDE: usize = 32;
 /// How long fewer of them wait for the commit in progress.
 const PATIENCE: Duration = Duration::from_millis(20);
 
