@@ -147,3 +147,23 @@ async fn e10_no_statement_of_sqlites_hot_path_reads_every_delivery() {
         }
     }
 }
+
+/// It runs every second, and whoever writes waits for it.
+#[tokio::test]
+async fn e10_where_nothing_is_held_no_waiting_delivery_is_looked_at() {
+    let store = TestStore::sqlite().await;
+    let mut conn = SqliteConnection::connect(store.settings.url.expose_str().unwrap())
+        .await
+        .unwrap();
+    let sql = files("src/store/sqlite/sql")
+        .into_iter()
+        .find_map(|(name, sql)| (name == "mark_held.sql").then_some(sql))
+        .unwrap();
+    let plan = conn
+        .fetch_all(QueryBuilder::<sqlx::Sqlite>::new(format!("explain query plan {sql}")).into_sql())
+        .await
+        .unwrap();
+    let details: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+    let place = |part: &str| details.iter().position(|it| it.contains(part)).unwrap();
+    assert!(place(" hold ") < place("SCAN delivery"), "{details:?}");
+}
