@@ -22,6 +22,20 @@ fn files(folder: &str) -> Vec<(String, String)> {
     files
 }
 
+/// A connection of the test's own.
+async fn connection<C: Connection>(store: &TestStore) -> C {
+    C::connect(store.settings.url.expose_str().unwrap())
+        .await
+        .unwrap()
+}
+
+/// What SQLite would do, a line a step.
+async fn plan(conn: &mut SqliteConnection, sql: &str) -> Vec<String> {
+    let explained = QueryBuilder::<sqlx::Sqlite>::new(format!("explain query plan {sql}")).into_sql();
+    let steps = conn.fetch_all(explained).await.unwrap();
+    steps.iter().map(|it| it.get("detail")).collect()
+}
+
 #[test]
 fn both_engines_have_the_same_migrations() {
     let names = |folder| files(folder).into_iter().map(|it| it.0).collect::<Vec<_>>();
@@ -31,9 +45,7 @@ fn both_engines_have_the_same_migrations() {
 #[tokio::test]
 async fn every_postgres_statement_is_understood() {
     let store = TestStore::postgres().await;
-    let mut conn = PgConnection::connect(store.settings.url.expose_str().unwrap())
-        .await
-        .unwrap();
+    let mut conn = connection::<PgConnection>(&store).await;
     for (name, sql) in files("src/store/postgres/sql") {
         assert!(sql.starts_with("--"), "{name} says what it does");
         if let Err(error) = conn
@@ -48,9 +60,7 @@ async fn every_postgres_statement_is_understood() {
 #[tokio::test]
 async fn every_sqlite_statement_is_understood() {
     let store = TestStore::sqlite().await;
-    let mut conn = SqliteConnection::connect(store.settings.url.expose_str().unwrap())
-        .await
-        .unwrap();
+    let mut conn = connection::<SqliteConnection>(&store).await;
     for (name, sql) in files("src/store/sqlite/sql") {
         assert!(sql.starts_with("--"), "{name} says what it does");
         if let Err(error) = conn
@@ -65,9 +75,7 @@ async fn every_sqlite_statement_is_understood() {
 #[tokio::test]
 async fn the_sqlite_schema_is_as_written_down() {
     let store = TestStore::sqlite().await;
-    let mut conn = SqliteConnection::connect(store.settings.url.expose_str().unwrap())
-        .await
-        .unwrap();
+    let mut conn = connection::<SqliteConnection>(&store).await;
     let rows = conn
         .fetch_all(
             "select tbl.name || '.' || col.name || ' ' || lower(col.type)
@@ -89,9 +97,7 @@ async fn the_sqlite_schema_is_as_written_down() {
 #[tokio::test]
 async fn the_postgres_schema_is_as_written_down() {
     let store = TestStore::postgres().await;
-    let mut conn = PgConnection::connect(store.settings.url.expose_str().unwrap())
-        .await
-        .unwrap();
+    let mut conn = connection::<PgConnection>(&store).await;
     let rows = conn
         .fetch_all(
             "select format('%s.%s %s%s%s', cls.relname, att.attname, format_type(att.atttypid, att.atttypmod),
@@ -123,9 +129,7 @@ async fn the_postgres_schema_is_as_written_down() {
 #[tokio::test]
 async fn e10_no_statement_of_sqlites_hot_path_reads_every_delivery() {
     let store = TestStore::sqlite().await;
-    let mut conn = SqliteConnection::connect(store.settings.url.expose_str().unwrap())
-        .await
-        .unwrap();
+    let mut conn = connection::<SqliteConnection>(&store).await;
     for (name, sql) in files("src/store/sqlite/sql") {
         // The numbers for people count every row.
         if matches!(
@@ -134,12 +138,7 @@ async fn e10_no_statement_of_sqlites_hot_path_reads_every_delivery() {
         ) {
             continue;
         }
-        let plan = conn
-            .fetch_all(QueryBuilder::<sqlx::Sqlite>::new(format!("explain query plan {sql}")).into_sql())
-            .await
-            .unwrap();
-        for row in plan {
-            let detail: String = row.get("detail");
+        for detail in plan(&mut conn, &sql).await {
             let is_scan = ["SCAN delivery", "SCAN event", "SCAN attempt"]
                 .iter()
                 .any(|it| detail.starts_with(it));
@@ -152,18 +151,12 @@ async fn e10_no_statement_of_sqlites_hot_path_reads_every_delivery() {
 #[tokio::test]
 async fn e10_where_nothing_is_held_no_waiting_delivery_is_looked_at() {
     let store = TestStore::sqlite().await;
-    let mut conn = SqliteConnection::connect(store.settings.url.expose_str().unwrap())
-        .await
-        .unwrap();
-    let sql = files("src/store/sqlite/sql")
+    let mut conn = connection::<SqliteConnection>(&store).await;
+    let (_, sql) = files("src/store/sqlite/sql")
         .into_iter()
-        .find_map(|(name, sql)| (name == "mark_held.sql").then_some(sql))
+        .find(|(name, _)| name == "mark_held.sql")
         .unwrap();
-    let plan = conn
-        .fetch_all(QueryBuilder::<sqlx::Sqlite>::new(format!("explain query plan {sql}")).into_sql())
-        .await
-        .unwrap();
-    let details: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+    let details = plan(&mut conn, &sql).await;
     let place = |part: &str| details.iter().position(|it| it.contains(part)).unwrap();
     assert!(place(" hold ") < place("SCAN delivery"), "{details:?}");
 }
