@@ -1,6 +1,4 @@
-//! Which rows of a batch are offered to the database, and in which order; the same for both engines.
-
-use std::collections::HashSet;
+//! What the answers of the database mean for the rows of a batch; the same for both engines.
 
 use uuid::Uuid;
 
@@ -8,7 +6,6 @@ use crate::{
     base::ids::{EventId, RequestId},
     event::attempt::Outcome,
     store::{
-        claim::Settlement,
         error::StoreError,
         record::{NewEvent, Recorded},
         rejected::RejectedRequest,
@@ -17,18 +14,6 @@ use crate::{
 
 /// The cause of a newcomer whose key is known with another body.
 const CONFLICT: &str = "conflict";
-
-/// Which of these rows to insert: the first of each key, ordered by key, so that batches that run side by side meet
-/// each other's keys in one order and cannot deadlock.
-pub(super) fn firsts(batch: &[NewEvent], rows: impl IntoIterator<Item = usize>) -> Vec<usize> {
-    let mut seen = HashSet::with_capacity(batch.len());
-    let mut firsts: Vec<usize> = rows
-        .into_iter()
-        .filter(|&idx| batch[idx].key.is_none_or(|key| seen.insert(key)))
-        .collect();
-    firsts.sort_by_key(|&idx| batch[idx].key);
-    firsts
-}
 
 /// What the store holds under a key that a row of the batch asked for.
 #[derive(Debug, Clone, Copy)]
@@ -120,25 +105,6 @@ impl Answers {
                 source: None,
             })
     }
-}
-
-/// Settlements in rounds that name each delivery once: one statement changes one row only once.
-pub(super) fn rounds(batch: &[Settlement]) -> Vec<Vec<usize>> {
-    let mut rounds: Vec<Vec<usize>> = Vec::new();
-    let mut n_seen = std::collections::HashMap::new();
-    for (idx, it) in batch.iter().enumerate() {
-        let round = n_seen.entry(it.delivery_id).or_insert(0_usize);
-        if rounds.len() == *round {
-            rounds.push(Vec::new());
-        }
-        rounds[*round].push(idx);
-        *round += 1;
-    }
-    for round in &mut rounds {
-        // One order for all, as with keys.
-        round.sort_by_key(|&idx| batch[idx].delivery_id);
-    }
-    rounds
 }
 
 /// What an outcome makes of a delivery: status and time of the next attempt.

@@ -11,6 +11,7 @@ mod ledger;
 mod list;
 mod open;
 mod operate;
+mod order;
 mod record;
 mod reject;
 mod retention;

@@ -14,11 +14,12 @@ use crate::{
     event::Hash,
     store::{
         error::StoreError,
-        fold::{Answers, Known, Repeats, firsts},
+        fold::{Answers, Known, Repeats},
         pool::on,
         postgres::{
             Engine,
             open::INGEST_LIMIT,
+            order::firsts,
             reject::{Counts, insert_requests},
             warnings,
         },

@@ -12,9 +12,9 @@ use crate::{
     store::{
         claim::{Settled, Settlement},
         error::StoreError,
-        fold::{next, rounds},
+        fold::next,
         pool::on,
-        postgres::Engine,
+        postgres::{Engine, order::rounds},
         value::{Time, clean},
     },
 };

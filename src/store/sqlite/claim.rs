@@ -16,7 +16,7 @@ use crate::{
         error::StoreError,
         pool::on,
         rows,
-        sqlite::{Engine, begin, chunk::json_rows},
+        sqlite::{Engine, begin, ids::json_rows},
         value::{Time, clean},
     },
 };

@@ -8,19 +8,18 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::{
-    base::trial::{self, Flaw},
-    store::{
-        error::StoreError,
-        fault,
-        pool::on,
-        sqlite::{Engine, open::PRAGMAS},
+use crate::store::{
+    error::StoreError,
+    fault,
+    pool::on,
+    sqlite::{
+        Engine,
+        open::{BUSY_TIMEOUT, assert_settings, pragmas},
     },
 };
 
@@ -105,16 +104,13 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    connection.busy_timeout(Duration::from_secs(3))?;
-    let synchronous = if trial::has(Flaw::SynchronousNormal) {
-        "normal"
-    } else {
-        "full"
-    };
-    connection.pragma_update(None, "synchronous", synchronous)?;
-    for (name, value) in PRAGMAS {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    for (name, value) in pragmas() {
         connection.pragma_update(None, name, value)?;
     }
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let synchronous = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    assert_settings(&mode, synchronous)?;
     Ok(connection)
 }
 

@@ -4,12 +4,12 @@
 //! process at a time, held by a lock file. What comes in and what is settled goes through `direct`, a transaction at a call;
 //! all else through sqlx, whose every statement goes to a thread of its connection and back.
 
-mod chunk;
 mod claim;
 mod clock;
 mod direct;
 pub(super) mod error;
 mod hold;
+mod ids;
 mod ledger;
 mod list;
 mod lock;

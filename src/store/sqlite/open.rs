@@ -199,14 +199,21 @@ impl Engine {
 /// From so many pages on the log is begun anew.
 const LONG_LOG: i64 = 8000;
 
+/// How long a connection waits for the right to write.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// How connections that write are set. 8 MiB of pages. The log is copied back by `checkpoint`; a writer does so itself only
 /// past 64 MiB, where that does not keep up.
-pub(super) const PRAGMAS: [(&str, &str); 4] = [
-    ("cache_size", "-8192"),
-    ("wal_autocheckpoint", "16000"),
-    ("journal_size_limit", "67108864"),
-    ("temp_store", "memory"),
-];
+pub(super) fn pragmas() -> [(&'static str, &'static str); 5] {
+    let is_flawed = trial::has(Flaw::SynchronousNormal);
+    [
+        ("synchronous", if is_flawed { "normal" } else { "full" }),
+        ("cache_size", "-8192"),
+        ("wal_autocheckpoint", "16000"),
+        ("journal_size_limit", "67108864"),
+        ("temp_store", "memory"),
+    ]
+}
 
 fn limits(name: &'static str, n_connections: u32, deadline: u64) -> Limits {
     Limits {
@@ -221,7 +228,7 @@ fn limits(name: &'static str, n_connections: u32, deadline: u64) -> Limits {
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .busy_timeout(Duration::from_secs(3))
+        .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(false)
         .log_statements(tracing::log::LevelFilter::Off)
         .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO)
@@ -230,13 +237,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
 fn writer_options(path: &Path) -> SqliteConnectOptions {
     let mut options = options(path)
         .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(if trial::has(Flaw::SynchronousNormal) {
-            SqliteSynchronous::Normal
-        } else {
-            SqliteSynchronous::Full
-        });
-    for (name, value) in PRAGMAS {
+        .journal_mode(SqliteJournalMode::Wal);
+    for (name, value) in pragmas() {
         options = options.pragma(name, value);
     }
     options
@@ -340,6 +342,11 @@ async fn assert_durable(conn: &mut SqliteConnection) -> Result<(), StoreError> {
             hint: "use a released gatepost, which brings its own SQLite".to_owned(),
         });
     }
+    assert_settings(&mode, synchronous)
+}
+
+/// Refuses a connection that writes and whose commits would not last.
+pub(super) fn assert_settings(mode: &str, synchronous: i64) -> Result<(), StoreError> {
     // Some file systems have no shared memory, which WAL needs; SQLite then stays in another mode without a word.
     if mode != "wal" || (synchronous != 2 && !trial::has(Flaw::SynchronousNormal)) {
         return Err(StoreError::Unusable {

@@ -7,7 +7,7 @@ use crate::{
     store::{
         error::StoreError,
         pool::on,
-        sqlite::{Engine, begin, chunk::json_rows},
+        sqlite::{Engine, begin, ids::json_rows},
         value::{Time, clean, signed},
     },
 };
