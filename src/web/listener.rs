@@ -6,7 +6,6 @@
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
-use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -116,14 +115,20 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stop:
         trial::point(Point::Accepted);
         take(&mut connections, place, stream, address);
     }
-    // What the kernel has taken already would be reset with the listener.
-    while let Some(Ok((stream, address))) = listener.accept().now_or_never() {
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            break;
-        };
-        take(&mut connections, place, stream, address);
+    // What the kernel has taken already would be reset with the listener. Asked of the kernel itself: the runtime knows only of
+    // connections that came before it last looked, and senders told to close open a new one for each request.
+    if let Ok(listener) = listener.into_std() {
+        while let Ok((stream, address)) = listener.accept() {
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                break;
+            };
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                take(&mut connections, place, stream, address);
+            }
+        }
     }
-    drop(listener);
     drain(connections, limits.drain).await;
 }
 

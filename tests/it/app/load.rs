@@ -45,7 +45,7 @@ pub(crate) struct Book {
     /// 503 with a time to come back.
     pub(crate) n_own_faults: usize,
     /// No answer to a request that may have been read.
-    pub(crate) n_broken: usize,
+    pub(crate) broken: Vec<reqwest::Error>,
     pub(crate) n_refused: usize,
     pub(crate) n_forged: usize,
     /// Answers that nobody should ever get.
@@ -204,7 +204,7 @@ impl Sender {
                 return true;
             }
             Err(error) if error.is_connect() => book.n_refused += 1,
-            Err(_) => book.n_broken += 1,
+            Err(error) => book.broken.push(error),
         }
         false
     }
