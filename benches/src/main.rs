@@ -6,6 +6,7 @@ mod gatepost;
 mod load;
 mod machine;
 mod options;
+mod pace;
 mod plan;
 mod process;
 mod report;
@@ -25,10 +26,16 @@ fn main() -> anyhow::Result<()> {
         Some("verify") => servers::verify(),
         Some("single") => servers::single::single(arguments.next().context("which store?")?),
         Some("sink") => servers::sink::serve_sink(),
-        // For profiling by hand: an address, connections, seconds.
+        // For profiling by hand: an address, connections, seconds, and the rate of an open loop.
         Some("load") => {
-            let mut next = || arguments.next().context("load ADDRESS CONNECTIONS SECONDS");
-            plan::load_by_hand(next()?.parse()?, next()?.parse()?, next()?.parse()?)
+            let mut next = || {
+                arguments
+                    .next()
+                    .context("load ADDRESS CONNECTIONS SECONDS [RATE]")
+            };
+            let (address, n_connections, seconds) = (next()?.parse()?, next()?.parse()?, next()?.parse()?);
+            let rate = next().ok().map(|it| it.parse()).transpose()?;
+            plan::load_by_hand(address, n_connections, seconds, rate)
         }
         // The same: a store's URL, seconds.
         Some("write") => {

@@ -10,18 +10,27 @@ use crate::{
 
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// A closed loop against a gateway that runs already.
-pub fn load(address: SocketAddr, n_connections: usize, seconds: u64) -> anyhow::Result<()> {
+/// A pause in the answers that is worth a line.
+const PAUSE_US: u64 = 10_000;
+
+/// A load on a gateway that runs already: an open loop of `rate` requests a second, a closed one without. Tells when no answer came.
+pub fn load(
+    address: SocketAddr,
+    n_connections: usize,
+    seconds: u64,
+    rate: Option<f64>,
+) -> anyhow::Result<()> {
     let load = Load {
         address,
         paths: vec!["/webhooks/stripe".to_owned()],
         n_connections,
-        rate: None,
+        rate,
         warm_up: WARM_UP,
         window: Duration::from_secs(seconds),
         is_endless: false,
     };
-    let outcome = run_load(&load, MOST_PER_SECOND as usize * (seconds as usize + 1))?;
+    let most = rate.unwrap_or(MOST_PER_SECOND);
+    let outcome = run_load(&load, most as usize * (seconds as usize + 1))?;
     let quantile = |share| outcome.latencies.quantile_ms(share);
     println!(
         "{:.0}/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, {} failed",
@@ -31,6 +40,13 @@ pub fn load(address: SocketAddr, n_connections: usize, seconds: u64) -> anyhow::
         quantile(0.999),
         outcome.n_failed
     );
+    for pair in outcome.acknowledged.windows(2) {
+        let pause_us = pair[1].at_us.saturating_sub(pair[0].at_us);
+        if pause_us >= PAUSE_US {
+            let after_s = pair[0].at_us.saturating_sub(outcome.began_us) as f64 / 1e6;
+            println!("after {after_s:.3} s: no answer for {} ms", pause_us / 1000);
+        }
+    }
     Ok(())
 }
 

@@ -1,8 +1,11 @@
 //! How long an acknowledgement takes while requests come at a given rate.
 
+use std::time::Duration;
+
 use crate::{
     gatepost::{Gatepost, Setup},
     load::Load,
+    pace,
     plan::{Measured, assert_stored, events_of, nowhere, run_load},
     process::Process,
     report::Wanted,
@@ -10,8 +13,11 @@ use crate::{
 
 pub const EXPLANATION: &str = "`serve --role ingest`, requests at a share of what the same turn's closed loop of 256 \
     connections reached. The time counts from when a request was due, not from when a connection was free to send it; the \
-    generator's own timer adds up to a millisecond, also to V, the bare server that only verifies.";
+    generator's own timer adds up to a millisecond, also to V, the bare server that only verifies. The machine at rest: one thread that \
+    does the same 70 µs of work again and again before each turn; while the machine itself goes slower, requests gather.";
 
+/// Long enough for several of the slow stretches that a shared machine has.
+const PACE: Duration = Duration::from_secs(8);
 const SHARES: [(f64, &str); 4] = [(0.25, "25 %"), (0.5, "50 %"), (0.75, "75 %"), (0.9, "90 %")];
 /// The rate is split over so many.
 const N_CONNECTIONS: usize = 256;
@@ -26,6 +32,7 @@ impl Measured<'_> {
         };
         for turn in 1..=n_turns {
             self.say(&format!("turn {turn} of {n_turns}"));
+            self.pace();
             let most = {
                 let fresh = self.stores.fresh()?;
                 let setup = Setup::one(nowhere());
@@ -43,6 +50,17 @@ impl Measured<'_> {
         let half = "50 %: gatepost, p99";
         self.report.want(half, Wanted::AtMost(10.0));
         Ok(())
+    }
+
+    /// Beside the tails, the machine's own, with nothing of ours at work.
+    fn pace(&mut self) {
+        let pace = pace::look(PACE);
+        let name = "machine at rest: share of its time at a third of its pace or less";
+        self.report.add(name, "%", pace.slow_share * 100.0);
+        let name = "machine at rest: longest stretch of that";
+        self.report.add(name, "ms", pace.longest_slow_ms);
+        let name = "machine at rest: same work, p99 / p50";
+        self.report.add(name, "", pace.p99_by_p50);
     }
 
     fn at(&mut self, rate: f64, name: &str) -> anyhow::Result<()> {
