@@ -91,6 +91,7 @@ impl Case {
                 name: name.clone(),
                 provider: provider.clone(),
                 secrets,
+                verify_token: None,
                 tolerance: None,
                 max_body: None,
                 rate: None,

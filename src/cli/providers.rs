@@ -7,7 +7,7 @@ use crate::{
         Output,
         output::{self, Ended, Failure, Result, Table},
     },
-    provider::{self, Provider, place::Reading},
+    provider::{self, Confidence, Provider, place::Reading},
 };
 
 /// Show the catalog: who can call, how they sign, and how to register there
@@ -15,11 +15,15 @@ use crate::{
 #[command(
     long_about = "Lists the providers that gatepost knows, or explains one: how its requests are verified, where the \
                   event's id and type stand, how to register your URL there, and the lines for your config.",
-    after_help = "Examples:\n  gatepost providers\n  gatepost providers stripe\n  gatepost providers --output json"
+    after_help = "Examples:\n  gatepost providers\n  gatepost providers stripe\n  gatepost providers --search pay\n  \
+                  gatepost providers --output json"
 )]
 pub(crate) struct Args {
     /// One provider, explained
     name: Option<String>,
+    /// Only those with this text in their name
+    #[arg(long, value_name = "TEXT", conflicts_with = "name")]
+    search: Option<String>,
     /// How to print it
     #[arg(long, value_enum, default_value = "table")]
     output: Output,
@@ -28,20 +32,22 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result {
     match (&args.name, args.output) {
         (None, Output::Table) => {
-            let mut table = Table::new(["NAME", "VERIFIED BY", "TITLE"]);
-            for row in provider::all() {
+            let mut table = Table::new(["PROVIDER", "VERIFIED BY", "FACTS", "NAME"]);
+            for row in rows(args) {
                 table.row([
                     row.name.to_string(),
                     binding(row).to_owned(),
+                    row.confidence.as_str().to_owned(),
                     row.title.to_string(),
                 ]);
             }
             output::data(&table)?;
-            output::note("`gatepost providers NAME` explains one; any other sender: provider = \"hmac\"");
+            output::note(
+                "`gatepost providers NAME` explains one; `unconfirmed` ones are known from one second-hand place: try them \
+                 first; any other sender: provider = \"hmac\"",
+            );
         }
-        (None, Output::Json) => {
-            output::json(&provider::all().iter().map(shown).collect::<Vec<_>>())?;
-        }
+        (None, Output::Json) => output::json(&rows(args).map(shown).collect::<Vec<_>>())?,
         (Some(name), how) => {
             let row = provider::find(name).ok_or_else(|| unknown(name))?;
             match how {
@@ -51,6 +57,13 @@ pub(crate) fn run(args: &Args) -> Result {
         }
     }
     Ok(Ended::Fine)
+}
+
+fn rows(args: &Args) -> impl Iterator<Item = &'static Provider> {
+    let wanted = args.search.as_deref().unwrap_or_default().to_lowercase();
+    provider::all()
+        .iter()
+        .filter(move |it| it.name.contains(&wanted) || it.title.to_lowercase().contains(&wanted))
 }
 
 fn unknown(name: &str) -> Failure {
@@ -82,16 +95,36 @@ fn places(readings: &[Reading]) -> Vec<String> {
 
 fn shown(row: &Provider) -> Value {
     json!({
-        "name": row.name,
-        "title": row.title,
+        "slug": row.name,
+        "name": row.title,
+        "scheme": row.kind(),
+        "confidence": row.confidence,
+        "handshake": row.handshakes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "docs": row.docs,
+        "facts": row.facts,
         "register": row.register,
+        "note": row.note,
         "verification": row.summary(),
         "binding": row.binding().as_str(),
         "event_id": places(&row.event_id),
         "event_type": places(&row.event_type),
         "event_time": places(&row.event_time),
     })
+}
+
+/// How sure it is, and where it was read.
+fn facts(row: &Provider) -> Vec<String> {
+    if row.facts.is_empty() {
+        return Vec::new();
+    }
+    let read = row.facts.iter().map(ToString::to_string);
+    let how_sure = match row.confidence {
+        Confidence::Unconfirmed => {
+            "unconfirmed: known from one second-hand place, so try it first".to_owned()
+        }
+        sure => format!("from {}", sure.as_str()),
+    };
+    std::iter::once(how_sure).chain(read).collect()
 }
 
 fn explain(row: &Provider) -> Result<()> {
@@ -102,8 +135,15 @@ fn explain(row: &Provider) -> Result<()> {
         ("event id", places(&row.event_id)),
         ("event type", places(&row.event_type)),
         ("event time", places(&row.event_time)),
+        ("resource", places(&row.resource)),
+        (
+            "handshake",
+            row.handshakes.iter().map(ToString::to_string).collect(),
+        ),
         ("register", vec![row.register.to_string()]),
+        ("note", row.note.iter().map(ToString::to_string).collect()),
         ("docs", row.docs.iter().map(ToString::to_string).collect()),
+        ("facts", facts(row)),
     ];
     for (label, values) in parts {
         for (idx, value) in values.iter().enumerate() {
@@ -122,9 +162,17 @@ fn explain(row: &Provider) -> Result<()> {
 fn config_lines(row: &Provider) -> Vec<String> {
     let name = &row.name;
     let mut lines = vec![format!("[sources.{name}]"), format!("provider = \"{name}\"")];
-    if !row.is_unverified() {
+    if row.is_unverified() {
+        if row.name != "unverified" {
+            lines.push("unverified = true".to_owned());
+        }
+    } else {
         let variable = name.to_uppercase().replace('-', "_");
         lines.push(format!("secrets = [{{ env = \"{variable}_WEBHOOK_SECRET\" }}]"));
+    }
+    if row.has_verify_token() {
+        let variable = name.to_uppercase().replace('-', "_");
+        lines.push(format!("verify_token = {{ env = \"{variable}_VERIFY_TOKEN\" }}"));
     }
     if row.name == "hmac" {
         lines.push(

@@ -18,7 +18,7 @@ use crate::{
         verify::read_body,
     },
     config::Inputs,
-    provider::{self, Provider, Sample},
+    provider::{self, Provider, Sample, Wanted},
 };
 
 /// Sign a sample event as its provider would, and post it
@@ -60,6 +60,8 @@ struct Plan {
     provider: Provider,
     secret: Secret,
     url: Url,
+    /// What the sender calls where that is not `url`.
+    public_url: Option<Url>,
 }
 
 pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
@@ -90,6 +92,7 @@ fn plan_without_config(inputs: &Inputs, name: &str, args: &Args) -> Result<Plan>
         provider: provider.clone(),
         secret: secret_in(inputs, variable)?,
         url: parse_url(&args.url.clone().unwrap_or_else(default))?,
+        public_url: None,
     })
 }
 
@@ -117,6 +120,7 @@ fn plan_from_config(inputs: &Inputs, args: &Args) -> Result<std::result::Result<
         provider: source.provider.clone(),
         secret,
         url: parse_url(&args.url.clone().unwrap_or_else(default))?,
+        public_url: source.public_url.clone(),
     }))
 }
 
@@ -141,7 +145,18 @@ fn parse_url(text: &str) -> Result<Url> {
 }
 
 fn sign(plan: &Plan, event_type: Option<&str>, body: Option<&[u8]>) -> Result<Sample> {
-    let made = plan.provider.sample(&plan.secret, event_type, body, wall_now());
+    let target = &plan.url[url::Position::BeforePath..url::Position::AfterQuery];
+    let url = match &plan.public_url {
+        Some(base) => format!("{}{target}", base.as_str().trim_end_matches('/')),
+        None => plan.url.to_string(),
+    };
+    let wanted = Wanted {
+        event_type,
+        body,
+        url: Some(&url),
+        target: Some(target),
+    };
+    let made = plan.provider.sample(&plan.secret, &wanted, wall_now());
     made.map_err(|bad| {
         Failure::usage(format_args!(
             "cannot sign as `{}`: {}",

@@ -96,7 +96,7 @@ pub(crate) fn run(file: Option<&Path>, args: &Args) -> Result {
     })?;
     let verdict = match source::receive(&source, &request, now) {
         Received::Verified(verified) => Verdict::verified(&source, &verified),
-        Received::Answer(answer) => Verdict::handshake(&answer),
+        Received::Answer(answer) | Received::HandedOver(answer, _) => Verdict::handshake(&answer),
         Received::Rejected(rejection) => Verdict::rejected(rejection),
     };
     match args.output {

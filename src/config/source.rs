@@ -15,7 +15,7 @@ use crate::{
     },
     provider::{
         self, Provider,
-        custom::{self, BasicRecipe, HmacRecipe, Places, TokenRecipe},
+        recipe::{self, BasicRecipe, HmacRecipe, Places, TokenRecipe},
     },
     source,
 };
@@ -39,6 +39,8 @@ pub(super) fn source(
     let provider_name = section.need("provider", reading, value::text);
     let secrets = secrets_of(&mut section, reading);
     let is_unverified = section.read("unverified", reading, value::boolean);
+    let public_key = option(&mut section, "public_key", reading);
+    let verify_token = option(&mut section, "verify_token", reading);
     let tolerance = section.read("tolerance", reading, value::duration(SECOND, 7 * DAY));
     let max_body = section.read("max_body", reading, value::size(1, 1 << 30));
     let rate = section.read("rate", reading, value::rate);
@@ -59,12 +61,26 @@ pub(super) fn source(
     Ok(source::Settings {
         name: name.to_owned(),
         provider: provider?,
-        secrets: secrets?,
+        secrets: secrets?.into_iter().chain(public_key?).collect(),
+        verify_token: verify_token?,
         tolerance: tolerance?,
         max_body: max_body?,
         rate: rate?,
         public_url: public_url.cloned(),
     })
+}
+
+/// One of the options that a provider may have beside `secrets`: text, or a reference.
+fn option(
+    section: &mut Section<'_>,
+    key: &'static str,
+    reading: &mut Reading<'_>,
+) -> Result<Option<Secret>, Bad> {
+    let path = section.path_of(key);
+    let shape = format!("sources.*.{key}");
+    let node = section.node(key, reading);
+    node.map(|it| secrets::secret(it, &path, &shape, Literal::Allowed, reading))
+        .transpose()
 }
 
 fn secrets_of(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Vec<Secret>, Bad> {
@@ -139,6 +155,7 @@ fn hmac(mut section: Section<'_>, reading: &mut Reading<'_>) -> Result<HmacRecip
         field: field?,
         timestamp_field: timestamp_field?,
         tolerance: tolerance?,
+        ..HmacRecipe::default()
     })
 }
 
@@ -151,6 +168,7 @@ fn token(mut section: Section<'_>, reading: &mut Reading<'_>) -> Result<TokenRec
         header: header?,
         prefix: prefix?,
         query: query?,
+        ..TokenRecipe::default()
     })
 }
 
@@ -180,11 +198,11 @@ fn build(
         reading.fault(fault);
     }
     let built = match name {
-        "hmac" => custom::hmac(&recipes.hmac.clone().unwrap_or_default(), places),
-        "token" => custom::token(&recipes.token.clone().unwrap_or_default(), places),
-        "basic" => custom::basic(&recipes.basic.clone().unwrap_or_default(), places),
+        "hmac" => recipe::hmac(&recipes.hmac.clone().unwrap_or_default(), places),
+        "token" => recipe::token(&recipes.token.clone().unwrap_or_default(), places),
+        "basic" => recipe::basic(&recipes.basic.clone().unwrap_or_default(), places),
         _ => match provider::find(name) {
-            Some(provider) => custom::with_places(provider, places),
+            Some(provider) => recipe::with_places(provider, places),
             None => return Err(unknown_provider(name, section, reading)),
         },
     };

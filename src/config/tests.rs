@@ -49,9 +49,17 @@ fn keys(table: &Table, shape: &str, res: &mut BTreeSet<String>) {
 }
 
 fn keys_of(node: &Node, shape: &str, res: &mut BTreeSet<String>) {
-    let is_leaf = ["headers", "signing_secret", "url", "secrets[]", "tokens[].token"]
-        .iter()
-        .any(|it| shape.ends_with(it));
+    let is_leaf = [
+        "headers",
+        "signing_secret",
+        "url",
+        "secrets[]",
+        "tokens[].token",
+        "public_key",
+        "verify_token",
+    ]
+    .iter()
+    .any(|it| shape.ends_with(it));
     match &node.value {
         Value::Table(table) if !is_leaf => keys(table, shape, res),
         Value::Array(items) => items

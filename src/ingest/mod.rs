@@ -160,6 +160,11 @@ impl Ingest {
         let verified = match received {
             Received::Verified(verified) => verified,
             Received::Answer(answer) => return Reply::Answer(answer),
+            Received::HandedOver(answer, rejection) => {
+                tracing::warn!(source = %source.name(), "{rejection}; `gatepost requests list --source {}` finds it", source.name());
+                self.rejections.push(source, request, &rejection);
+                return Reply::Answer(answer);
+            }
             Received::Rejected(rejection) => {
                 self.rejections.push(source, request, &rejection);
                 return Reply::Rejected {

@@ -52,7 +52,7 @@ impl Ingest {
         }
         let verified = match received {
             Received::Verified(verified) => verified,
-            Received::Answer(_) => return Ok(Reaccepted::Handshake),
+            Received::Answer(_) | Received::HandedOver(..) => return Ok(Reaccepted::Handshake),
             Received::Rejected(rejection) => {
                 return Ok(Reaccepted::StillRejected {
                     cause: rejection.code,

@@ -3,14 +3,64 @@
 use std::fmt;
 
 use crate::provider::{
-    Provider,
+    Confidence, Provider,
+    handshake::{Handshake, Proof},
     scheme::{Layout, Method, Part, Scheme, Signature},
 };
 
 impl Provider {
+    /// The kind of its first scheme, in a word.
+    pub fn kind(&self) -> &'static str {
+        match self.schemes.first() {
+            Some(Scheme::Signature(signature)) => match signature.accepted.first().map(|it| it.method) {
+                Some(Method::Digest(_)) => "hash",
+                Some(Method::Ed25519) => "ed25519",
+                _ if signature.accepted.len() > 1 => "standard-webhooks",
+                _ => "hmac",
+            },
+            Some(Scheme::Token(_)) => "token",
+            Some(Scheme::Basic) => "basic",
+            Some(Scheme::Unverified) | None => "none",
+        }
+    }
+
     /// How its requests are verified, one line for each scheme: `HMAC-SHA256 over {timestamp}.{body} in header:x-signature`.
     pub fn summary(&self) -> Vec<String> {
         self.schemes.iter().map(ToString::to_string).collect()
+    }
+}
+
+impl Confidence {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Docs => "docs",
+            Self::Code => "code",
+            Self::DocsAndCode => "docs+code",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
+}
+
+/// `GET query:challenge, echoed`
+impl fmt::Display for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.method)?;
+        for (place, text) in self.when.iter() {
+            write!(f, " with `{text}` in {place}")?;
+        }
+        if let Some(value) = &self.value {
+            write!(f, ", {value} ")?;
+            f.write_str(if self.mac.is_some() { "signed" } else { "echoed" })?;
+        }
+        write!(f, ", answered {}", self.status)?;
+        match &self.proof {
+            Proof::Nobody => Ok(()),
+            Proof::Signed => f.write_str(", once its signature is verified"),
+            Proof::Handover => f.write_str(
+                ", while the source has no secrets: it is the secret, and `gatepost requests list` shows where it came",
+            ),
+            Proof::VerifyToken(place) => write!(f, ", if {place} is the source's `verify_token`"),
+        }
     }
 }
 

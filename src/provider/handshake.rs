@@ -1,36 +1,180 @@
-//! Answers to "is this URL really yours?".
+//! Answers to "is this URL really yours?": a row says what is asked, and in what words it is answered.
+//!
+//! A handshake makes no event and changes nothing. What is signed with the key of the events is never a text of somebody's own
+//! choice: the request must have verified, or the text must be one that no event can be.
+
+use std::borrow::Cow;
 
 use crate::provider::{
-    Answer, Call,
-    place::{Place, Reader, body, form},
+    Answer, Call, Key, Refusal,
+    mac::{self, Piece},
+    place::{Place, Reader},
+    scheme::{Encoding, List, Method, Scheme, Text},
 };
 
-/// Slack sends 50 to 100 characters.
-const MAX_CHALLENGE: usize = 512;
+/// One question and its answer.
+#[derive(Debug, Clone)]
+pub struct Handshake {
+    /// The method of the request.
+    pub method: Text,
+    /// These values are there, and nothing at those places.
+    pub when: List<(Place, Text)>,
+    pub without: List<Place>,
+    /// The sender's text, of which the answer is made; it must be there.
+    pub value: Option<Place>,
+    pub allowed: Allowed,
+    pub proof: Proof,
+    pub status: u16,
+    pub content_type: Option<Text>,
+    /// `{value}` is the sender's text, `{mac}` its MAC under the source's first key; in JSON they are escaped.
+    pub body: Text,
+    /// `{header:NAME}` repeats one of the request.
+    pub headers: List<(Text, Text)>,
+    pub mac: Option<(Method, Encoding)>,
+}
 
-/// Slack signs both with the key of its events, so the caller has verified them: nobody else can make us echo a text.
-pub(super) fn slack(call: &Call<'_>) -> Option<Answer> {
-    let mut reader = Reader::new(call);
-    reader.fetch(vec!["/type", "/challenge"]);
-    let is = |place: &Place, text: &[u8]| reader.first(place).is_some_and(|it| it == text);
-    if is(&body("/type"), b"url_verification") {
-        let challenge = reader.first(&body("/challenge"))?;
-        if challenge.is_empty() || challenge.len() > MAX_CHALLENGE {
-            return None;
+/// Who may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// Whoever shows no signature or token.
+    Nobody,
+    /// Whoever signs events.
+    Signed,
+    /// Whoever knows the source's `verify_token`, at this place.
+    VerifyToken(Place),
+    /// The sender, who hands over the secret that it made up: only while the source has none, so that nobody can
+    /// make it take another.
+    Handover,
+}
+
+/// What comes of a question that nobody signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    Answered(Answer),
+    /// Answered; and the request holds the secret, for the operator to see.
+    HandedOver(Answer),
+    Refused(Refusal),
+}
+
+/// What the sender's text may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowed {
+    /// Letters, digits and `._~+/=-`: never JSON, a form or another signed text.
+    Token,
+    Hex,
+    /// Anything printable: only where it is echoed, never where it is signed.
+    Text,
+}
+
+const MAX_VALUE: usize = 1024;
+
+impl Allowed {
+    fn allows(self, value: &[u8]) -> bool {
+        let is_allowed = |it: &u8| match self {
+            Self::Token => it.is_ascii_alphanumeric() || b"._~+/=-".contains(it),
+            Self::Hex => matches!(it, b'0'..=b'9' | b'a'..=b'f'),
+            Self::Text => !it.is_ascii_control(),
+        };
+        (1..=MAX_VALUE).contains(&value.len())
+            && value.iter().all(is_allowed)
+            && std::str::from_utf8(value).is_ok()
+    }
+}
+
+impl Handshake {
+    /// Whether the request asks this question. The token of `Proof::VerifyToken` is not looked at.
+    fn is_asked(&self, call: &Call<'_>, reader: &Reader<'_>) -> bool {
+        let is =
+            |(place, text): &(Place, Text)| reader.first(place).is_some_and(|it| *it == *text.as_bytes());
+        let is_absent = |it: &Place| reader.first(it).is_none_or(|it| it.is_empty());
+        call.method.eq_ignore_ascii_case(&self.method)
+            && self.when.iter().all(is)
+            && self.without.iter().all(is_absent)
+            && self
+                .value
+                .as_ref()
+                .is_none_or(|it| reader.first(it).is_some_and(|it| self.allowed.allows(&it)))
+    }
+
+    fn answer(&self, keys: &[Key], reader: &Reader<'_>) -> Option<Answer> {
+        let value = self.value.as_ref().and_then(|it| reader.first(it));
+        let value = value.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let mac = match self.mac {
+            Some((method, encoding)) => {
+                let key = keys.iter().find(|it| !it.is_public)?;
+                let message = [Piece::Bytes(Cow::Borrowed(value.as_bytes()))];
+                let bytes = mac::compute(method, key.material.expose(), &message)?;
+                crate::provider::encoding::encode(encoding, bytes.as_slice())
+            }
+            None => String::new(),
+        };
+        let is_json = self.content_type.as_ref().is_some_and(|it| it.contains("json"));
+        let escaped = if is_json {
+            let quoted = serde_json::Value::from(value.as_ref()).to_string();
+            Cow::Owned(quoted[1..quoted.len() - 1].to_owned())
+        } else {
+            value.clone()
+        };
+        let header = |(name, text): &(Text, Text)| {
+            // A header of the request, repeated: left out where it did not come.
+            if let Some(theirs) = text.strip_prefix("{header:").and_then(|it| it.strip_suffix('}')) {
+                let theirs = reader.first(&Place::Header(Cow::Owned(theirs.to_owned())))?;
+                return Some((name.clone(), String::from_utf8(theirs.into_owned()).ok()?));
+            }
+            Some((name.clone(), text.replace("{value}", &value)))
+        };
+        Some(Answer {
+            status: self.status,
+            content_type: self.content_type.clone(),
+            headers: self.headers.iter().filter_map(header).collect(),
+            body: self
+                .body
+                .replace("{mac}", &mac)
+                .replace("{value}", &escaped)
+                .into_bytes(),
+        })
+    }
+}
+
+/// Before anything is verified: `None` where nobody's question is asked.
+pub(super) fn unsigned(
+    handshakes: &[Handshake],
+    schemes: &[Scheme],
+    keys: &[Key],
+    verify_token: Option<&[u8]>,
+    call: &Call<'_>,
+) -> Option<Asked> {
+    let reader = Reader::new(call);
+    let asked = handshakes
+        .iter()
+        .find(|it| it.proof != Proof::Signed && it.is_asked(call, &reader))?;
+    match &asked.proof {
+        Proof::VerifyToken(place) => {
+            let shown = reader.first(place).unwrap_or_default();
+            let is_right = verify_token.is_some_and(|it| crate::provider::verify::is_same(it, &shown));
+            if !is_right {
+                return Some(Asked::Refused(Refusal::WrongCredentials {
+                    place: format!("`{place}`"),
+                    n_secrets: usize::from(verify_token.is_some()),
+                }));
+            }
         }
-        return Some(Answer {
-            status: 200,
-            content_type: Some("text/plain"),
-            body: challenge.into_owned(),
-        });
+        // What is signed is an event, whatever else it holds.
+        Proof::Nobody => {
+            let is_shown = |it: &Scheme| !matches!(it, Scheme::Unverified) && it.is_shown(&reader);
+            if schemes.iter().any(is_shown) {
+                return None;
+            }
+        }
+        Proof::Handover if keys.is_empty() => return asked.answer(keys, &reader).map(Asked::HandedOver),
+        Proof::Handover | Proof::Signed => return None,
     }
-    // A slash command carries `ssl_check` beside its own fields only when it is a check.
-    if is(&form("ssl_check"), b"1") && reader.first(&form("command")).is_none_or(|it| it.is_empty()) {
-        return Some(Answer {
-            status: 200,
-            content_type: None,
-            body: Vec::new(),
-        });
-    }
-    None
+    asked.answer(keys, &reader).map(Asked::Answered)
+}
+
+/// The answer to a verified request that is no event.
+pub(super) fn signed(handshakes: &[Handshake], keys: &[Key], call: &Call<'_>) -> Option<Answer> {
+    let reader = Reader::new(call);
+    let mut asked = handshakes.iter().filter(|it| it.proof == Proof::Signed);
+    asked.find(|it| it.is_asked(call, &reader))?.answer(keys, &reader)
 }

@@ -8,8 +8,8 @@ use crate::{
     },
 };
 
-/// For a secret that is used as it is written.
-const MIN_CHARS: usize = 8;
+/// For a secret that is used as it is written, unless the row says otherwise.
+pub(super) const MIN_CHARS: usize = 8;
 /// For a secret that is decoded to bytes.
 const MIN_BYTES: usize = 16;
 /// An Ed25519 public key.
@@ -36,10 +36,10 @@ pub(super) fn decode(provider: &Provider, secret: &Secret) -> Result<Key, BadSec
                 let Some((form, rest)) = signature.secrets.iter().find_map(|it| it.claim(bytes)) else {
                     continue;
                 };
-                (form.decode(rest)?, form.public)
+                (form.decode(rest, provider.min_secret)?, form.public)
             }
             Scheme::Token(_) => {
-                long_enough(bytes.len(), MIN_CHARS, "characters")?;
+                long_enough(bytes.len(), provider.min_secret, "characters")?;
                 (bytes.to_vec(), false)
             }
             Scheme::Basic => {
@@ -48,7 +48,7 @@ pub(super) fn decode(provider: &Provider, secret: &Secret) -> Result<Key, BadSec
                 if colon.is_none_or(|it| it == 0) {
                     return Err(bad("secret has no user", "write it as `user:password`"));
                 }
-                long_enough(password.len(), MIN_CHARS, "characters after the colon")?;
+                long_enough(password.len(), provider.min_secret, "characters after the colon")?;
                 (bytes.to_vec(), false)
             }
         };
@@ -83,7 +83,8 @@ impl SecretForm {
         }
     }
 
-    fn decode(&self, text: &[u8]) -> Result<Vec<u8>, BadSecret> {
+    /// `min_chars` holds for a text that is not decoded.
+    fn decode(&self, text: &[u8], min_chars: usize) -> Result<Vec<u8>, BadSecret> {
         if text.is_empty() {
             return Err(bad(
                 format!("secret is only the prefix `{}`", self.prefix),
@@ -99,7 +100,7 @@ impl SecretForm {
         let bytes = match self.encoding {
             SecretEncoding::Text => {
                 let rest = text.strip_prefix(b"whsec_").unwrap_or(text);
-                long_enough(rest.len(), MIN_CHARS, "characters")?;
+                long_enough(rest.len(), min_chars, "characters")?;
                 return Ok(text.to_vec());
             }
             SecretEncoding::Base64 => encoding::decode_secret(text)

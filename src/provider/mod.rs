@@ -2,15 +2,14 @@
 //!
 //! Bytes in, verdict out: this room never waits, never reads the clock (it takes `now`) and never logs a secret.
 //! `scheme` is the language of the rows, `verify` the door with the one constant-time compare; `catalog` is where a new
-//! provider goes: a row of data, not code. `custom` makes the same row out of an operator's own words.
+//! provider goes: a row of data, not code. `recipe` makes the same row out of an operator's own words.
 //!
 //! Imports: `base`, `event`.
 
 pub mod catalog;
-pub mod custom;
 mod describe;
 mod encoding;
-mod handshake;
+pub mod handshake;
 pub mod json;
 mod key;
 mod mac;
@@ -18,6 +17,7 @@ mod message;
 mod moment;
 mod names;
 pub mod place;
+pub mod recipe;
 mod refusal;
 mod sample;
 pub mod scheme;
@@ -29,10 +29,13 @@ mod tests;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     base::{clock::Timestamp, secret::Secret},
     event::{Binding, headers::Headers},
     provider::{
+        handshake::{Asked, Handshake},
         place::Reading,
         scheme::{List, Scheme, Text},
     },
@@ -58,26 +61,42 @@ pub struct Provider {
     pub title: Text,
     /// Where the sender documents its webhooks.
     pub docs: Option<Text>,
+    /// Where what is known of it comes from.
+    pub facts: List<Text>,
+    pub confidence: Confidence,
     /// How to register gatepost there, in a sentence or two.
     pub register: Text,
+    /// What an operator should know besides.
+    pub note: Option<Text>,
     /// Of several, the first whose signature or token a request shows is the only one that counts.
     pub schemes: List<Scheme>,
+    /// The fewest characters of a secret that is used as it is written.
+    pub min_secret: usize,
     /// Of each list the first that is there counts.
     pub event_id: List<Reading>,
     pub event_type: List<Reading>,
     pub event_time: List<Reading>,
     /// What the event is about.
     pub resource: List<Reading>,
-    pub handshake: Handshake,
+    /// What it does to find out whether a URL is meant for it; the first that is asked is answered.
+    pub handshakes: List<Handshake>,
+    /// What it wants to read when its event was taken; `None` for ours.
+    pub acknowledgement: Option<Answer>,
     pub sample: Option<SampleForm>,
 }
 
-/// What a sender does to find out whether a URL is meant for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handshake {
-    None,
-    /// Slack's `url_verification` and `ssl_check`: signed like every other request.
-    Slack,
+/// How sure the facts of a row are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// Read in the sender's own documentation.
+    Docs,
+    /// Read in code that the sender or widely used software runs.
+    Code,
+    #[serde(rename = "docs+code")]
+    DocsAndCode,
+    /// From a single second-hand place: try it before you rely on it.
+    Unconfirmed,
 }
 
 /// A request as this sender makes it, with marks that `sample` fills in.
@@ -171,8 +190,20 @@ pub struct Names {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    pub content_type: Option<&'static str>,
+    pub content_type: Option<Text>,
+    /// Names in lower case.
+    pub headers: Vec<(Text, String)>,
     pub body: Vec<u8>,
+}
+
+/// What a sample should be. With nothing in it: of the row's own type, with a fresh id, to no URL in particular.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    pub event_type: Option<&'a str>,
+    pub body: Option<&'a [u8]>,
+    /// The public URL with path and query, and these alone, for senders that sign them.
+    pub url: Option<&'a str>,
+    pub target: Option<&'a str>,
 }
 
 /// A sample request for `send`, `demo` and tests: headers and body, signed.
@@ -188,7 +219,7 @@ pub fn find(name: &str) -> Option<&'static Provider> {
 
 /// Every preset and generic scheme, sorted by name.
 pub fn all() -> &'static [Provider] {
-    catalog::ROWS
+    &catalog::ROWS
 }
 
 /// The known name that is nearest to a mistyped one.
@@ -253,34 +284,49 @@ impl Provider {
     }
 
     /// The methods besides POST that a handshake needs.
-    pub fn handshake_methods(&self) -> &'static [&'static str] {
-        match self.handshake {
-            Handshake::None | Handshake::Slack => &[],
-        }
+    pub fn handshake_methods(&self) -> impl Iterator<Item = &str> {
+        let methods = self.handshakes.iter().map(|it| it.method.as_ref());
+        methods.filter(|it| *it != "POST")
     }
 
-    /// The answer to a handshake, or `None` where this is an event. Called after verification where the provider signs its handshake.
-    pub fn handshake(&self, _keys: &[Key], call: &Call<'_>) -> Option<Answer> {
-        match self.handshake {
-            Handshake::None => None,
-            Handshake::Slack => handshake::slack(call),
-        }
+    /// Whether a handshake asks for a token that the operator has given the sender.
+    pub fn has_verify_token(&self) -> bool {
+        let asks = |it: &Handshake| matches!(it.proof, handshake::Proof::VerifyToken(_));
+        self.handshakes.iter().any(asks)
     }
 
-    /// What this provider wants to read when its event was taken; `None` for ours.
-    pub fn acknowledgement(&self) -> Option<Answer> {
-        None
+    /// Whether the sender makes up the secret and hands it over.
+    pub fn hands_over_secret(&self) -> bool {
+        self.handshakes
+            .iter()
+            .any(|it| it.proof == handshake::Proof::Handover)
     }
 
-    /// Signs a body as this provider would. `event_type` `None`: the sample's own. `body` `None`: a sample of that type with a fresh id.
-    pub fn sample(
+    /// What comes of a handshake that nobody signed, before anything is verified; `None` where it is none.
+    pub fn unsigned_handshake(
         &self,
-        key: &Secret,
-        event_type: Option<&str>,
-        body: Option<&[u8]>,
-        now: Timestamp,
-    ) -> Result<Sample, BadSecret> {
-        sample::make(self, key, event_type, body, now)
+        keys: &[Key],
+        verify_token: Option<&Secret>,
+        call: &Call<'_>,
+    ) -> Option<Asked> {
+        if self.handshakes.is_empty() {
+            return None;
+        }
+        let verify_token = verify_token.map(Secret::expose);
+        handshake::unsigned(&self.handshakes, &self.schemes, keys, verify_token, call)
+    }
+
+    /// The answer to a request that verified and is a handshake; `None` where this is an event.
+    pub fn signed_handshake(&self, keys: &[Key], call: &Call<'_>) -> Option<Answer> {
+        if self.handshakes.is_empty() {
+            return None;
+        }
+        handshake::signed(&self.handshakes, keys, call)
+    }
+
+    /// Signs a request as this provider would.
+    pub fn sample(&self, key: &Secret, wanted: &Wanted<'_>, now: Timestamp) -> Result<Sample, BadSecret> {
+        sample::make(self, key, wanted, now)
     }
 }
 

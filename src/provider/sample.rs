@@ -9,7 +9,7 @@ use crate::{
     base::{clock::Timestamp, secret::Secret},
     event::headers::Headers,
     provider::{
-        BadSecret, Call, Key, Provider, Sample, encoding, mac, message, moment,
+        BadSecret, Call, Key, Provider, Sample, Wanted, encoding, json, mac, message, moment,
         place::{Place, Reader, Reading},
         scheme::{Family, Layout, Part, Scheme, Signature, Unit},
     },
@@ -22,32 +22,27 @@ const URL_HINT: &str = "post a real one instead: `gatepost verify` checks it off
 pub(super) fn make(
     provider: &Provider,
     secret: &Secret,
-    event_type: Option<&str>,
-    body: Option<&[u8]>,
+    wanted: &Wanted<'_>,
     now: Timestamp,
 ) -> Result<Sample, BadSecret> {
     let form = provider.sample.as_ref();
-    let event_type = event_type.unwrap_or_else(|| form.map_or(GENERIC_TYPE, |it| it.event_type.as_ref()));
+    let own_type = || form.map_or(GENERIC_TYPE, |it| it.event_type.as_ref());
+    let event_type = wanted.event_type.unwrap_or_else(own_type);
     let marks = Marks::new(event_type, now);
     let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
     for (name, value) in form.map_or(&[][..], |it| it.headers.as_ref()) {
         headers.push((name.to_string(), marks.fill_header(value)));
     }
-    let body = match (body, form) {
+    let mut body = match (wanted.body, form) {
         (Some(body), _) => body.to_vec(),
         (None, Some(form)) => marks.fill_json(&form.body).into_bytes(),
         (None, None) => generic_body(provider, &marks),
     };
     if form.is_none() {
-        // A scheme of the operator's own: its headers are where the row says they are.
-        let wanted = [
-            (&provider.event_id, "@uuid@"),
-            (&provider.event_type, "@type@"),
-            (&provider.event_time, "@time@"),
-        ];
-        for (readings, mark) in wanted {
-            if let Some(Reading::At(Place::Header(name))) = readings.first() {
-                headers.push((name.to_string(), marks.fill_header(mark)));
+        // No request of this sender is known: its headers are where the row says they are.
+        for (place, text) in named(provider, &marks) {
+            if let Place::Header(name) = place {
+                push_new(&mut headers, name, text.replace(char::is_control, "\u{fffd}"));
             }
         }
     }
@@ -56,13 +51,20 @@ pub(super) fn make(
     }
     let key = provider.key(secret)?;
     match provider.schemes.get(key.scheme) {
-        Some(Scheme::Signature(signature)) => sign(signature, &key, &mut headers, &body, &marks)?,
+        Some(Scheme::Signature(signature)) => sign(signature, &key, &mut headers, &mut body, wanted, &marks)?,
         Some(Scheme::Token(token)) => {
-            let Place::Header(name) = &token.place else {
-                return Err(cannot("the token of this scheme is not in a header", URL_HINT));
-            };
-            let token = [token.prefix.as_bytes(), key.material.expose()].concat();
-            headers.push((name.to_string(), String::from_utf8_lossy(&token).into_owned()));
+            let value = [token.prefix.as_bytes(), key.material.expose()].concat();
+            let value = String::from_utf8_lossy(&value).into_owned();
+            match &token.place {
+                Place::Header(name) => headers.push((name.to_string(), value)),
+                Place::Body(pointer) => put_into(&mut body, pointer, value.into()),
+                _ => {
+                    return Err(cannot(
+                        "the token of this scheme is in the URL or in a form",
+                        URL_HINT,
+                    ));
+                }
+            }
         }
         Some(Scheme::Basic) => {
             let credentials = encoding::encode_basic(key.material.expose());
@@ -77,7 +79,8 @@ fn sign(
     signature: &Signature,
     key: &Key,
     headers: &mut Vec<(String, String)>,
-    body: &[u8],
+    body: &mut Vec<u8>,
+    wanted: &Wanted<'_>,
     marks: &Marks<'_>,
 ) -> Result<(), BadSecret> {
     if key.is_public {
@@ -86,26 +89,24 @@ fn sign(
             "use a source with a `whsec_` secret",
         ));
     }
-    let of_the_url = |it: &Part| {
-        matches!(
-            it,
-            Part::Url | Part::Path | Part::Target | Part::At(Place::Query(_))
-        )
-    };
-    if signature.signed.iter().any(of_the_url) {
+    let of_the_url = |it: &Part| matches!(it, Part::Path | Part::Target | Part::At(Place::Query(_)));
+    let lacks_url = signature.signs_url() && wanted.url.is_none();
+    if lacks_url || (wanted.target.is_none() && signature.signed.iter().any(of_the_url)) {
         return Err(cannot(
-            "this scheme signs the URL, which a sample does not know",
-            URL_HINT,
+            "this scheme signs the URL, and it is not known",
+            "set `server.public_url`, or give `--url`",
         ));
     }
-    let no_header = || cannot("the signature of this scheme is not in a header", URL_HINT);
-    let family = signature.families.first().ok_or_else(no_header)?;
-    let Some(Place::Header(signature_header)) = family.signatures.first() else {
-        return Err(no_header());
-    };
+    let no_place = || cannot("the signature of this scheme is not in a header", URL_HINT);
+    let family = signature.families.first().ok_or_else(no_place)?;
+    let place = family.signatures.first().ok_or_else(no_place)?;
+    if !matches!(place, Place::Header(_) | Place::Body(_)) {
+        return Err(no_place());
+    }
     let unit = signature.time.map_or(Unit::Seconds, |it| it.unit);
     let timestamp = moment::write(marks.now, unit);
     push_family(family, headers, &timestamp, marks);
+    push_signed(signature, family, headers, body, &timestamp, marks);
 
     let sent = Headers::from_pairs(
         headers
@@ -114,8 +115,8 @@ fn sign(
     );
     let call = Call {
         method: "POST",
-        url: None,
-        target: "/",
+        url: wanted.url,
+        target: wanted.target.unwrap_or("/"),
         headers: &sent,
         body,
     };
@@ -133,22 +134,75 @@ fn sign(
     });
     let encoded =
         encoded.ok_or_else(|| cannot("this scheme signs with a key that only the sender has", URL_HINT))?;
-    headers.push((
-        signature_header.to_string(),
-        lay_out(&signature.layout, &timestamp, &encoded),
-    ));
+    let value = lay_out(&signature.layout, &timestamp, &encoded);
+    match place {
+        Place::Body(pointer) => put_into(body, pointer, value.into()),
+        _ => headers.push((name_of(place), value)),
+    }
     Ok(())
+}
+
+/// What stands in the request only because it is signed, or because it tells which scheme it is.
+fn push_signed(
+    signature: &Signature,
+    family: &Family,
+    headers: &mut Vec<(String, String)>,
+    body: &mut Vec<u8>,
+    timestamp: &str,
+    marks: &Marks<'_>,
+) {
+    for part in signature.signed.iter() {
+        match part {
+            Part::At(Place::Header(name)) => push_new(headers, name, marks.id.clone()),
+            Part::At(Place::Body(pointer)) if json::find_one(body, pointer).is_none() => {
+                put_into(body, pointer, marks.id.clone().into());
+            }
+            _ => {}
+        }
+    }
+    if let Some(Place::Body(pointer)) = &family.timestamp {
+        let number = timestamp
+            .parse::<i64>()
+            .map_or_else(|_| timestamp.into(), Value::from);
+        put_into(body, pointer, number);
+    }
+    for (place, text) in signature.when.iter() {
+        if let Place::Header(name) = place {
+            push_new(headers, name, text.to_string());
+        }
+    }
+}
+
+fn name_of(place: &Place) -> String {
+    match place {
+        Place::Header(name) => name.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// Unless the header is there.
+fn push_new(headers: &mut Vec<(String, String)>, name: &str, value: String) {
+    if !headers.iter().any(|(it, _)| it == name) {
+        headers.push((name.to_owned(), value));
+    }
+}
+
+/// Leaves a body alone that is no JSON: then the request lacks something, and says so when it is signed.
+fn put_into(body: &mut Vec<u8>, pointer: &str, value: Value) {
+    if let Ok(mut whole) = serde_json::from_slice::<Value>(body) {
+        put(&mut whole, pointer, value);
+        *body = whole.to_string().into_bytes();
+    }
 }
 
 /// The headers that are signed with the body.
 fn push_family(family: &Family, headers: &mut Vec<(String, String)>, timestamp: &str, marks: &Marks<'_>) {
     if let Some(Place::Header(name)) = &family.timestamp {
+        headers.retain(|(it, _)| it != name);
         headers.push((name.to_string(), timestamp.to_owned()));
     }
-    if let Some(Place::Header(name)) = &family.id
-        && !headers.iter().any(|(it, _)| it == name)
-    {
-        headers.push((name.to_string(), format!("msg_{}", marks.id)));
+    if let Some(Place::Header(name)) = &family.id {
+        push_new(headers, name, format!("msg_{}", marks.id));
     }
 }
 
@@ -193,24 +247,49 @@ fn generic_body(provider: &Provider, marks: &Marks<'_>) -> Vec<u8> {
         serde_json::json!({ "note": "a sample event made by gatepost" }),
     );
     let mut body = Value::Object(body);
-    let wanted = [
-        (&provider.event_id, format!("example_{}", marks.id)),
-        (&provider.event_type, marks.event_type.to_owned()),
-        (&provider.event_time, marks.now.to_string()),
-    ];
-    for (readings, text) in wanted {
-        if let Some(Reading::At(Place::Body(pointer))) = readings.first() {
+    for (place, text) in named(provider, marks) {
+        if let Place::Body(pointer) = place {
             put(&mut body, pointer, text.into());
         }
     }
     body.to_string().into_bytes()
 }
 
-/// Puts a value at a pointer, making objects on the way; leaves the body alone where the pointer leads into an array.
+/// What stands at each place that the row reads first. A name of several places is shared out at its dots.
+fn named<'p>(provider: &'p Provider, marks: &Marks<'_>) -> Vec<(&'p Place, String)> {
+    let texts = [
+        (&provider.event_id, format!("example_{}", marks.id)),
+        (&provider.event_type, marks.event_type.to_owned()),
+        (&provider.event_time, marks.now.to_string()),
+    ];
+    let mut named = Vec::new();
+    for (readings, text) in texts {
+        let places = readings.first().map_or(&[][..], Reading::places);
+        let shares = text.splitn(places.len().max(1), '.');
+        named.extend(
+            places
+                .iter()
+                .zip(shares.chain(std::iter::repeat("example")).map(str::to_owned)),
+        );
+    }
+    named
+}
+
+/// Puts a value at a pointer, making objects on the way, and arrays of one element where it says `*` or `0`.
 fn put(body: &mut Value, pointer: &str, value: Value) {
     let mut at = body;
     for token in pointer.split('/').skip(1) {
         let name = token.replace("~1", "/").replace("~0", "~");
+        if name == "*" || name == "0" {
+            if !at.is_array() {
+                *at = Value::Array(vec![at.take()]);
+            }
+            let Some(first) = at.as_array_mut().and_then(|it| it.first_mut()) else {
+                return;
+            };
+            at = first;
+            continue;
+        }
         if !at.is_object() {
             *at = Value::Object(Map::new());
         }

@@ -27,6 +27,8 @@ pub enum Scheme {
 /// A value computed over the request with a key.
 #[derive(Debug, Clone)]
 pub struct Signature {
+    /// Only for requests with these values at these places: versions of one header that mean different schemes.
+    pub when: List<(Place, Text)>,
     /// The names that the same headers go by. Exactly one family may be present, each of its headers once.
     pub families: List<Family>,
     pub layout: Layout,
@@ -144,6 +146,8 @@ pub struct Time {
     pub unit: Unit,
     /// In both directions; a request that is exactly this old is accepted.
     pub tolerance_s: u32,
+    /// In place of it for times in the future.
+    pub ahead_s: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +160,7 @@ pub enum Unit {
 }
 
 /// How the operator's secret becomes a key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretForm {
     /// Taken off before decoding.
     pub prefix: Text,
@@ -186,6 +190,7 @@ impl Time {
     pub const SECONDS: Self = Self {
         unit: Unit::Seconds,
         tolerance_s: DEFAULT_TOLERANCE_S,
+        ahead_s: None,
     };
 }
 

@@ -10,7 +10,7 @@ use crate::{
     provider::{
         Call, Key, Provider, Refusal, encoding, mac, message, moment,
         place::{Ambiguous, Place, Reader},
-        scheme::{Family, Layout, List, Method, Scheme, Signature, Time, Token},
+        scheme::{Family, Layout, List, Method, Scheme, Signature, Text, Time, Token},
         written::{self, Candidate, MAX_SIGNATURES, Unreadable},
     },
 };
@@ -31,7 +31,14 @@ pub(super) fn verify(
     if matches!(scheme, Scheme::Unverified) {
         return Ok(Binding::None);
     }
-    let mine: Vec<&Key> = keys.iter().filter(|it| it.scheme == index).collect();
+    let is_mine = |key: &&Key| {
+        key.scheme == index
+            || provider
+                .schemes
+                .get(key.scheme)
+                .is_some_and(|it| it.has_keys_of(scheme))
+    };
+    let mine: Vec<&Key> = keys.iter().filter(is_mine).collect();
     if mine.is_empty() {
         return Err(scheme.key_missing(keys.len()));
     }
@@ -45,7 +52,7 @@ pub(super) fn verify(
 }
 
 /// The one compare: no byte and no position can be told from how long it takes, only the length.
-fn is_same(left: &[u8], right: &[u8]) -> bool {
+pub(super) fn is_same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && bool::from(left.ct_eq(right))
 }
 
@@ -182,10 +189,13 @@ fn check_age(at: Timestamp, time: Time, tolerance: Option<Duration>, now: Timest
             tolerance_s,
         });
     }
-    if ahead > tolerance {
+    let ahead_allowed = time
+        .ahead_s
+        .map_or(tolerance, |it| Duration::from_secs(it.into()));
+    if ahead > ahead_allowed {
         return Err(Refusal::TimestampAhead {
             ahead_s: ahead.as_secs(),
-            tolerance_s,
+            tolerance_s: ahead_allowed.as_secs(),
         });
     }
     Ok(())
@@ -202,6 +212,10 @@ fn verify_token(token: &Token, keys: &[&Key], reader: &Reader<'_>) -> Result<(),
             problem: format!("expected `{}` before the token", token.prefix),
         });
     };
+    // With its prefix or without: both are ways to write the one secret down.
+    if keys.iter().any(|key| is_same(key.material.expose(), &value)) {
+        return Ok(());
+    }
     check_credentials(shown, keys, place)
 }
 
@@ -294,15 +308,24 @@ impl Scheme {
     }
 
     /// Whether the request shows this kind of proof, right or wrong.
-    fn is_shown(&self, reader: &Reader<'_>) -> bool {
+    pub(super) fn is_shown(&self, reader: &Reader<'_>) -> bool {
         match self {
             Self::Signature(signature) => {
                 let mut places = signature.families.iter().flat_map(|it| it.signatures.iter());
-                places.any(|it| reader.is_present(it))
+                let is = |(place, text): &(Place, Text)| matches!(reader.one(place), Ok(Some(value)) if *value == *text.as_bytes());
+                places.any(|it| reader.is_present(it)) && signature.when.iter().all(is)
             }
             Self::Token(token) => reader.is_present(&token.place),
             Self::Basic => reader.call().headers.first(AUTHORIZATION).is_some(),
             Self::Unverified => true,
+        }
+    }
+
+    /// Whether a secret is the same key for both.
+    fn has_keys_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Signature(left), Self::Signature(right)) => left.secrets == right.secrets,
+            _ => false,
         }
     }
 

@@ -13,6 +13,7 @@ fn source(name: &str) -> source::Settings {
         name: name.to_owned(),
         provider: provider::find("github").unwrap().clone(),
         secrets: vec![Secret::new("a-secret-that-is-long-enough")],
+        verify_token: None,
         tolerance: None,
         max_body: None,
         rate: None,

@@ -20,7 +20,7 @@ use crate::{
         trial::{self, Flaw},
     },
     event::{self, Binding, Hash, headers::Headers},
-    provider::{Answer, Call, Key, Names, Provider, Refusal},
+    provider::{Answer, Call, Key, Names, Provider, Refusal, handshake::Asked},
 };
 
 /// What the operator says of a source.
@@ -29,6 +29,8 @@ pub struct Settings {
     pub name: String,
     pub provider: Provider,
     pub secrets: Vec<Secret>,
+    /// What the sender's handshake must show, for senders that are given such a token.
+    pub verify_token: Option<Secret>,
     /// Replaces the provider's own.
     pub tolerance: Option<Duration>,
     /// Bytes. Replaces the server's limit.
@@ -126,8 +128,13 @@ pub enum Received {
     Verified(Verified),
     /// A handshake: answer it, store nothing.
     Answer(Answer),
+    /// A handshake that holds the sender's secret: answer it, and keep the request for the operator.
+    HandedOver(Answer, Rejection),
     Rejected(Rejection),
 }
+
+/// An answered handshake tells a stranger only that the token is right.
+const MIN_VERIFY_TOKEN: usize = 2;
 
 impl Source {
     /// Every fault at once: an empty or short secret, none where one is needed, one where none belongs.
@@ -143,7 +150,7 @@ impl Source {
                     "name the provider that signs, or remove `secrets`",
                 ));
             }
-        } else if settings.secrets.is_empty() {
+        } else if settings.secrets.is_empty() && !provider.hands_over_secret() {
             faults.push(fault(
                 "secrets",
                 format!("`{}` needs at least one secret", provider.name),
@@ -173,6 +180,19 @@ impl Source {
         }
         if settings.tolerance.is_some_and(|it| it.is_zero()) {
             faults.push(fault("tolerance", "it is zero", "expected a time like `5m`"));
+        }
+        match (&settings.verify_token, provider.has_verify_token()) {
+            (Some(_), false) => faults.push(fault(
+                "verify_token",
+                format!("`{}` asks for none", provider.name),
+                "remove it",
+            )),
+            (Some(token), true) if token.expose().len() < MIN_VERIFY_TOKEN => faults.push(fault(
+                "verify_token",
+                format!("it has under {MIN_VERIFY_TOKEN} characters"),
+                "make up a long random one, and give the sender the same",
+            )),
+            _ => {}
         }
         if settings.rate == Some(0) {
             faults.push(fault("rate", "it is zero", "remove it for no limit"));
@@ -238,12 +258,19 @@ pub fn receive(source: &Source, request: &Request, now: Timestamp) -> Received {
         headers: &request.headers,
         body: &request.body,
     };
+    let verify_token = source.settings.verify_token.as_ref();
+    match provider.unsigned_handshake(&source.keys, verify_token, &call) {
+        Some(Asked::Answered(answer)) => return Received::Answer(answer),
+        Some(Asked::HandedOver(answer)) => return Received::HandedOver(answer, handed_over(source)),
+        Some(Asked::Refused(refusal)) => return Received::Rejected(refusal.into()),
+        None => {}
+    }
     let binding = match provider.verify(&source.keys, &call, source.settings.tolerance, now) {
         Ok(binding) => binding,
         Err(Refusal::Unsigned { .. }) if trial::has(Flaw::UnsignedIsVerified) => Binding::Body,
         Err(refusal) => return Received::Rejected(refusal.into()),
     };
-    if let Some(answer) = provider.handshake(&source.keys, &call) {
+    if let Some(answer) = provider.signed_handshake(&source.keys, &call) {
         return Received::Answer(answer);
     }
     let names = provider.names(&call);
@@ -266,6 +293,16 @@ pub fn receive(source: &Source, request: &Request, now: Timestamp) -> Received {
         key,
         body_hash,
     })
+}
+
+fn handed_over(source: &Source) -> Rejection {
+    Rejection {
+        code: "secret_handed_over",
+        explanation: format!(
+            "the sender hands over the secret of `{}`: it is in this request; put it into the source's `secrets`",
+            source.name
+        ),
+    }
 }
 
 fn fault(key: &str, problem: impl Into<String>, hint: &str) -> Fault {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::provider::{
-    custom::{self, HmacRecipe, Places},
-    find,
+    Wanted, find,
+    recipe::{self, HmacRecipe, Places},
 };
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_767_225_600);
@@ -12,6 +12,7 @@ fn settings(name: &str, provider: &str, secrets: &[&str]) -> Settings {
         name: name.to_owned(),
         provider: find(provider).unwrap().clone(),
         secrets: secrets.iter().map(|it| Secret::new(*it)).collect(),
+        verify_token: None,
         tolerance: None,
         max_body: None,
         rate: None,
@@ -48,7 +49,14 @@ fn request(headers: &[(&str, &str)], body: &[u8]) -> Request {
 fn signed(provider: &str, secret: &str, body: Option<&[u8]>) -> Request {
     let sample = find(provider)
         .unwrap()
-        .sample(&Secret::new(secret), None, body, NOW)
+        .sample(
+            &Secret::new(secret),
+            &Wanted {
+                body,
+                ..Wanted::default()
+            },
+            NOW,
+        )
         .unwrap();
     let headers: Vec<_> = sample
         .headers
@@ -212,7 +220,7 @@ fn a15_the_signed_url_is_the_configured_one() {
         ..HmacRecipe::default()
     };
     let mut mine = settings("s", "hmac", &["a-long-enough-secret"]);
-    mine.provider = custom::hmac(&recipe, &Places::default()).unwrap();
+    mine.provider = recipe::hmac(&recipe, &Places::default()).unwrap();
     assert_eq!(faults(mine.clone()), ["provider"]);
     mine.public_url = Some("https://hooks.example.com/in/".parse().unwrap());
     let source = Source::new(mine).unwrap();

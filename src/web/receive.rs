@@ -1,6 +1,7 @@
 //! The public side: `POST /webhooks/{source}`, from the head to the answer.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 
 use crate::{
     base::{
@@ -21,7 +22,7 @@ use crate::{
     },
     event::headers::Headers,
     ingest::Reply,
-    provider::Answer,
+    provider::{Answer, Provider},
     source::{self, Source},
     web::{
         body::{self, BodyFault, Bounds},
@@ -66,9 +67,12 @@ async fn receive(state: &Public, source: &Arc<Source>, request: Request) -> Resu
     trial::point(Point::HeadRead);
     let (head, body) = request.into_parts();
     let (received_at, started_at) = (state.ingest.now(), Instant::now());
-    let handshakes = source.provider().handshake_methods();
-    if head.method != Method::POST && !handshakes.contains(&head.method.as_str()) {
-        return Err(Refusal::Method(allowed(handshakes)));
+    let is_handshake = |source: &Source| {
+        let mut methods = source.provider().handshake_methods();
+        methods.any(|it| it == head.method.as_str())
+    };
+    if head.method != Method::POST && !is_handshake(source) {
+        return Err(Refusal::Method(allowed(source.provider())));
     }
     let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
     if target.len() > MAX_TARGET {
@@ -112,13 +116,14 @@ fn client_of(state: &Public, head: &Parts) -> Option<String> {
     Some(client::address(*peer, &head.headers, &state.trusted_proxies).to_string())
 }
 
-fn allowed(handshakes: &[&str]) -> String {
-    let mut allowed = "POST".to_owned();
-    for method in handshakes.iter().filter(|it| **it != "POST") {
-        allowed.push_str(", ");
-        allowed.push_str(method);
+fn allowed(provider: &Provider) -> String {
+    let mut allowed = vec!["POST"];
+    for method in provider.handshake_methods() {
+        if !allowed.contains(&method) {
+            allowed.push(method);
+        }
     }
-    allowed
+    allowed.join(", ")
 }
 
 /// What a reply counts as; refusals of our own are counted where they are answered.
@@ -134,7 +139,10 @@ const fn counted_as(reply: &Reply) -> RequestAnswer {
 }
 
 fn answer(source: &Source, reply: Reply) -> Response {
-    let acknowledged = |ours| source.provider().acknowledgement().map_or(ours, provider_answer);
+    let acknowledged = |ours| {
+        let theirs = source.provider().acknowledgement.clone();
+        theirs.map_or(ours, provider_answer)
+    };
     match reply {
         Reply::Accepted(id) => acknowledged(taken(id, "accepted")),
         Reply::Duplicate(id) | Reply::Conflict(id) => acknowledged(taken(id, "duplicate")),
@@ -155,9 +163,14 @@ fn taken(id: EventId, status: &str) -> Response {
 fn provider_answer(answer: Answer) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-    if let Some(content_type) = answer.content_type {
-        let content_type = HeaderValue::from_static(content_type);
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    let content_type = answer
+        .content_type
+        .map(|it| (Cow::Borrowed("content-type"), it.into_owned()));
+    for (name, value) in answer.headers.into_iter().chain(content_type) {
+        // What a sender's text cannot be in a header was never allowed in its handshake.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_ref()), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
     }
     response
 }

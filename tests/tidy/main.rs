@@ -35,7 +35,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("utoipa::", &["web"]),
     ("reqwest::", &["egress"]),
     ("clap::", &["cli"]),
-    ("toml::", &["config"]),
+    ("toml::", &["config", "provider"]),
     ("env::var", &["config"]),
     ("println!", &["cli"]),
     ("print!", &["cli"]),

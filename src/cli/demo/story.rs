@@ -21,7 +21,7 @@ use crate::{
     },
     egress::client::Answer,
     event::{Hash, body_hash},
-    provider::Sample,
+    provider::{Sample, Wanted},
     source,
 };
 
@@ -135,7 +135,7 @@ impl Story {
                 .ok_or_else(|| Failure::text(format_args!("the demo's source `{name}` has no secret")))?;
             let sample = of_source
                 .provider
-                .sample(secret, None, None, wall_now())
+                .sample(secret, &Wanted::default(), wall_now())
                 .map_err(Failure::new)?;
             let started = Instant::now();
             let answer = self.post(&name, &sample, None).await?;

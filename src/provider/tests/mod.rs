@@ -1,6 +1,7 @@
 //! What every row must refuse, and that the row language says what senders do.
 
 mod attacks;
+mod handshakes;
 mod keys;
 mod row_shapes;
 mod rows;
@@ -13,7 +14,11 @@ use std::time::Duration;
 use crate::{
     base::{clock::Timestamp, secret::Secret},
     event::{Binding, headers::Headers},
-    provider::{Call, Key, Provider, Refusal, Sample, find},
+    provider::{
+        BadSecret, Call, Key, Provider, Refusal, Sample, Wanted, all, encoding, find,
+        place::Place,
+        scheme::{Part, Scheme, SecretEncoding, Signature},
+    },
 };
 
 /// 2026-01-01T00:00:00Z
@@ -39,8 +44,8 @@ impl From<Sample> for Bent {
             .map(|(name, value)| (name, value.into_bytes()));
         Self {
             method: "POST".to_owned(),
-            url: None,
-            target: "/webhooks/x".to_owned(),
+            url: Some(URL.to_owned()),
+            target: TARGET.to_owned(),
             headers: headers.collect(),
             body: sample.body,
         }
@@ -55,7 +60,7 @@ impl Bent {
         Self {
             method: "POST".to_owned(),
             url: None,
-            target: "/webhooks/x".to_owned(),
+            target: TARGET.to_owned(),
             headers: pairs.collect(),
             body: body.to_vec(),
         }
@@ -111,31 +116,88 @@ fn key(provider: &Provider, secret: &str) -> Key {
     provider.key(&Secret::new(secret)).unwrap()
 }
 
-/// A secret that the row takes.
-fn secret_for(name: &str) -> &'static str {
-    match name {
-        "standard-webhooks" | "svix" | "gitlab" => WHSEC,
-        "basic" => "user:a-long-enough-password",
-        _ => PLAIN,
+/// A secret that the row takes; each number another one.
+fn secret_of(name: &str, number: u8) -> String {
+    let plain = || {
+        if number == 0 {
+            PLAIN.to_owned()
+        } else {
+            format!("another-plain-secret-{number}")
+        }
+    };
+    match &row(name).schemes[0] {
+        Scheme::Unverified => String::new(),
+        Scheme::Token(_) => plain(),
+        Scheme::Basic => format!("user:a-long-enough-password-{number}"),
+        Scheme::Signature(signature) => {
+            let form = signature
+                .secrets
+                .iter()
+                .find(|it| !it.public)
+                .unwrap_or(&signature.secrets[0]);
+            let bytes = [number; 32];
+            match form.encoding {
+                SecretEncoding::Text => plain(),
+                SecretEncoding::Hex => hex::encode(bytes),
+                SecretEncoding::Base64 if number == 0 && form.prefix == "whsec_" => WHSEC.to_owned(),
+                SecretEncoding::Base64 => format!("{}{}", form.prefix, encoding::encode_basic(&bytes)),
+            }
+        }
     }
+}
+
+fn secret_for(name: &str) -> String {
+    secret_of(name, 0)
+}
+
+const URL: &str = "https://hooks.example.com/webhooks/x";
+const TARGET: &str = "/webhooks/x";
+const TO_US: Wanted<'_> = Wanted {
+    event_type: None,
+    body: None,
+    url: Some(URL),
+    target: Some(TARGET),
+};
+
+/// A request as the row's sender makes it.
+fn sample_of(name: &str, wanted: &Wanted<'_>) -> Result<Sample, BadSecret> {
+    row(name).sample(&Secret::new(secret_for(name)), wanted, NOW)
 }
 
 /// A row, its key and a request that verifies.
 fn signed(name: &str) -> (&'static Provider, Vec<Key>, Bent) {
     let provider = row(name);
-    let secret = secret_for(name);
-    let sample = provider.sample(&Secret::new(secret), None, None, NOW).unwrap();
-    (provider, vec![key(provider, secret)], sample.into())
+    let sample = sample_of(name, &TO_US).unwrap_or_else(|it| panic!("{name}: {it}"));
+    (provider, vec![key(provider, &secret_for(name))], sample.into())
 }
 
-/// The rows that sign something, and the header with the signature.
-const SIGNING: &[(&str, &str)] = &[
-    ("stripe", "stripe-signature"),
-    ("github", "x-hub-signature-256"),
-    ("slack", "x-slack-signature"),
-    ("shopify", "x-shopify-hmac-sha256"),
-    ("gitlab", "webhook-signature"),
-    ("standard-webhooks", "webhook-signature"),
-    ("svix", "svix-signature"),
-    ("hmac", "x-signature"),
-];
+/// Rows whose sender signs with a key that the operator has too, and the header with the signature.
+fn signing() -> Vec<(&'static str, &'static str)> {
+    let header = |row: &'static Provider| match &row.schemes[0] {
+        Scheme::Signature(signature) if !is_public(signature) => match &signature.families[0].signatures[0] {
+            Place::Header(name) => Some((row.name.as_ref(), name.as_ref())),
+            _ => None,
+        },
+        _ => None,
+    };
+    all().iter().filter_map(header).collect()
+}
+
+/// Those of them that sign whatever body there is.
+fn signing_any_body() -> Vec<(&'static str, &'static str)> {
+    let takes_any_body = |(name, _): &(&str, &str)| match &row(name).schemes[0] {
+        Scheme::Signature(signature) => {
+            let is_of_body = |it: &Place| !matches!(it, Place::Header(_));
+            let in_body = |it: &Part| matches!(it, Part::At(place) if is_of_body(place));
+            signature.binds_body()
+                && !signature.signed.iter().any(in_body)
+                && !signature.families[0].timestamp.as_ref().is_some_and(is_of_body)
+        }
+        _ => false,
+    };
+    signing().into_iter().filter(takes_any_body).collect()
+}
+
+fn is_public(signature: &Signature) -> bool {
+    signature.secrets.iter().all(|it| it.public)
+}

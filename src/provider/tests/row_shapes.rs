@@ -24,6 +24,7 @@ const HEX: Accepted = Accepted {
 
 fn signature(place: Place, signed: Vec<Part>) -> Signature {
     Signature {
+        when: Cow::Borrowed(&[]),
         families: Cow::Owned(vec![Family {
             signatures: Cow::Owned(vec![place]),
             timestamp: None,
@@ -50,6 +51,7 @@ fn positions_in_a_list_can_be_said_in_a_row() {
     it.time = Some(Time {
         unit: Unit::Millis,
         tolerance_s: 300,
+        ahead_s: None,
     });
     let value = "1767225600123,0000000000000000000000000000000000000000000000000000000000000000,0f992db4eb731213e5d80bc6b3e562ba9e0d396aadc9603e0f5d78014d6c7282";
     check(
@@ -126,6 +128,7 @@ fn a_time_in_the_body_can_be_said_in_a_row() {
     it.time = Some(Time {
         unit: Unit::Millis,
         tolerance_s: 60,
+        ahead_s: None,
     });
     let provider = custom_row(it);
     let bent = Bent::new(

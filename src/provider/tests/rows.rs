@@ -1,10 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::provider::{
-    all, nearest,
-    place::{Place, Reading},
-};
+use crate::provider::{nearest, place::Reading};
 
 #[test]
 fn rows_are_sorted_and_found() {
@@ -26,7 +23,7 @@ fn a_mistyped_name_finds_its_neighbour() {
         ("standardwebhooks", Some("standard-webhooks")),
         ("shopfy", Some("shopify")),
         ("unverifed", Some("unverified")),
-        ("quickbooks", None),
+        ("qwertyuiop", None),
         ("", None),
     ] {
         assert_eq!(nearest(typed), meant, "{typed}");
@@ -61,8 +58,14 @@ fn places_are_well_formed() {
 #[test]
 fn only_the_unverified_row_verifies_nothing() {
     for row in all() {
-        assert_eq!(row.is_unverified(), row.name == "unverified");
-        assert_eq!(row.binding() == Binding::None, row.name == "unverified");
+        // Those that sign nothing: the config wants it said (`unverified = true`).
+        assert_eq!(
+            row.binding() == Binding::None,
+            row.is_unverified(),
+            "{}",
+            row.name
+        );
+        assert!(row.schemes.len() == 1 || !row.is_unverified(), "{}", row.name);
     }
     assert_eq!(row("stripe").binding(), Binding::Body);
     assert_eq!(row("token").binding(), Binding::Origin);
@@ -72,7 +75,7 @@ fn only_the_unverified_row_verifies_nothing() {
 }
 
 fn slack(headers: &[(&str, &str)], body: &str) -> Option<crate::provider::Answer> {
-    Bent::new(headers, body.as_bytes()).with(|call| row("slack").handshake(&[], call))
+    Bent::new(headers, body.as_bytes()).with(|call| row("slack").signed_handshake(&[], call))
 }
 
 #[test]
@@ -82,11 +85,14 @@ fn slack_gets_its_challenge_back_as_text() {
         r#"{"token":"x","challenge":"3eZbrw1a<b>","type":"url_verification"}"#,
     )
     .unwrap();
-    assert_eq!((answer.status, answer.content_type), (200, Some("text/plain")));
+    assert_eq!(
+        (answer.status, answer.content_type.as_deref()),
+        (200, Some("text/plain"))
+    );
     assert_eq!(answer.body, b"3eZbrw1a<b>");
     let long = format!(
         r#"{{"type":"url_verification","challenge":"{}"}}"#,
-        "x".repeat(513)
+        "x".repeat(1025)
     );
     for body in [
         r#"{"type":"event_callback","challenge":"x"}"#,
@@ -112,7 +118,7 @@ fn slack_gets_an_empty_answer_to_its_certificate_check() {
     assert_eq!(slack(&[], "ssl_check=1"), None);
     for other in all().iter().filter(|it| it.name != "slack") {
         let bent = Bent::new(&form, b"ssl_check=1");
-        assert_eq!(bent.with(|call| other.handshake(&[], call)), None);
+        assert_eq!(bent.with(|call| other.signed_handshake(&[], call)), None);
     }
 }
 

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::*;
 use crate::provider::{
-    custom::{self, BasicRecipe, HmacRecipe, Places, TokenRecipe},
     encoding,
+    recipe::{self, BasicRecipe, HmacRecipe, Places, TokenRecipe},
 };
 
 /// A shape that some sender uses, in the words of the config. The signatures were made by Python's `hmac`.
@@ -39,12 +39,13 @@ impl Shape {
             field: text("field"),
             timestamp_field: text("timestamp_field"),
             tolerance: text("tolerance").map(|_| Duration::from_mins(5)),
+            ..HmacRecipe::default()
         };
         let places = Places {
             event_id: self.event_id.clone(),
             ..Places::default()
         };
-        custom::hmac(&recipe, &places).unwrap_or_else(|it| panic!("{}: {it:?}", self.name))
+        recipe::hmac(&recipe, &places).unwrap_or_else(|it| panic!("{}: {it:?}", self.name))
     }
 
     fn secret(&self) -> &str {
@@ -114,7 +115,7 @@ fn every_shape_of_hmac_can_be_said_in_the_config() {
 fn what_a_recipe_signs_its_row_verifies() {
     for shape in shapes() {
         let provider = shape.provider();
-        match provider.sample(&Secret::new(shape.secret()), None, None, NOW) {
+        match provider.sample(&Secret::new(shape.secret()), &Wanted::default(), NOW) {
             Ok(sample) => {
                 let verdict = Bent::from(sample).verify(&provider, &[key(&provider, shape.secret())]);
                 assert_eq!(verdict, Ok(provider.binding()), "{}", shape.name);
@@ -164,7 +165,7 @@ fn tokens_and_passwords_can_be_said_in_the_config() {
         ),
     ];
     for (name, recipe, headers, target) in tokens {
-        let provider = custom::token(recipe, &Places::default()).unwrap();
+        let provider = recipe::token(recipe, &Places::default()).unwrap();
         let mut bent = Bent::new(headers, b"{}");
         bent.target = (*target).to_owned();
         check(name, &provider, PLAIN, &bent);
@@ -189,7 +190,7 @@ fn tokens_and_passwords_can_be_said_in_the_config() {
     }
     let mut twice = Bent::new(&[], b"{}");
     twice.target = "/?secret=a-long-enough-plain-secret&secret=x".to_owned();
-    let provider = custom::token(&tokens[3].1, &Places::default()).unwrap();
+    let provider = recipe::token(&tokens[3].1, &Places::default()).unwrap();
     assert_eq!(
         twice
             .verify(&provider, &[key(&provider, PLAIN)])
@@ -198,7 +199,7 @@ fn tokens_and_passwords_can_be_said_in_the_config() {
         "duplicate_header"
     );
 
-    let provider = custom::basic(&BasicRecipe {}, &Places::default()).unwrap();
+    let provider = recipe::basic(&BasicRecipe {}, &Places::default()).unwrap();
     let secret = "user:a-long-enough-password";
     let basic = |text: &str| Bent::new(&[("authorization", text)], b"{}");
     let right = format!("Basic {}", encoding::encode_basic(secret.as_bytes()));

@@ -56,7 +56,7 @@ fn a16_hostile_timestamps_are_refused() {
 fn a16_milliseconds_for_seconds_lie_far_ahead() {
     let provider = row("slack");
     let far = Timestamp::from_unix_seconds(1_767_225_600_000);
-    let sample = provider.sample(&Secret::new(PLAIN), None, None, far).unwrap();
+    let sample = provider.sample(&Secret::new(PLAIN), &TO_US, far).unwrap();
     check_refused(
         &Bent::from(sample),
         provider,

@@ -101,6 +101,73 @@ app_case!(slacks_challenge_is_answered_and_is_no_event, |site| {
     app.finish().await;
 });
 
+app_case!(
+    handshakes_of_every_method_are_answered_and_are_no_events,
+    |site| {
+        site.configure(
+            r#"
+        [sources.dropbox]
+        provider = "dropbox"
+        secrets = [{ file = "plain.secret" }]
+        [sources.meta]
+        provider = "meta"
+        secrets = [{ file = "plain.secret" }]
+        verify_token = { file = "plain.secret" }
+        [sources.trello]
+        provider = "trello"
+        secrets = [{ file = "plain.secret" }]
+        [sources.asana]
+        provider = "asana"
+        [sources.github]
+        provider = "github"
+        secrets = [{ file = "plain.secret" }]
+        [server]
+        public_url = "https://hooks.example.com"
+        "#,
+        );
+        site.write("plain.secret", PLAIN);
+        let app = site.start().await;
+        let client = crate::app::api::client();
+        let url = |source: &str, query: &str| format!("{}?{query}", app.webhook_url(source));
+        let get = async |source: &str, query: &str| {
+            let answer = client.get(url(source, query)).send().await.unwrap();
+            let nosniff = answer.headers().contains_key("x-content-type-options");
+            (answer.status().as_u16(), nosniff, answer.text().await.unwrap())
+        };
+        assert_eq!(
+            get("dropbox", "challenge=abc").await,
+            (200, true, "abc".to_owned())
+        );
+        assert_eq!(get("dropbox", "challenge=%3Cb%3E").await.0, 401);
+        let verify = |token: &str| format!("hub.mode=subscribe&hub.challenge=77&hub.verify_token={token}");
+        assert_eq!(get("meta", &verify(PLAIN)).await, (200, true, "77".to_owned()));
+        assert_eq!(get("meta", &verify("another")).await.0, 401);
+        assert_eq!(get("github", "challenge=abc").await.0, 405);
+        let head = client.head(url("trello", "")).send().await.unwrap();
+        assert_eq!(head.status(), 200);
+        // Asana makes up the secret and hands it over, to a source that has none.
+        let hand_over = client
+            .post(url("asana", ""))
+            .header("x-hook-secret", "b537207f20cbfa02");
+        let answer = hand_over.send().await.unwrap();
+        assert_eq!(answer.headers()["x-hook-secret"], "b537207f20cbfa02");
+        let kept = app.until_rejected("secret_handed_over", 1).await;
+        assert_eq!(kept[0]["source"], "asana");
+        assert_eq!(
+            client
+                .post(url("asana", ""))
+                .body("{}")
+                .send()
+                .await
+                .unwrap()
+                .status(),
+            401
+        );
+        assert_eq!(app.get("/v1/ledger").await["stored"], 0);
+        app.finish().await;
+    }
+);
+
 app_case!(a04_slacks_forms_arrive_as_forms, |site| {
     secrets(&site);
     let app = site.start().await;

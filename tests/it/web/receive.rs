@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gatepost::{
     base::{clock::wall_now, ids::EventId, secret::Secret},
     event::Event,
-    provider,
+    provider::{self, Wanted},
     store::query::{RequestQuery, RequestSummary},
 };
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ use crate::web::{
 fn signed(secret: &str) -> Vec<u8> {
     let github = provider::find("github").unwrap();
     let sample = github
-        .sample(&Secret::new(secret), Some("push"), None, wall_now())
+        .sample(&Secret::new(secret), &Wanted::default(), wall_now())
         .unwrap();
     let length = sample.body.len();
     let head = format!("POST /webhooks/github HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n");

@@ -7,7 +7,7 @@ use gatepost::{
     event::headers::Headers,
     provider::{
         self, Call, Key, Provider,
-        custom::{self, Places, TokenRecipe},
+        recipe::{self, Places, TokenRecipe},
     },
 };
 
@@ -38,7 +38,7 @@ fn senders() -> [Sender; 3] {
         query: Some("token".to_owned()),
         ..TokenRecipe::default()
     };
-    let in_query = custom::token(&in_query, &Places::default()).expect("it is a recipe");
+    let in_query = recipe::token(&in_query, &Places::default()).expect("it is a recipe");
     [
         (find("token"), TOKENS),
         (in_query, TOKENS),

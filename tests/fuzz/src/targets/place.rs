@@ -4,7 +4,7 @@ use std::path::Path;
 
 use gatepost::{
     event::headers::Headers,
-    provider::{self, Call, custom},
+    provider::{self, Call, recipe},
 };
 
 use super::{
@@ -46,11 +46,11 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
         body: input.rest(),
     };
 
-    let places = custom::Places {
+    let places = recipe::Places {
         event_id: Some(words.to_owned()),
-        ..custom::Places::default()
+        ..recipe::Places::default()
     };
-    let row = custom::with_places(
+    let row = recipe::with_places(
         provider::find("unverified").expect("it is in the catalog"),
         &places,
     );

@@ -119,7 +119,7 @@ pub(super) fn is_genuine(request: &Request<'_>, names: &[&str], has_pair: bool) 
 
 fn seeds(folder: &Path) -> Vec<Vec<u8>> {
     let now = NOW.to_string();
-    let mut seeds = vectors::seeds(folder, "standard_webhooks.json", NAMES);
+    let mut seeds = vectors::seeds(folder, "standard-webhooks.json", NAMES);
     seeds.extend(vectors::seeds(folder, "svix.json", NAMES));
     for header in [
         &b"av1,\x01\nb\x05\nc\x06"[..],

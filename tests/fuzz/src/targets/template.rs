@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use gatepost::provider::{
-    custom::{self, HmacRecipe, Places},
     place::Place,
+    recipe::{self, HmacRecipe, Places},
     scheme::{Hash, Part, Scheme},
 };
 
@@ -36,7 +36,7 @@ pub(crate) fn compare(reference: fn(&str) -> Option<Vec<Part>>, bytes: &[u8]) ->
         event_id: has_id.then(|| "header:x-id".to_owned()),
         ..Places::default()
     };
-    let row = custom::hmac(&recipe, &places);
+    let row = recipe::hmac(&recipe, &places);
     let expected = reference(text).filter(|parts| {
         let has = |part| parts.contains(&part);
         has(Part::Timestamp) == has_time && (has_id || !has(Part::Id)) && (!is_plain || has(Part::Secret))

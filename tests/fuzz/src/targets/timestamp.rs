@@ -52,6 +52,7 @@ fn sender(unit: Unit) -> Sender {
         signature.time = Some(Time {
             unit,
             tolerance_s: 300,
+            ahead_s: None,
         });
     }
     row.event_time = Cow::Owned(vec![Reading::At(header("x-time"))]);

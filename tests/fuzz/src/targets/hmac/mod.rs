@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gatepost::{
     base::{clock::Timestamp, secret::Secret},
     event::{deduplication_key, headers::Headers},
-    provider::custom::{self, HmacRecipe, Places},
+    provider::recipe::{self, HmacRecipe, Places},
     source::{self, Received, Settings, Source},
 };
 
@@ -199,7 +199,7 @@ fn source(recipe: &Recipe) -> Source {
         separator: some(recipe.separator),
         field: some(recipe.fields[0]),
         timestamp_field: some(recipe.fields[1]),
-        tolerance: None,
+        ..HmacRecipe::default()
     };
     let places = Places {
         event_id: recipe.has_id.then(|| "header:x-id".to_owned()),
@@ -207,8 +207,9 @@ fn source(recipe: &Recipe) -> Source {
     };
     Source::new(Settings {
         name: "s".to_owned(),
-        provider: custom::hmac(&words, &places).expect("it is a recipe"),
+        provider: recipe::hmac(&words, &places).expect("it is a recipe"),
         secrets: vec![Secret::new(SECRET)],
+        verify_token: None,
         tolerance: None,
         max_body: None,
         rate: None,

@@ -1,0 +1,181 @@
+//! One block of `rows/*.toml`, made into a `Provider`.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::provider::{
+    Confidence, Provider, SampleForm, key,
+    place::{Place, Reading},
+    recipe::{
+        Fault, HmacRecipe, TokenRecipe, handshake, parse_place, signature, standard_webhooks, token_at,
+    },
+    scheme::{List, Scheme, Text},
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Row {
+    /// As people write it.
+    name: String,
+    docs: Option<String>,
+    /// Where the facts come from: packages with their versions, documents, repositories at a commit.
+    #[serde(default)]
+    facts: Vec<String>,
+    confidence: Confidence,
+    /// How to register gatepost there.
+    register: Option<String>,
+    /// What an operator should know besides.
+    note: Option<String>,
+    /// The fewest characters of a secret, for senders whose own are shorter than others'.
+    min_secret: Option<usize>,
+    /// Several: the first that a request shows counts, in this order.
+    #[serde(default)]
+    hmac: Many<HmacRecipe>,
+    standard_webhooks: Option<standard_webhooks::Recipe>,
+    #[serde(default)]
+    token: Many<TokenRecipe>,
+    #[serde(default)]
+    basic: bool,
+    /// It signs nothing.
+    #[serde(default)]
+    unverified: bool,
+    /// Places; of several the first that is there. `header:x-topic + body:/event` are two that make one name.
+    #[serde(default)]
+    event_id: Many<String>,
+    #[serde(default)]
+    event_type: Many<String>,
+    #[serde(default)]
+    event_time: Many<String>,
+    #[serde(default)]
+    resource: Many<String>,
+    #[serde(default)]
+    handshake: Many<handshake::Recipe>,
+    answer: Option<handshake::AnswerRecipe>,
+    sample: Option<Sample>,
+}
+
+/// A request as this sender makes it: see `SampleForm`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sample {
+    r#type: String,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+/// One of something, or a list.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Many<T> {
+    One(T),
+    Several(Vec<T>),
+}
+
+impl<T> Default for Many<T> {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+impl<T> Many<T> {
+    fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(it) => std::slice::from_ref(it),
+            Self::Several(them) => them,
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn provider(self, name: String) -> Result<Provider, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let event_id = readings(&self.event_id, "event_id", &mut faults);
+        let id = event_id.first().and_then(|it| match it {
+            Reading::At(place @ Place::Header(_)) => Some(place.clone()),
+            _ => None,
+        });
+        let mut schemes = Vec::new();
+        if let Some(recipe) = &self.standard_webhooks {
+            schemes.push(Scheme::Signature(recipe.signature(&mut faults)));
+        }
+        for recipe in self.hmac.as_slice() {
+            schemes.push(Scheme::Signature(signature(recipe, id.clone(), &mut faults)));
+        }
+        for recipe in self.token.as_slice() {
+            schemes.extend(token_at(recipe, &mut faults).map(Scheme::Token));
+        }
+        if self.basic {
+            schemes.push(Scheme::Basic);
+        }
+        if self.unverified {
+            schemes.push(Scheme::Unverified);
+        }
+        let register = self.register.unwrap_or_else(|| {
+            format!(
+                "In the webhook settings of {}: the URL of this source. Its documentation says where, and where the secret is shown.",
+                self.name
+            )
+        });
+        let provider = Provider {
+            name: Cow::Owned(name),
+            title: Cow::Owned(self.name),
+            docs: self.docs.map(Cow::Owned),
+            facts: self.facts.into_iter().map(Cow::Owned).collect(),
+            confidence: self.confidence,
+            register: Cow::Owned(register),
+            note: self.note.map(Cow::Owned),
+            schemes: Cow::Owned(schemes),
+            min_secret: self.min_secret.unwrap_or(key::MIN_CHARS),
+            event_id,
+            event_type: readings(&self.event_type, "event_type", &mut faults),
+            event_time: readings(&self.event_time, "event_time", &mut faults),
+            resource: readings(&self.resource, "resource", &mut faults),
+            handshakes: self
+                .handshake
+                .as_slice()
+                .iter()
+                .map(|it| it.handshake(&mut faults))
+                .collect(),
+            acknowledgement: self.answer.map(|it| it.answer()),
+            sample: self.sample.map(Sample::form),
+        };
+        if faults.is_empty() {
+            Ok(provider)
+        } else {
+            Err(faults)
+        }
+    }
+}
+
+impl Sample {
+    fn form(self) -> SampleForm {
+        let headers = self
+            .headers
+            .into_iter()
+            .map(|(name, value)| (Text::Owned(name), Text::Owned(value)));
+        SampleForm {
+            event_type: Cow::Owned(self.r#type),
+            headers: headers.collect(),
+            body: Cow::Owned(self.body),
+        }
+    }
+}
+
+fn readings(texts: &Many<String>, key: &str, faults: &mut Vec<Fault>) -> List<Reading> {
+    let reading = |text: &String| {
+        let mut places: Vec<_> = text
+            .split(" + ")
+            .filter_map(|it| parse_place(it, key, faults))
+            .collect();
+        match places.len() {
+            1 => Reading::At(places.remove(0)),
+            _ => Reading::Joined {
+                places: Cow::Owned(places),
+                separator: Cow::Borrowed("."),
+            },
+        }
+    };
+    texts.as_slice().iter().map(reading).collect()
+}

@@ -1,0 +1,196 @@
+use super::*;
+use crate::provider::handshake::Asked;
+
+fn asked(name: &str, keys: &[Key], verify_token: Option<&str>, bent: &Bent) -> Option<Asked> {
+    let token = verify_token.map(Secret::new);
+    bent.with(|call| row(name).unsigned_handshake(keys, token.as_ref(), call))
+}
+
+fn get(query: &str, headers: &[(&str, &str)]) -> Bent {
+    let mut bent = Bent::new(headers, b"");
+    bent.method = "GET".to_owned();
+    bent.target = format!("/webhooks/x?{query}");
+    bent
+}
+
+/// Status, body and the other headers of an answer.
+fn shown(asked: Option<Asked>) -> (u16, String, Vec<String>) {
+    match asked {
+        Some(Asked::Answered(it) | Asked::HandedOver(it)) => {
+            let headers = it.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+            (it.status, String::from_utf8(it.body).unwrap(), headers.collect())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn dozens_of_rows_have_a_handshake() {
+    let with = all().iter().filter(|it| !it.handshakes.is_empty());
+    assert!(with.clone().count() >= 24, "{}", with.count());
+}
+
+#[test]
+fn an_echo_is_text_that_no_browser_runs() {
+    let key = [key(row("dropbox"), PLAIN)];
+    let (status, body, headers) = shown(asked(
+        "dropbox",
+        &key,
+        None,
+        &get("challenge=9h3kC0-abc_123", &[]),
+    ));
+    assert_eq!((status, body.as_str()), (200, "9h3kC0-abc_123"));
+    assert_eq!(headers, ["x-content-type-options: nosniff"]);
+    for query in [
+        "",
+        "challenge=",
+        "challenge=%3Cscript%3E",
+        "challenge=a%20b",
+        "other=x",
+    ] {
+        assert_eq!(asked("dropbox", &key, None, &get(query, &[])), None, "{query}");
+    }
+    let long = format!("challenge={}", "x".repeat(1025));
+    assert_eq!(asked("dropbox", &key, None, &get(&long, &[])), None);
+    let mut post = get("challenge=abc", &[]);
+    post.method = "POST".to_owned();
+    assert_eq!(asked("dropbox", &key, None, &post), None);
+}
+
+#[test]
+fn a_text_in_json_stays_a_text() {
+    let key = [key(row("okta"), PLAIN)];
+    let header = (
+        "x-okta-verification-challenge",
+        "my \"verification\" \\ challenge",
+    );
+    let (status, body, _) = shown(asked("okta", &key, None, &get("", &[header])));
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, body["verification"].as_str()), (200, Some(header.1)));
+}
+
+#[test]
+fn nobody_gets_an_event_signed() {
+    // X signs its challenges with the key of its events, over the text alone.
+    let keys = [key(row("x"), PLAIN)];
+    let (_, body, _) = shown(asked("x", &keys, None, &get("crc_token=a.b-c_d~e%2B/=", &[])));
+    assert!(body.starts_with(r#"{"response_token":"sha256="#), "{body}");
+    for event in [
+        r#"{"for_user_id":"1"}"#,
+        "[]",
+        "a b",
+        "a:b",
+        "a\nb",
+        "<x>",
+        "\"",
+        "a&b",
+        "é",
+    ] {
+        let query: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("crc_token", event)
+            .finish();
+        assert_eq!(asked("x", &keys, None, &get(&query, &[])), None, "{event}");
+    }
+    // Zoom's own are signed, and so is the question.
+    let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}"#;
+    let unsigned = Bent::new(&[], body.as_bytes());
+    let keys = [key(row("zoom"), PLAIN)];
+    assert_eq!(asked("zoom", &keys, None, &unsigned), None);
+    let answer = unsigned
+        .with(|call| row("zoom").signed_handshake(&keys, call))
+        .unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(answer["plainToken"], "qgg8vlvZRS6UYooatFL8Aw");
+    assert_eq!(answer["encryptedToken"].as_str().unwrap().len(), 64);
+    let like_an_event = body.replace("qgg8vlvZRS6UYooatFL8Aw", "v0:1767225600:{}");
+    let bent = Bent::new(&[], like_an_event.as_bytes());
+    assert_eq!(bent.with(|call| row("zoom").signed_handshake(&keys, call)), None);
+}
+
+#[test]
+fn the_verify_token_is_asked_for() {
+    let keys = [key(row("meta"), PLAIN)];
+    let ask = |token: &str, ours: Option<&str>| {
+        let query = format!("hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token={token}");
+        asked("meta", &keys, ours, &get(&query, &[]))
+    };
+    assert_eq!(shown(ask("vt", Some("vt"))).1, "1158201444");
+    for (theirs, ours) in [("vx", Some("vt")), ("", Some("vt")), ("vt", None), ("", None)] {
+        assert!(
+            matches!(ask(theirs, ours), Some(Asked::Refused(_))),
+            "{theirs} {ours:?}"
+        );
+    }
+    let without_mode = get("hub.challenge=1&hub.verify_token=vt", &[]);
+    assert_eq!(asked("meta", &keys, Some("vt"), &without_mode), None);
+}
+
+#[test]
+fn a_secret_is_handed_over_once() {
+    for (name, headers, body) in [
+        (
+            "asana",
+            &[("x-hook-secret", "b537207f20cbfa02357cf448134da559")][..],
+            "{}",
+        ),
+        (
+            "notion",
+            &[],
+            r#"{"verification_token":"secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl"}"#,
+        ),
+    ] {
+        let bent = Bent::new(headers, body.as_bytes());
+        let first = asked(name, &[], None, &bent);
+        assert!(matches!(first, Some(Asked::HandedOver(_))), "{name}: {first:?}");
+        let keys = [key(row(name), PLAIN)];
+        assert_eq!(asked(name, &keys, None, &bent), None, "{name} has one");
+        assert!(bent.verify(row(name), &keys).is_err());
+    }
+    let (status, _, headers) = shown(asked(
+        "asana",
+        &[],
+        None,
+        &Bent::new(&[("x-hook-secret", "abc")], b""),
+    ));
+    assert_eq!(
+        (status, &headers[..]),
+        (200, &["x-hook-secret: abc".to_owned()][..])
+    );
+}
+
+#[test]
+fn what_is_signed_is_an_event_and_no_handshake() {
+    // Whoever put the field of a handshake into a signed event would else make us drop it.
+    for (name, _) in signing() {
+        let (provider, keys, mut bent) = signed(name);
+        bent.headers.extend([
+            ("x-hook-secret".to_owned(), b"abc".to_vec()),
+            ("validation-token".to_owned(), b"abc".to_vec()),
+            ("x-front-challenge".to_owned(), b"abc".to_vec()),
+        ]);
+        let handshake = bent.with(|call| provider.unsigned_handshake(&keys, None, call));
+        assert_eq!(handshake, None, "{name}");
+    }
+}
+
+#[test]
+fn event_grid_is_answered_in_headers() {
+    let mut bent = Bent::new(
+        &[
+            ("webhook-request-origin", "eventgrid.azure.net"),
+            ("webhook-request-rate", "120"),
+        ],
+        b"",
+    );
+    bent.method = "OPTIONS".to_owned();
+    let keys = [key(row("azure-event-grid"), PLAIN)];
+    let (status, body, mut headers) = shown(asked("azure-event-grid", &keys, None, &bent));
+    headers.sort();
+    assert_eq!((status, body.as_str()), (200, ""));
+    let wanted = [
+        "allow: POST",
+        "webhook-allowed-origin: eventgrid.azure.net",
+        "webhook-allowed-rate: 120",
+    ];
+    assert_eq!(headers, wanted);
+}
