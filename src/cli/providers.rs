@@ -170,6 +170,9 @@ fn config_lines(row: &Provider) -> Vec<String> {
         let variable = name.to_uppercase().replace('-', "_");
         lines.push(format!("secrets = [{{ env = \"{variable}_WEBHOOK_SECRET\" }}]"));
     }
+    for option in row.options() {
+        lines.push(format!("{option} = \"...\""));
+    }
     if row.has_verify_token() {
         let variable = name.to_uppercase().replace('-', "_");
         lines.push(format!("verify_token = {{ env = \"{variable}_VERIFY_TOKEN\" }}"));

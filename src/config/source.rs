@@ -1,6 +1,6 @@
 //! `[sources.NAME]`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use url::Url;
 
@@ -39,7 +39,8 @@ pub(super) fn source(
     let provider_name = section.need("provider", reading, value::text);
     let secrets = secrets_of(&mut section, reading);
     let is_unverified = section.read("unverified", reading, value::boolean);
-    let public_key = option(&mut section, "public_key", reading);
+    let keys = ["public_key", "certificate", "organization_id"].map(|it| option(&mut section, it, reading));
+    let options = options(&mut section, reading);
     let verify_token = option(&mut section, "verify_token", reading);
     let tolerance = section.read("tolerance", reading, value::duration(SECOND, 7 * DAY));
     let max_body = section.read("max_body", reading, value::size(1, 1 << 30));
@@ -48,6 +49,10 @@ pub(super) fn source(
     let recipes = recipes(&mut section, reading);
     let provider = match (provider_name, recipes, places) {
         (Ok(name), Ok(recipes), Ok(places)) => build(&name, &recipes, &places, &mut section, reading),
+        _ => Err(Bad),
+    };
+    let provider = match (provider, options) {
+        (Ok(provider), Ok(options)) => with_options(provider, &options, &section, reading),
         _ => Err(Bad),
     };
     let agrees = match (&provider, is_unverified) {
@@ -61,7 +66,13 @@ pub(super) fn source(
     Ok(source::Settings {
         name: name.to_owned(),
         provider: provider?,
-        secrets: secrets?.into_iter().chain(public_key?).collect(),
+        secrets: {
+            let mut secrets = secrets?;
+            for key in keys {
+                secrets.extend(key?);
+            }
+            secrets
+        },
         verify_token: verify_token?,
         tolerance: tolerance?,
         max_body: max_body?,
@@ -81,6 +92,46 @@ fn option(
     let node = section.node(key, reading);
     node.map(|it| secrets::secret(it, &path, &shape, Literal::Allowed, reading))
         .transpose()
+}
+
+/// The options that stand in what is signed, or tell whose request it is.
+fn options(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<BTreeMap<String, String>, Bad> {
+    let mut options = BTreeMap::new();
+    for key in ["webhook_id", "topic_arn"] {
+        let value = option(section, key, reading)?;
+        let text = value.as_ref().and_then(Secret::expose_str);
+        options.extend(text.map(|it| (key.to_owned(), it.to_owned())));
+    }
+    Ok(options)
+}
+
+fn with_options(
+    provider: Provider,
+    options: &BTreeMap<String, String>,
+    section: &Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<Provider, Bad> {
+    let name = provider.name.clone();
+    for wanted in provider.options() {
+        if !options.contains_key(wanted) {
+            let problem = format!("`{}` is missing, which `{name}` needs", section.path_of(wanted));
+            let hint = format!("`gatepost providers {name}` says where to find it");
+            return Err(reading.fault(Fault::new(&section.place_of("provider"), problem).hint(hint)));
+        }
+    }
+    if let Some(unused) = options
+        .keys()
+        .find(|it| !provider.options().contains(it.as_str()))
+    {
+        let problem = format!(
+            "`{}` has no use here: `{name}` has no such option",
+            section.path_of(unused)
+        );
+        return Err(
+            reading.fault(Fault::new(&section.place_of(unused), problem).hint("leave it out".to_owned()))
+        );
+    }
+    Ok(provider.with_options(options))
 }
 
 fn secrets_of(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Vec<Secret>, Bad> {

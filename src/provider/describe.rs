@@ -15,6 +15,8 @@ impl Provider {
             Some(Scheme::Signature(signature)) => match signature.accepted.first().map(|it| it.method) {
                 Some(Method::Digest(_)) => "hash",
                 Some(Method::Ed25519) => "ed25519",
+                Some(Method::EcdsaP256) => "ecdsa",
+                Some(Method::Rsa(_) | Method::RsaPss) => "rsa",
                 _ if signature.accepted.len() > 1 => "standard-webhooks",
                 _ => "hmac",
             },
@@ -107,6 +109,9 @@ impl fmt::Display for Method {
             Self::Hmac(hash) => write!(f, "HMAC-{}", hash.as_str().to_uppercase()),
             Self::Digest(hash) => write!(f, "plain {}", hash.as_str().to_uppercase()),
             Self::Ed25519 => f.write_str("Ed25519"),
+            Self::EcdsaP256 => f.write_str("ECDSA-P256"),
+            Self::Rsa(hash) => write!(f, "RSA-{}", hash.as_str().to_uppercase()),
+            Self::RsaPss => f.write_str("RSA-PSS-SHA512"),
         }
     }
 }
@@ -132,7 +137,12 @@ impl fmt::Display for Part {
             Self::Secret => f.write_str("{secret}"),
             Self::BodyHash(hash) => write!(f, "{{body_{}}}", hash.as_str()),
             Self::SortedForm => f.write_str("{sorted_form}"),
+            Self::FormFields => f.write_str("{form_fields}"),
+            Self::BodyCrc32 => f.write_str("{body_crc32}"),
             Self::At(place) => write!(f, "{{{place}}}"),
+            Self::Optional(place) => write!(f, "{{{place}?}}"),
+            Self::Line(place) => write!(f, "{{line:{place}}}"),
+            Self::Option(name) => write!(f, "{{option:{name}}}"),
             Self::LowerCase(place) => write!(f, "{{{place} in lower case}}"),
             Self::UpperCase(place) => write!(f, "{{{place} in upper case}}"),
         }

@@ -52,6 +52,30 @@ impl Bytes {
     }
 }
 
+/// A signature of RSA with 4,096 bits.
+const MAX_LONG: usize = 512;
+
+/// Decodes a signature whose length varies; `None` for other spellings of it, as `decode`.
+pub(super) fn decode_long(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
+    let engine = match encoding {
+        Encoding::Base64 => &BASE64,
+        Encoding::Base64Unpadded => &BASE64_UNPADDED,
+        Encoding::Base64Url => &BASE64_URL,
+        Encoding::Base64UrlUnpadded => &BASE64_URL_UNPADDED,
+        Encoding::HexLower => {
+            let is_lower = text.iter().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+            return hex::decode(text)
+                .ok()
+                .filter(|it| is_lower && it.len() <= MAX_LONG);
+        }
+        _ => return None,
+    };
+    engine
+        .decode(text)
+        .ok()
+        .filter(|it| (8..=MAX_LONG).contains(&it.len()))
+}
+
 /// Decodes a signature of exactly `len` bytes; `None` for every text that is not the one spelling of such bytes.
 pub(super) fn decode(encoding: Encoding, text: &[u8], len: usize) -> Option<Bytes> {
     let mut buffer = [0_u8; 3 * MAX_SIGNATURE];
@@ -104,8 +128,13 @@ pub(super) fn encode(encoding: Encoding, bytes: &[u8]) -> String {
 }
 
 /// What a signature of `len` bytes looks like, for messages.
-pub(super) fn describe(encoding: Encoding, len: usize) -> String {
-    let n_chars = encode(encoding, &[0; MAX_SIGNATURE][..len.min(MAX_SIGNATURE)]).len();
+pub(super) fn describe(encoding: Encoding, len: Option<usize>) -> String {
+    let n_chars = match len {
+        Some(len) => encode(encoding, &[0; MAX_SIGNATURE][..len.min(MAX_SIGNATURE)])
+            .len()
+            .to_string(),
+        None => "some".to_owned(),
+    };
     let kind = match encoding {
         Encoding::HexLower => "lower-case hex digits",
         Encoding::HexUpper => "upper-case hex digits",

@@ -1,5 +1,8 @@
 //! From an operator's secret to a key: whatever could verify by accident is refused here.
 
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, pem::PemObject};
+use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
+
 use crate::{
     base::secret::Secret,
     provider::{
@@ -21,7 +24,8 @@ pub(super) fn decode(provider: &Provider, secret: &Secret) -> Result<Key, BadSec
     }
     let bytes = secret.expose();
     let edges = [bytes.first(), bytes.last()];
-    if edges.into_iter().flatten().any(u8::is_ascii_whitespace) {
+    // A file in PEM ends with a line end.
+    if !bytes.starts_with(b"-----BEGIN") && edges.into_iter().flatten().any(u8::is_ascii_whitespace) {
         return Err(bad(
             "secret starts or ends with white space",
             "remove it: most likely a line end came along when it was copied",
@@ -103,6 +107,7 @@ impl SecretForm {
                 long_enough(rest.len(), min_chars, "characters")?;
                 return Ok(text.to_vec());
             }
+            SecretEncoding::PublicKey => return public_key(text),
             SecretEncoding::Base64 => encoding::decode_secret(text)
                 .ok_or_else(|| bad("secret is not base64", "copy it again, whole and without quotes"))?,
             // The decoder's own error would show a character of the secret.
@@ -122,6 +127,30 @@ impl SecretForm {
         long_enough(bytes.len(), MIN_BYTES, "bytes once decoded")?;
         Ok(bytes)
     }
+}
+
+/// A public key in DER (SPKI), out of what senders show: PEM of a key or of a certificate, or base64 without the lines around it.
+fn public_key(text: &[u8]) -> Result<Vec<u8>, BadSecret> {
+    let is_certificate = text.windows(27).any(|it| it == b"-----BEGIN CERTIFICATE-----");
+    let der = if is_certificate {
+        let certificate = CertificateDer::from_pem_slice(text).ok();
+        certificate.and_then(|it| {
+            let (_, parsed) = X509Certificate::from_der(&it).ok()?;
+            Some(parsed.public_key().raw.to_vec())
+        })
+    } else if text.starts_with(b"-----BEGIN") {
+        SubjectPublicKeyInfoDer::from_pem_slice(text)
+            .ok()
+            .map(|it| it.to_vec())
+    } else {
+        encoding::decode_secret(text)
+    };
+    der.filter(|it| SubjectPublicKeyInfo::from_der(it).is_ok()).ok_or_else(|| {
+        bad(
+            "not a public key",
+            "expected PEM (`-----BEGIN PUBLIC KEY-----` or a certificate) or the base64 of a key in DER; copy it whole",
+        )
+    })
 }
 
 fn long_enough(len: usize, min: usize, unit: &str) -> Result<(), BadSecret> {

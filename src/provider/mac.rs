@@ -1,8 +1,12 @@
-//! Computes what a signature has to be. Borrows the body, never copies it (but for Ed25519, which wants it in one piece).
+//! Computes what a signature has to be. Borrows the body, never copies it (but for public keys, which want it in one piece).
 
 use std::borrow::Cow;
 
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ED25519, RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    RSA_PSS_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
+};
 use hmac::{Hmac, KeyInit, digest::FixedOutput};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
@@ -60,7 +64,7 @@ pub(super) fn compute(method: Method, secret: &[u8], message: &[Piece<'_>]) -> O
         Method::Digest(Hash::Sha256) => feed(Sha256::default(), secret, message),
         Method::Digest(Hash::Sha384) => feed(Sha384::default(), secret, message),
         Method::Digest(Hash::Sha512) => feed(Sha512::default(), secret, message),
-        Method::Ed25519 => None,
+        Method::Ed25519 | Method::EcdsaP256 | Method::Rsa(_) | Method::RsaPss => None,
     }
 }
 
@@ -77,9 +81,25 @@ fn feed(mut mac: impl FixedOutput, secret: &[u8], message: &[Piece<'_>]) -> Opti
 }
 
 /// Whether a public key says that the message was signed.
-pub(super) fn is_signed_by(public_key: &[u8], message: &[Piece<'_>], signature: &[u8]) -> bool {
+pub(super) fn is_signed_by(
+    method: Method,
+    public_key: &[u8],
+    message: &[Piece<'_>],
+    signature: &[u8],
+) -> bool {
     let whole: Vec<u8> = message.iter().flat_map(|it| it.bytes(&[])).copied().collect();
-    UnparsedPublicKey::new(&ED25519, public_key)
+    let algorithm: &dyn VerificationAlgorithm = match method {
+        Method::Ed25519 => &ED25519,
+        Method::EcdsaP256 => &ECDSA_P256_SHA256_ASN1,
+        // The sender has nothing newer.
+        Method::Rsa(Hash::Sha1) => &RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+        Method::Rsa(Hash::Sha256) => &RSA_PKCS1_2048_8192_SHA256,
+        Method::Rsa(Hash::Sha384) => &RSA_PKCS1_2048_8192_SHA384,
+        Method::Rsa(Hash::Sha512) => &RSA_PKCS1_2048_8192_SHA512,
+        Method::RsaPss => &RSA_PSS_2048_8192_SHA512,
+        Method::Hmac(_) | Method::Digest(_) => return false,
+    };
+    UnparsedPublicKey::new(algorithm, public_key)
         .verify(&whole, signature)
         .is_ok()
 }

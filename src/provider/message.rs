@@ -38,13 +38,28 @@ pub(super) fn assemble<'a>(
                 fenced(place, reader, signed.get(idx + 1))?
             }
             Part::At(place) => fenced(place, reader, signed.get(idx + 1))?,
+            Part::Optional(place) => optional(place, reader)?.unwrap_or_default(),
+            Part::Line(place) => match optional(place, reader)? {
+                Some(value) => {
+                    let name = place.name().rsplit('/').next().unwrap_or_default();
+                    Cow::Owned([name.as_bytes(), b"\n", &value, b"\n"].concat())
+                }
+                None => Cow::Borrowed(&b""[..]),
+            },
+            Part::BodyCrc32 => Cow::Owned(crc32fast::hash(call.body).to_string().into_bytes()),
+            // Made a literal when the source was made.
+            Part::Option(name) => {
+                return Err(Refusal::PartMissing {
+                    place: format!("the source's `{name}`"),
+                });
+            }
             Part::LowerCase(place) => {
                 Cow::Owned(fenced(place, reader, signed.get(idx + 1))?.to_ascii_lowercase())
             }
             Part::UpperCase(place) => {
                 Cow::Owned(fenced(place, reader, signed.get(idx + 1))?.to_ascii_uppercase())
             }
-            Part::Url => Cow::Borrowed(call.url.ok_or(Refusal::UrlUnknown)?.as_bytes()),
+            Part::Url => Cow::Borrowed(reader.url().ok_or(Refusal::UrlUnknown)?.as_bytes()),
             Part::Method => Cow::Owned(call.method.to_ascii_uppercase().into_bytes()),
             Part::Path => {
                 let path = call.target.split_once('?').map_or(call.target, |(path, _)| path);
@@ -55,7 +70,8 @@ pub(super) fn assemble<'a>(
                 let digest = mac::digest(*hash, call.body);
                 Cow::Owned(hex::encode(digest.as_ref().map_or(&[][..], |it| it.as_slice())).into_bytes())
             }
-            Part::SortedForm => Cow::Owned(sorted_form(call.body)),
+            Part::FormFields if !reader.is_form() => Cow::Borrowed(&b""[..]),
+            Part::SortedForm | Part::FormFields => Cow::Owned(sorted_form(call.body)),
         };
         pieces.push(Piece::Bytes(bytes));
     }
@@ -85,6 +101,16 @@ fn fenced<'a>(place: &Place, reader: &Reader<'a>, next: Option<&Part>) -> Result
         });
     }
     Ok(value)
+}
+
+/// Not fenced: the sender's own code does not, and an absent value is nothing.
+fn optional<'a>(place: &Place, reader: &Reader<'a>) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
+    reader
+        .one(place)
+        .map_err(|Ambiguous { count }| Refusal::Duplicate {
+            place: format!("`{place}`"),
+            count,
+        })
 }
 
 fn sorted_form(body: &[u8]) -> Vec<u8> {

@@ -27,7 +27,10 @@ mod written;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +40,7 @@ use crate::{
     provider::{
         handshake::{Asked, Handshake},
         place::Reading,
-        scheme::{List, Scheme, Text},
+        scheme::{List, Scheme, Signature, Text},
     },
 };
 
@@ -70,6 +73,8 @@ pub struct Provider {
     pub note: Option<Text>,
     /// Of several, the first whose signature or token a request shows is the only one that counts.
     pub schemes: List<Scheme>,
+    /// By which its events come besides POST.
+    pub methods: List<Text>,
     /// The fewest characters of a secret that is used as it is written.
     pub min_secret: usize,
     /// Of each list the first that is there counts.
@@ -283,10 +288,32 @@ impl Provider {
         names::read(self, call)
     }
 
-    /// The methods besides POST that a handshake needs.
-    pub fn handshake_methods(&self) -> impl Iterator<Item = &str> {
-        let methods = self.handshakes.iter().map(|it| it.method.as_ref());
-        methods.filter(|it| *it != "POST")
+    /// The methods that its events or its handshakes come by.
+    pub fn methods(&self) -> impl Iterator<Item = &str> {
+        let of_handshakes = self.handshakes.iter().map(|it| it.method.as_ref());
+        std::iter::once("POST")
+            .chain(self.methods.iter().map(AsRef::as_ref))
+            .chain(of_handshakes)
+    }
+
+    /// What the operator must give a source beside secrets, by name.
+    pub fn options(&self) -> BTreeSet<&str> {
+        let signatures = self.schemes.iter().filter_map(|it| match it {
+            Scheme::Signature(it) => Some(it),
+            _ => None,
+        });
+        signatures.flat_map(Signature::options).collect()
+    }
+
+    /// The row for one source, with what its operator gave.
+    #[must_use]
+    pub fn with_options(mut self, given: &BTreeMap<String, String>) -> Self {
+        for scheme in self.schemes.to_mut() {
+            if let Scheme::Signature(signature) = scheme {
+                signature.fill(given);
+            }
+        }
+        self
     }
 
     /// Whether a handshake asks for a token that the operator has given the sender.

@@ -20,6 +20,8 @@ pub enum Place {
     Query(Text),
     /// A field of a form body.
     Form(Text),
+    /// The text of the first element of that name in an XML body, whatever its namespace.
+    Xml(Text),
     /// A JSON pointer into a field of a form body.
     FormJson { field: Text, pointer: Text },
 }
@@ -71,7 +73,18 @@ impl fmt::Display for Place {
             Self::Body(pointer) => write!(f, "body:{pointer}"),
             Self::Query(name) => write!(f, "query:{name}"),
             Self::Form(field) => write!(f, "form:{field}"),
+            Self::Xml(name) => write!(f, "xml:{name}"),
             Self::FormJson { field, pointer } => write!(f, "form:{field}:{pointer}"),
+        }
+    }
+}
+
+impl Place {
+    /// The name of the header, field or element, or the pointer.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Header(it) | Self::Body(it) | Self::Query(it) | Self::Form(it) | Self::Xml(it) => it,
+            Self::FormJson { pointer, .. } => pointer,
         }
     }
 }
@@ -86,6 +99,8 @@ pub(super) struct Ambiguous {
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     call: &'a Call<'a>,
+    /// In place of the call's.
+    url: Option<&'a str>,
     is_form: bool,
     /// Values of the body that were looked up together.
     fetched: Vec<(&'a str, Option<Cow<'a, str>>)>,
@@ -99,9 +114,26 @@ impl<'a> Reader<'a> {
         });
         Self {
             call,
+            url: call.url,
             is_form,
             fetched: Vec::new(),
         }
+    }
+
+    /// The same request, as if it had been sent to another URL.
+    pub(super) fn at_url(call: &'a Call<'a>, url: &'a str) -> Self {
+        Self {
+            url: Some(url),
+            ..Self::new(call)
+        }
+    }
+
+    pub(super) const fn url(&self) -> Option<&'a str> {
+        self.url
+    }
+
+    pub(super) const fn is_form(&self) -> bool {
+        self.is_form
     }
 
     pub(super) const fn call(&self) -> &'a Call<'a> {
@@ -144,6 +176,7 @@ impl<'a> Reader<'a> {
                 let value = json::find_one(&text, pointer).map(|it| it.into_owned().into_bytes());
                 Ok(value.map(Cow::Owned))
             }
+            Place::Xml(name) => Ok(xml_text(self.call.body, name).map(|it| Cow::Owned(it.into_bytes()))),
             Place::Form(_) | Place::Body(_) | Place::FormJson { .. } => Ok(None),
         }
     }
@@ -159,7 +192,9 @@ impl<'a> Reader<'a> {
                 let value = json::find_one(&text, pointer)?.into_owned();
                 Some(Cow::Owned(value.into_bytes()))
             }
-            Place::Body(_) | Place::Form(_) | Place::FormJson { .. } => self.one(place).ok()?,
+            Place::Body(_) | Place::Form(_) | Place::FormJson { .. } | Place::Xml(_) => {
+                self.one(place).ok()?
+            }
         }
     }
 
@@ -176,6 +211,14 @@ impl<'a> Reader<'a> {
             None => json::find_one(self.call.body, pointer),
         }
     }
+}
+
+/// Of a document without a DTD, so without entities of its own.
+fn xml_text(body: &[u8], name: &str) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    let document = roxmltree::Document::parse(text).ok()?;
+    let element = document.descendants().find(|it| it.tag_name().name() == name)?;
+    element.text().map(|it| it.trim().to_owned())
 }
 
 fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {

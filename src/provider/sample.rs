@@ -11,10 +11,11 @@ use crate::{
     provider::{
         BadSecret, Call, Key, Provider, Sample, Wanted, encoding, json, mac, message, moment,
         place::{Place, Reader, Reading},
-        scheme::{Family, Layout, Part, Scheme, Signature, Unit},
+        scheme::{Family, Layout, Part, Scheme, Signature, Unit, When},
     },
 };
 
+const FORM: &str = "application/x-www-form-urlencoded";
 const UNIX_MARK: &str = "1500000000";
 const GENERIC_TYPE: &str = "example.created";
 const URL_HINT: &str = "post a real one instead: `gatepost verify` checks it offline";
@@ -29,18 +30,26 @@ pub(super) fn make(
     let own_type = || form.map_or(GENERIC_TYPE, |it| it.event_type.as_ref());
     let event_type = wanted.event_type.unwrap_or_else(own_type);
     let marks = Marks::new(event_type, now);
-    let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    let named = named(provider, &marks);
+    let is_in_json = |it: &Scheme| it.places().iter().any(|it| matches!(it, Place::Body(_)));
+    let is_form = form.is_none()
+        && wanted.body.is_none()
+        && named.iter().any(|(it, _)| matches!(it, Place::Form(_)))
+        && !provider.schemes.iter().any(is_in_json);
+    let content_type = if is_form { FORM } else { "application/json" };
+    let mut headers = vec![("content-type".to_owned(), content_type.to_owned())];
     for (name, value) in form.map_or(&[][..], |it| it.headers.as_ref()) {
         headers.push((name.to_string(), marks.fill_header(value)));
     }
     let mut body = match (wanted.body, form) {
         (Some(body), _) => body.to_vec(),
         (None, Some(form)) => marks.fill_json(&form.body).into_bytes(),
-        (None, None) => generic_body(provider, &marks),
+        (None, None) if is_form => form_body(&named, &marks),
+        (None, None) => generic_body(&named, &marks),
     };
     if form.is_none() {
         // No request of this sender is known: its headers are where the row says they are.
-        for (place, text) in named(provider, &marks) {
+        for (place, text) in &named {
             if let Place::Header(name) = place {
                 push_new(&mut headers, name, text.replace(char::is_control, "\u{fffd}"));
             }
@@ -57,7 +66,14 @@ pub(super) fn make(
             let value = String::from_utf8_lossy(&value).into_owned();
             match &token.place {
                 Place::Header(name) => headers.push((name.to_string(), value)),
-                Place::Body(pointer) => put_into(&mut body, pointer, value.into()),
+                Place::Body(pointer) => {
+                    let array = token
+                        .each
+                        .as_ref()
+                        .map(|it| format!("{it}/*"))
+                        .unwrap_or_default();
+                    put_into(&mut body, &format!("{array}{pointer}"), value.into());
+                }
                 _ => {
                     return Err(cannot(
                         "the token of this scheme is in the URL or in a form",
@@ -83,6 +99,26 @@ fn sign(
     wanted: &Wanted<'_>,
     marks: &Marks<'_>,
 ) -> Result<(), BadSecret> {
+    if let Some(array) = &signature.each {
+        let whole = serde_json::from_slice::<Value>(body).unwrap_or(Value::Null);
+        let element = whole.pointer(&format!("{array}/0")).cloned().unwrap_or_default();
+        let element = if element.is_object() {
+            element
+        } else {
+            Value::Object(Map::new())
+        };
+        let (mut element, of_one) = (
+            element.to_string().into_bytes(),
+            Signature {
+                each: None,
+                ..signature.clone()
+            },
+        );
+        sign(&of_one, key, headers, &mut element, wanted, marks)?;
+        let element = serde_json::from_slice(&element).unwrap_or(Value::Null);
+        put_into(body, &format!("{array}/*"), element);
+        return Ok(());
+    }
     if key.is_public {
         return Err(cannot(
             "a public key checks signatures and cannot make them",
@@ -166,8 +202,8 @@ fn push_signed(
             .map_or_else(|_| timestamp.into(), Value::from);
         put_into(body, pointer, number);
     }
-    for (place, text) in signature.when.iter() {
-        if let Place::Header(name) = place {
+    for When { place, patterns } in signature.when.iter() {
+        if let (Place::Header(name), Some(text)) = (place, patterns.first()) {
             push_new(headers, name, text.to_string());
         }
     }
@@ -237,7 +273,7 @@ fn lay_out(layout: &Layout, timestamp: &str, signature: &str) -> String {
 }
 
 /// A body with something at each place that the row reads.
-fn generic_body(provider: &Provider, marks: &Marks<'_>) -> Vec<u8> {
+fn generic_body(named: &[(&Place, String)], marks: &Marks<'_>) -> Vec<u8> {
     let mut body = Map::new();
     body.insert("id".to_owned(), format!("example_{}", marks.id).into());
     body.insert("type".to_owned(), marks.event_type.into());
@@ -247,12 +283,25 @@ fn generic_body(provider: &Provider, marks: &Marks<'_>) -> Vec<u8> {
         serde_json::json!({ "note": "a sample event made by gatepost" }),
     );
     let mut body = Value::Object(body);
-    for (place, text) in named(provider, marks) {
+    for (place, text) in named {
         if let Place::Body(pointer) = place {
-            put(&mut body, pointer, text.into());
+            put(&mut body, pointer, text.clone().into());
         }
     }
     body.to_string().into_bytes()
+}
+
+/// The same as a form.
+fn form_body(named: &[(&Place, String)], marks: &Marks<'_>) -> Vec<u8> {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("note", "a sample event made by gatepost")
+        .append_pair("sample_id", &marks.id);
+    for (place, text) in named {
+        if let Place::Form(name) = place {
+            form.append_pair(name, text);
+        }
+    }
+    form.finish().into_bytes()
 }
 
 /// What stands at each place that the row reads first. A name of several places is shared out at its dots.

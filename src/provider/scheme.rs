@@ -2,7 +2,10 @@
 //!
 //! Every type can be written in a `const` (the catalog) and owned (a user's own source), so both are one and the same row.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::provider::place::Place;
 
@@ -14,6 +17,7 @@ pub type List<T> = Cow<'static, [T]>;
 /// Signed tokens (JWT) and fetched certificates will stand here beside the others; further public-key algorithms
 /// belong in `Method`.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a few hundred, read in place")]
 pub enum Scheme {
     Signature(Signature),
     /// A secret that the sender repeats with every request. It does not cover the body.
@@ -28,7 +32,15 @@ pub enum Scheme {
 #[derive(Debug, Clone)]
 pub struct Signature {
     /// Only for requests with these values at these places: versions of one header that mean different schemes.
-    pub when: List<(Place, Text)>,
+    pub when: List<When>,
+    /// Not for requests that have something there.
+    pub without: List<Place>,
+    /// The array in the body whose elements are signed each by itself: places are then places in an element.
+    pub each: Option<Text>,
+    /// The sender may have signed the URL with the port or without.
+    pub any_port: bool,
+    /// Where the hash of a body is that is no form: it must be the body's. For senders that sign a URL with it.
+    pub body_digest: Option<Place>,
     /// The names that the same headers go by. Exactly one family may be present, each of its headers once.
     pub families: List<Family>,
     pub layout: Layout,
@@ -39,6 +51,13 @@ pub struct Signature {
     pub signed: List<Part>,
     pub time: Option<Time>,
     pub secrets: List<SecretForm>,
+}
+
+/// A value that must be there: one of these patterns, in which `*` stands for a text without `/`.
+#[derive(Debug, Clone)]
+pub struct When {
+    pub place: Place,
+    pub patterns: List<Text>,
 }
 
 #[derive(Debug, Clone)]
@@ -87,6 +106,12 @@ pub enum Method {
     /// A bare hash of a text that holds the secret (`Part::Secret`). Weaker than HMAC; some senders have nothing else.
     Digest(Hash),
     Ed25519,
+    /// ECDSA on P-256 with SHA-256, the signature in DER.
+    EcdsaP256,
+    /// RSASSA-PKCS1-v1_5.
+    Rsa(Hash),
+    /// RSASSA-PSS with SHA-512.
+    RsaPss,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +161,17 @@ pub enum Part {
     BodyHash(Hash),
     /// The fields of a form body, sorted by name and then by value, each distinct one as name and value without separators.
     SortedForm,
+    /// The same, and nothing of a body that is no form: only where `body_digest` covers that one.
+    FormFields,
+    /// The CRC-32 of the body as a decimal number.
+    BodyCrc32,
     At(Place),
+    /// Nothing where it is absent.
+    Optional(Place),
+    /// The last name of its pointer, a line end, the value, a line end; nothing where it is absent.
+    Line(Place),
+    /// What the operator gave the source under this name; a literal once the source is made.
+    Option(Text),
     LowerCase(Place),
     UpperCase(Place),
 }
@@ -176,10 +211,14 @@ pub enum SecretEncoding {
     Text,
     Base64,
     Hex,
+    /// A public key or a certificate in PEM, or the base64 of a key in DER (SPKI).
+    PublicKey,
 }
 
 #[derive(Debug, Clone)]
 pub struct Token {
+    /// As of a signature.
+    pub each: Option<Text>,
     pub place: Place,
     pub prefix: Text,
 }
@@ -225,13 +264,27 @@ impl Hash {
 }
 
 impl Method {
-    /// The length of a signature in bytes.
-    pub const fn n_bytes(self) -> usize {
+    /// The length of a signature in bytes; `None` where it varies.
+    pub const fn n_bytes(self) -> Option<usize> {
         match self {
-            Self::Hmac(hash) | Self::Digest(hash) => hash.n_bytes(),
-            Self::Ed25519 => 64,
+            Self::Hmac(hash) | Self::Digest(hash) => Some(hash.n_bytes()),
+            Self::Ed25519 => Some(64),
+            Self::EcdsaP256 | Self::Rsa(_) | Self::RsaPss => None,
         }
     }
+
+    /// Whether the sender signs with a key that the receiver does not have.
+    pub const fn is_public(self) -> bool {
+        matches!(
+            self,
+            Self::Ed25519 | Self::EcdsaP256 | Self::Rsa(_) | Self::RsaPss
+        )
+    }
+}
+
+/// A pattern that stands for what the operator gives.
+fn option_in(pattern: &Text) -> Option<&str> {
+    pattern.strip_prefix("{option:")?.strip_suffix('}')
 }
 
 impl Signature {
@@ -239,10 +292,40 @@ impl Signature {
         self.signed.contains(&Part::Url)
     }
 
+    /// The names of what the operator must give for it.
+    pub fn options(&self) -> BTreeSet<&str> {
+        let signed = self.signed.iter().filter_map(|it| match it {
+            Part::Option(name) => Some(name.as_ref()),
+            _ => None,
+        });
+        let patterns = self.when.iter().flat_map(|it| it.patterns.iter());
+        signed.chain(patterns.filter_map(option_in)).collect()
+    }
+
+    /// Puts in what the operator gave.
+    pub fn fill(&mut self, given: &BTreeMap<String, String>) {
+        let value = |name: &str| given.get(name).map(|it| Text::Owned(it.clone()));
+        for part in self.signed.to_mut() {
+            if let Part::Option(name) = part
+                && let Some(value) = value(name)
+            {
+                *part = Part::Literal(value);
+            }
+        }
+        for pattern in self.when.to_mut().iter_mut().flat_map(|it| it.patterns.to_mut()) {
+            if let Some(value) = option_in(pattern).and_then(value) {
+                *pattern = value;
+            }
+        }
+    }
+
     /// Whether nobody can change a byte of the body without the key.
     pub fn binds_body(&self) -> bool {
-        self.signed
-            .iter()
-            .any(|it| matches!(it, Part::Body | Part::BodyHash(_) | Part::SortedForm))
+        self.signed.iter().any(|it| {
+            matches!(
+                it,
+                Part::Body | Part::BodyHash(_) | Part::SortedForm | Part::FormFields
+            )
+        }) && self.each.is_none()
     }
 }

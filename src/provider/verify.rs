@@ -1,7 +1,8 @@
 //! The one door through which a request becomes a verified one, and the one place that compares secrets.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
+use serde_json::value::RawValue;
 use subtle::ConstantTimeEq;
 
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     provider::{
         Call, Key, Provider, Refusal, encoding, mac, message, moment,
         place::{Ambiguous, Place, Reader},
-        scheme::{Family, Layout, List, Method, Scheme, Signature, Text, Time, Token},
+        scheme::{Family, Hash, Layout, List, Scheme, Signature, Text, Time, Token, When},
         written::{self, Candidate, MAX_SIGNATURES, Unreadable},
     },
 };
@@ -43,12 +44,48 @@ pub(super) fn verify(
         return Err(scheme.key_missing(keys.len()));
     }
     match scheme {
-        Scheme::Signature(signature) => verify_signature(signature, &mine, &reader, tolerance, now)?,
-        Scheme::Token(token) => verify_token(token, &mine, &reader)?,
+        Scheme::Signature(signature) => in_each(signature.each.as_deref(), call, |call| {
+            verify_signature(signature, &mine, call, tolerance, now)
+        })?,
+        Scheme::Token(token) => in_each(token.each.as_deref(), call, |call| {
+            verify_token(token, &mine, &Reader::new(call))
+        })?,
         Scheme::Basic => verify_basic(&mine, &reader)?,
         Scheme::Unverified => {}
     }
     Ok(scheme.binding())
+}
+
+/// Verifies the request, or each element of an array in its body as if it were a body: one that is forged must not ride along.
+fn in_each(
+    array: Option<&str>,
+    call: &Call<'_>,
+    verify: impl Fn(&Call<'_>) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    let Some(pointer) = array else {
+        return verify(call);
+    };
+    let elements = elements(call.body, pointer).ok_or_else(|| Refusal::Unsigned {
+        wanted: format!("an array with something in it at `body:{pointer}`"),
+    })?;
+    for element in elements {
+        verify(&Call {
+            body: element.get().as_bytes(),
+            ..*call
+        })?;
+    }
+    Ok(())
+}
+
+/// The elements as they were written; `None` where there are none.
+fn elements<'b>(body: &'b [u8], pointer: &str) -> Option<Vec<&'b RawValue>> {
+    let mut at: &RawValue = serde_json::from_slice(body).ok()?;
+    for name in pointer.split('/').skip(1) {
+        let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(at.get()).ok()?;
+        at = fields.get(name)?;
+    }
+    let elements: Vec<&RawValue> = serde_json::from_str(at.get()).ok()?;
+    (!elements.is_empty()).then_some(elements)
 }
 
 /// The one compare: no byte and no position can be told from how long it takes, only the length.
@@ -57,6 +94,66 @@ pub(super) fn is_same(left: &[u8], right: &[u8]) -> bool {
 }
 
 fn verify_signature(
+    signature: &Signature,
+    keys: &[&Key],
+    call: &Call<'_>,
+    tolerance: Option<Duration>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    if let Some(place) = &signature.body_digest {
+        check_body_digest(place, &Reader::new(call))?;
+    }
+    let urls = match (signature.any_port, call.url) {
+        (true, Some(url)) => urls_of_any_port(url),
+        _ => Vec::new(),
+    };
+    let mut verdict = verify_at(signature, keys, &Reader::new(call), tolerance, now);
+    for url in &urls {
+        if matches!(verdict, Err(Refusal::SignatureMismatch { .. })) {
+            verdict = verify_at(signature, keys, &Reader::at_url(call, url), tolerance, now);
+        }
+    }
+    verdict
+}
+
+/// The URL with the port that it has anyway, or without the one that it has.
+fn urls_of_any_port(url: &str) -> Vec<String> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Vec::new();
+    };
+    let (host, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    match host.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|it| it.is_ascii_digit()) => {
+            vec![format!("{scheme}://{host}{rest}")]
+        }
+        _ => {
+            let port = if scheme == "http" { 80 } else { 443 };
+            vec![format!("{scheme}://{host}:{port}{rest}")]
+        }
+    }
+}
+
+/// A body that is no form is covered by its hash alone.
+fn check_body_digest(place: &Place, reader: &Reader<'_>) -> Result<(), Refusal> {
+    let body = reader.call().body;
+    if reader.is_form() || body.is_empty() {
+        return Ok(());
+    }
+    let written = one(reader, place)?.ok_or_else(|| Refusal::PartMissing {
+        place: format!("`{place}`, the hash of the body,"),
+    })?;
+    let digest = mac::digest(Hash::Sha256, body);
+    let digest = hex::encode(digest.as_ref().map_or(&[][..], |it| it.as_slice()));
+    if is_same(digest.as_bytes(), &written) {
+        return Ok(());
+    }
+    Err(Refusal::MalformedPart {
+        place: format!("`{place}`"),
+        problem: "it is not the hash of this body, which was changed on its way".to_owned(),
+    })
+}
+
+fn verify_at(
     signature: &Signature,
     keys: &[&Key],
     reader: &Reader<'_>,
@@ -120,12 +217,13 @@ fn matches_key(
     let mut is_genuine = false;
     for (idx, rule) in signature.accepted.iter().enumerate() {
         let mut claims = candidates.iter().filter(|it| it.accepted == idx).peekable();
-        if claims.peek().is_none() || key.is_public != (rule.method == Method::Ed25519) {
+        if claims.peek().is_none() || key.is_public != rule.method.is_public() {
             continue;
         }
         if key.is_public {
             for claim in claims {
-                is_genuine |= mac::is_signed_by(key.material.expose(), pieces, claim.bytes.as_slice());
+                let bytes = claim.bytes.as_slice();
+                is_genuine |= mac::is_signed_by(rule.method, key.material.expose(), pieces, bytes);
             }
         } else if let Some(expected) = mac::compute(rule.method, key.material.expose(), pieces) {
             for claim in claims {
@@ -287,6 +385,29 @@ fn pick_family<'s>(families: &'s List<Family>, reader: &Reader<'_>) -> Result<&'
     }
 }
 
+impl When {
+    fn holds(&self, reader: &Reader<'_>) -> bool {
+        let Ok(Some(value)) = reader.one(&self.place) else {
+            return false;
+        };
+        let is_like = |pattern: &Text| is_like(&value, pattern.as_bytes());
+        self.patterns.iter().any(is_like)
+    }
+}
+
+/// `*` stands for any text without `/`.
+fn is_like(value: &[u8], pattern: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => value.is_empty(),
+        Some((b'*', rest)) => (0..=value.len())
+            .take_while(|at| *at == 0 || value[at - 1] != b'/')
+            .any(|at| is_like(&value[at..], rest)),
+        Some((byte, rest)) => value
+            .split_first()
+            .is_some_and(|(it, value)| it == byte && is_like(value, rest)),
+    }
+}
+
 impl Family {
     fn places(&self) -> impl Iterator<Item = &Place> {
         self.signatures.iter().chain(&self.timestamp).chain(&self.id)
@@ -295,7 +416,7 @@ impl Family {
 
 impl Scheme {
     /// Where its proof sits.
-    fn places(&self) -> Vec<Place> {
+    pub(super) fn places(&self) -> Vec<Place> {
         match self {
             Self::Signature(signature) => {
                 let places = signature.families.iter().flat_map(|it| it.signatures.iter());
@@ -312,10 +433,18 @@ impl Scheme {
         match self {
             Self::Signature(signature) => {
                 let mut places = signature.families.iter().flat_map(|it| it.signatures.iter());
-                let is = |(place, text): &(Place, Text)| matches!(reader.one(place), Ok(Some(value)) if *value == *text.as_bytes());
-                places.any(|it| reader.is_present(it)) && signature.when.iter().all(is)
+                let is_there = match &signature.each {
+                    Some(pointer) => elements(reader.call().body, pointer).is_some(),
+                    None => places.any(|it| reader.is_present(it)),
+                };
+                is_there
+                    && signature.when.iter().all(|it| it.holds(reader))
+                    && !signature.without.iter().any(|it| reader.is_present(it))
             }
-            Self::Token(token) => reader.is_present(&token.place),
+            Self::Token(token) => match &token.each {
+                Some(pointer) => elements(reader.call().body, pointer).is_some(),
+                None => reader.is_present(&token.place),
+            },
             Self::Basic => reader.call().headers.first(AUTHORIZATION).is_some(),
             Self::Unverified => true,
         }

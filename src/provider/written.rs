@@ -12,11 +12,27 @@ const MAX_FIELDS: usize = 32;
 const MAX_LEN: usize = 4096;
 
 /// A signature as the sender wrote it, decoded.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Candidate {
     /// Which of the accepted methods it claims.
     pub(super) accepted: usize,
-    pub(super) bytes: Bytes,
+    pub(super) bytes: Decoded,
+}
+
+/// Of a known length, which costs no allocation, or of one that varies.
+#[derive(Clone)]
+pub(super) enum Decoded {
+    Short(Bytes),
+    Long(Vec<u8>),
+}
+
+impl Decoded {
+    pub(super) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Short(bytes) => bytes.as_slice(),
+            Self::Long(bytes) => bytes,
+        }
+    }
 }
 
 /// What a signature header says.
@@ -129,7 +145,11 @@ impl Written<'_> {
                 continue;
             };
             is_known = true;
-            if let Some(bytes) = encoding::decode(rule.encoding, rest.as_bytes(), rule.method.n_bytes()) {
+            let bytes = match rule.method.n_bytes() {
+                Some(len) => encoding::decode(rule.encoding, rest.as_bytes(), len).map(Decoded::Short),
+                None => encoding::decode_long(rule.encoding, rest.as_bytes()).map(Decoded::Long),
+            };
+            if let Some(bytes) = bytes {
                 self.candidates.push(Candidate { accepted: idx, bytes });
                 return Ok(());
             }

@@ -67,11 +67,7 @@ async fn receive(state: &Public, source: &Arc<Source>, request: Request) -> Resu
     trial::point(Point::HeadRead);
     let (head, body) = request.into_parts();
     let (received_at, started_at) = (state.ingest.now(), Instant::now());
-    let is_handshake = |source: &Source| {
-        let mut methods = source.provider().handshake_methods();
-        methods.any(|it| it == head.method.as_str())
-    };
-    if head.method != Method::POST && !is_handshake(source) {
+    if !source.provider().methods().any(|it| it == head.method.as_str()) {
         return Err(Refusal::Method(allowed(source.provider())));
     }
     let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
@@ -117,8 +113,8 @@ fn client_of(state: &Public, head: &Parts) -> Option<String> {
 }
 
 fn allowed(provider: &Provider) -> String {
-    let mut allowed = vec!["POST"];
-    for method in provider.handshake_methods() {
+    let mut allowed = Vec::new();
+    for method in provider.methods() {
         if !allowed.contains(&method) {
             allowed.push(method);
         }

@@ -11,6 +11,7 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use gatepost::{
     base::{clock::Timestamp, secret::Secret},
@@ -38,12 +39,16 @@ struct Vector {
     target: String,
     headers: std::collections::BTreeMap<String, String>,
     body: String,
+    /// In place of it, where it is no text.
+    body_base64: Option<String>,
     expect: String,
     /// The code of the refusal; any where there is none.
     cause: Option<String>,
     /// What a handshake is answered.
     answer: Option<Wanted>,
     verify_token: Option<String>,
+    #[serde(default)]
+    options: std::collections::BTreeMap<String, String>,
     /// Where the sender's own packages do not agree, or say nothing: this is what we do.
     #[serde(default)]
     #[expect(dead_code, reason = "for readers of the file")]
@@ -83,7 +88,7 @@ fn source(name: &str, provider_name: &str, vector: &Vector) -> Source {
     let secrets = vector.secrets.iter();
     let settings = Settings {
         name: name.to_owned(),
-        provider: provider.clone(),
+        provider: provider.clone().with_options(&vector.options),
         secrets: secrets.map(|it| Secret::new(it.as_bytes())).collect(),
         verify_token: vector.verify_token.as_ref().map(|it| Secret::new(it.as_bytes())),
         tolerance: None,
@@ -104,7 +109,10 @@ impl Vector {
                     .iter()
                     .map(|(name, value)| (name.as_str(), value.as_bytes())),
             ),
-            body: Bytes::from(self.body.clone()),
+            body: self.body_base64.as_ref().map_or_else(
+                || Bytes::from(self.body.clone()),
+                |it| STANDARD.decode(it).unwrap().into(),
+            ),
             client: None,
             received_at: self.now(),
         }

@@ -27,6 +27,9 @@ pub(super) struct Row {
     register: Option<String>,
     /// What an operator should know besides.
     note: Option<String>,
+    /// By which its events come besides POST.
+    #[serde(default)]
+    methods: Vec<String>,
     /// The fewest characters of a secret, for senders whose own are shorter than others'.
     min_secret: Option<usize>,
     /// Several: the first that a request shows counts, in this order.
@@ -127,6 +130,7 @@ impl Row {
             register: Cow::Owned(register),
             note: self.note.map(Cow::Owned),
             schemes: Cow::Owned(schemes),
+            methods: self.methods.into_iter().map(Cow::Owned).collect(),
             min_secret: self.min_secret.unwrap_or(key::MIN_CHARS),
             event_id,
             event_type: readings(&self.event_type, "event_type", &mut faults),

@@ -20,7 +20,7 @@ use crate::provider::{
     recipe::words::{ENCODINGS, HASHES, SECRET_ENCODINGS, UNITS, choose, header_name},
     scheme::{
         Accepted, DEFAULT_TOLERANCE_S, Encoding, Family, Hash, Layout, Method, Part, Scheme, SecretEncoding,
-        SecretForm, Signature, Text, Time, Token, Unit,
+        SecretForm, Signature, Text, Time, Token, Unit, When,
     },
 };
 
@@ -62,9 +62,25 @@ pub struct HmacRecipe {
     /// Headers of an outdated scheme: alone they are refused, and the reason names them.
     pub weak: Vec<String>,
     /// Only for requests with these values: `{ "header:x-signature-version" = "v2" }`.
-    pub when: BTreeMap<String, String>,
+    pub when: BTreeMap<String, OneOf>,
+    /// Not for requests that have something there.
+    pub without: Vec<String>,
+    /// `/items`: the array in the body whose elements are signed each by itself.
+    pub each: Option<String>,
+    /// The URL may be signed with its port or without.
+    pub any_port: bool,
+    /// Where the SHA-256 of a body stands that is no form, in hex: for senders that sign a URL with it.
+    pub body_digest: Option<String>,
     /// Seconds that a time may lie in the future, where that is not `tolerance`.
     pub ahead: Option<u32>,
+}
+
+/// One pattern, or several of which any will do; `*` is a text without `/`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum OneOf {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// The names of the headers of one family.
@@ -85,6 +101,8 @@ pub struct TokenRecipe {
     pub query: Option<String>,
     /// If in neither: `body:/token`. Only in the catalog so far.
     pub place: Option<String>,
+    /// `/items`: the array in the body whose elements have the token each.
+    pub each: Option<String>,
 }
 
 /// A source's `basic` table: nothing yet. The secret is `user:password`.
@@ -166,6 +184,21 @@ pub(super) fn signature(recipe: &HmacRecipe, id: Option<Place>, faults: &mut Vec
     }
     let has_time = check_time(recipe, &signed, faults);
     check_digest(method, &signed, faults);
+    if method.is_public() && secret_encoding == SecretEncoding::Text {
+        let hint = "expected `public-key`, or for ed25519 also `hex` or `base64`";
+        faults.push(fault(secret_key, "a public key is no text", Some(hint)));
+    } else if !method.is_public() && secret_encoding == SecretEncoding::PublicKey {
+        let hint = "a public key is known to everybody: use `text`, `hex` or `base64`";
+        faults.push(fault(secret_key, "an HMAC needs a secret", Some(hint)));
+    }
+    if signed.contains(&Part::FormFields) && recipe.body_digest.is_none() {
+        let hint = "use `{sorted_form}`, which covers a body of any kind";
+        faults.push(fault(
+            "hmac.signed",
+            "`{form_fields}` covers forms alone",
+            Some(hint),
+        ));
+    }
     let mut families = vec![Family {
         signatures: Cow::Owned(places),
         timestamp,
@@ -174,11 +207,28 @@ pub(super) fn signature(recipe: &HmacRecipe, id: Option<Place>, faults: &mut Vec
     families.extend(recipe.also.iter().map(|it| it.family(faults)));
     let weak = recipe.weak.iter().map(|it| Cow::Owned(it.to_ascii_lowercase()));
     let when = recipe.when.iter();
-    let when = when.filter_map(|(place, text)| {
-        Some((parse_place(place, "hmac.when", faults)?, Cow::Owned(text.clone())))
+    let when = when.filter_map(|(place, patterns)| {
+        let patterns = match patterns {
+            OneOf::One(it) => vec![Cow::Owned(it.clone())],
+            OneOf::Several(them) => them.iter().cloned().map(Cow::Owned).collect(),
+        };
+        Some(When {
+            place: parse_place(place, "hmac.when", faults)?,
+            patterns: Cow::Owned(patterns),
+        })
     });
+    let when = when.collect();
+    let without = recipe.without.iter();
+    let without = without
+        .filter_map(|it| parse_place(it, "hmac.without", faults))
+        .collect();
+    let body_digest = recipe.body_digest.as_ref();
     Signature {
-        when: when.collect(),
+        when,
+        without,
+        each: recipe.each.clone().map(Cow::Owned),
+        any_port: recipe.any_port,
+        body_digest: body_digest.and_then(|it| parse_place(it, "hmac.body_digest", faults)),
         families: Cow::Owned(families),
         layout: layout(recipe, faults),
         accepted: Cow::Owned(vec![Accepted {
@@ -199,7 +249,7 @@ pub(super) fn signature(recipe: &HmacRecipe, id: Option<Place>, faults: &mut Vec
             prefix: Cow::Borrowed(secret_prefix),
             prefix_required: false,
             encoding: secret_encoding,
-            public: method == Method::Ed25519,
+            public: method.is_public(),
         }]),
     }
 }
@@ -243,7 +293,11 @@ pub(super) fn token_at(recipe: &TokenRecipe, faults: &mut Vec<Fault>) -> Option<
         (None, None, None) => {
             let prefix = recipe.prefix.clone().map_or(Cow::Borrowed("Bearer "), Cow::Owned);
             let place = Place::Header(Cow::Borrowed("authorization"));
-            return Some(Token { place, prefix });
+            return Some(Token {
+                each: None,
+                place,
+                prefix,
+            });
         }
         _ => {
             let hint = "a token comes in one place: keep `header` or `query`";
@@ -252,6 +306,7 @@ pub(super) fn token_at(recipe: &TokenRecipe, faults: &mut Vec<Fault>) -> Option<
         }
     };
     Some(Token {
+        each: recipe.each.clone().map(Cow::Owned),
         place,
         prefix: Cow::Owned(recipe.prefix.clone().unwrap_or_default()),
     })
@@ -279,6 +334,7 @@ fn generic(name: &'static str) -> Provider {
         register: Cow::Borrowed(""),
         note: None,
         schemes: Cow::Borrowed(&[]),
+        methods: Cow::Borrowed(&[]),
         min_secret: key::MIN_CHARS,
         event_id: Cow::Borrowed(&[]),
         event_type: Cow::Borrowed(&[]),

@@ -53,6 +53,10 @@ impl Recipe {
         };
         Signature {
             when: Cow::Borrowed(&[]),
+            without: Cow::Borrowed(&[]),
+            each: None,
+            any_port: false,
+            body_digest: None,
             families: self.headers.iter().map(&mut family).collect(),
             layout: Layout::List {
                 separator: Cow::Borrowed(" "),

@@ -6,7 +6,7 @@ use crate::provider::{
     place::Place,
     recipe::{
         Fault, fault,
-        words::{header_name, json_pointer},
+        words::{header_name, json_pointer, parse_place},
     },
     scheme::{Hash, Part},
 };
@@ -76,11 +76,22 @@ fn part(name: &str, faults: &mut Vec<Fault>) -> Option<Part> {
         "target" => Part::Target,
         "secret" => Part::Secret,
         "sorted_form" => Part::SortedForm,
+        "form_fields" => Part::FormFields,
         "body_sha1" => Part::BodyHash(Hash::Sha1),
         "body_sha256" => Part::BodyHash(Hash::Sha256),
         "body_sha384" => Part::BodyHash(Hash::Sha384),
         "body_sha512" => Part::BodyHash(Hash::Sha512),
+        "body_crc32" => Part::BodyCrc32,
         _ => {
+            if let Some(name) = name.strip_prefix("option:") {
+                return Some(Part::Option(Cow::Owned(name.to_owned())));
+            }
+            if let Some(place) = name.strip_prefix("line:") {
+                return Some(Part::Line(parse_place(place, KEY, faults)?));
+            }
+            if let Some(place) = name.strip_suffix('?') {
+                return Some(Part::Optional(parse_place(place, KEY, faults)?));
+            }
             let place = match name.split_once(':') {
                 Some(("header", name)) => header_name(name, KEY, faults),
                 Some(("query", name)) => Place::Query(Cow::Owned(name.to_owned())),

@@ -216,3 +216,34 @@ fn places_of_a_preset_can_be_replaced() {
         );
     }
 }
+
+#[test]
+fn a_key_and_its_method_must_agree() {
+    let with = |hash: &str, secret_encoding: &str| {
+        let recipe = HmacRecipe {
+            hash: text(hash),
+            header: text("x-signature"),
+            secret_encoding: text(secret_encoding),
+            ..HmacRecipe::default()
+        };
+        hmac(&recipe, &Places::default()).map_err(|faults| faults[0].key.clone())
+    };
+    assert_eq!(with("ed25519", "text").unwrap_err(), "hmac.secret_encoding");
+    assert_eq!(with("sha256", "public-key").unwrap_err(), "hmac.secret_encoding");
+    for (hash, encoding) in [
+        ("ed25519", "hex"),
+        ("rsa-sha256", "public-key"),
+        ("sha256", "base64"),
+    ] {
+        assert!(with(hash, encoding).is_ok(), "{hash} {encoding}");
+    }
+    let forms_alone = HmacRecipe {
+        header: text("x-signature"),
+        signed: text("{url}{form_fields}"),
+        ..HmacRecipe::default()
+    };
+    assert_eq!(
+        keys(&hmac(&forms_alone, &Places::default()).unwrap_err()),
+        ["hmac.signed"]
+    );
+}

@@ -18,6 +18,11 @@ pub(super) const HASHES: &[(&str, Method)] = &[
     ("plain-sha384", Method::Digest(Hash::Sha384)),
     ("plain-sha512", Method::Digest(Hash::Sha512)),
     ("ed25519", Method::Ed25519),
+    ("ecdsa-p256", Method::EcdsaP256),
+    ("rsa-sha1", Method::Rsa(Hash::Sha1)),
+    ("rsa-sha256", Method::Rsa(Hash::Sha256)),
+    ("rsa-sha512", Method::Rsa(Hash::Sha512)),
+    ("rsa-pss-sha512", Method::RsaPss),
 ];
 pub(super) const ENCODINGS: &[(&str, Encoding)] = &[
     ("hex", Encoding::HexLower),
@@ -41,8 +46,15 @@ pub(super) const SECRET_ENCODINGS: &[(&str, (&str, SecretEncoding))] = &[
     ("base64", ("", SecretEncoding::Base64)),
     ("hex", ("", SecretEncoding::Hex)),
     ("whsec", ("whsec_", SecretEncoding::Base64)),
+    ("public-key", ("", SecretEncoding::PublicKey)),
 ];
-const PLACES: &[(&str, ())] = &[("header", ()), ("body", ()), ("query", ()), ("form", ())];
+const PLACES: &[(&str, ())] = &[
+    ("header", ()),
+    ("body", ()),
+    ("query", ()),
+    ("form", ()),
+    ("xml", ()),
+];
 
 /// `None` with a fault pushed.
 pub(in crate::provider) fn parse_place(text: &str, key: &str, faults: &mut Vec<Fault>) -> Option<Place> {
@@ -64,6 +76,7 @@ pub(in crate::provider) fn parse_place(text: &str, key: &str, faults: &mut Vec<F
     Some(match kind {
         "header" => header_name(rest, key, faults),
         "query" => Place::Query(owned()),
+        "xml" => Place::Xml(owned()),
         "form" => match rest.split_once(':') {
             Some((field, pointer)) => Place::FormJson {
                 field: Cow::Owned(field.to_owned()),

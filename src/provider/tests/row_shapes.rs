@@ -25,6 +25,10 @@ const HEX: Accepted = Accepted {
 fn signature(place: Place, signed: Vec<Part>) -> Signature {
     Signature {
         when: Cow::Borrowed(&[]),
+        without: Cow::Borrowed(&[]),
+        each: None,
+        any_port: false,
+        body_digest: None,
         families: Cow::Owned(vec![Family {
             signatures: Cow::Owned(vec![place]),
             timestamp: None,
@@ -251,6 +255,7 @@ fn an_ed25519_signature_in_hex_can_be_said_in_a_row() {
 fn a_token_in_the_body_can_be_said_in_a_row() {
     let mut provider = row("token").clone();
     provider.schemes = Cow::Owned(vec![Scheme::Token(Token {
+        each: None,
         place: body("/clientState"),
         prefix: Cow::Borrowed(""),
     })]);

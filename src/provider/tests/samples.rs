@@ -8,6 +8,7 @@ fn samples() -> Vec<(&'static Provider, Sample)> {
     for provider in all() {
         match sample_of(&provider.name, &TO_US) {
             Ok(sample) => samples.push((provider, sample)),
+            Err(bad) if bad.problem.starts_with("a public key") => {}
             Err(bad) => without.push(format!("{}: {bad}", provider.name)),
         }
     }
@@ -81,7 +82,8 @@ fn the_type_is_replaced_when_asked() {
             sample_of(&provider.name, &wanted).unwrap()
         };
         let sample = of_type("a.\"quoted\"");
-        serde_json::from_slice::<serde_json::Value>(&sample.body).unwrap();
+        let is_form = sample.headers.iter().any(|(_, value)| value.contains("form"));
+        assert!(is_form || serde_json::from_slice::<serde_json::Value>(&sample.body).is_ok());
         let names = Bent::from(sample).with(|call| provider.names(call));
         if !provider.event_type.is_empty() && !provider.reads_form_first() {
             assert_eq!(
