@@ -97,7 +97,7 @@ fn option(
 /// The options that stand in what is signed, or tell whose request it is.
 fn options(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<BTreeMap<String, String>, Bad> {
     let mut options = BTreeMap::new();
-    for key in ["webhook_id", "topic_arn"] {
+    for key in ["webhook_id", "topic_arn", "audience", "service_account"] {
         let value = option(section, key, reading)?;
         let text = value.as_ref().and_then(Secret::expose_str);
         options.extend(text.map(|it| (key.to_owned(), it.to_owned())));

@@ -15,12 +15,13 @@ impl Provider {
             Some(Scheme::Signature(signature)) => match signature.accepted.first().map(|it| it.method) {
                 Some(Method::Digest(_)) => "hash",
                 Some(Method::Ed25519) => "ed25519",
-                Some(Method::EcdsaP256) => "ecdsa",
+                Some(Method::EcdsaP256 | Method::EcdsaP256Fixed) => "ecdsa",
                 Some(Method::Rsa(_) | Method::RsaPss) => "rsa",
                 _ if signature.accepted.len() > 1 => "standard-webhooks",
                 _ => "hmac",
             },
             Some(Scheme::Token(_)) => "token",
+            Some(Scheme::Jwt(_)) => "jwt",
             Some(Scheme::Basic) => "basic",
             Some(Scheme::Unverified) | None => "none",
         }
@@ -71,6 +72,16 @@ impl fmt::Display for Scheme {
         match self {
             Self::Signature(signature) => fmt::Display::fmt(signature, f),
             Self::Token(token) => write!(f, "token in {}", token.place),
+            Self::Jwt(jwt) => {
+                write!(f, "JWT ({}) in {}", jwt.algorithm(), jwt.place)?;
+                for (name, patterns) in jwt.claims.iter() {
+                    write!(f, ", `{name}` {}", patterns.join(" or "))?;
+                }
+                match &jwt.body_claim {
+                    Some(claim) => write!(f, ", the body's hash in `{claim}`"),
+                    None => f.write_str(", which says nothing of the body"),
+                }
+            }
             Self::Basic => f.write_str("user and password in header:authorization"),
             Self::Unverified => f.write_str("nothing is verified"),
         }
@@ -109,7 +120,7 @@ impl fmt::Display for Method {
             Self::Hmac(hash) => write!(f, "HMAC-{}", hash.as_str().to_uppercase()),
             Self::Digest(hash) => write!(f, "plain {}", hash.as_str().to_uppercase()),
             Self::Ed25519 => f.write_str("Ed25519"),
-            Self::EcdsaP256 => f.write_str("ECDSA-P256"),
+            Self::EcdsaP256 | Self::EcdsaP256Fixed => f.write_str("ECDSA-P256"),
             Self::Rsa(hash) => write!(f, "RSA-{}", hash.as_str().to_uppercase()),
             Self::RsaPss => f.write_str("RSA-PSS-SHA512"),
         }

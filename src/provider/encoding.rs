@@ -158,6 +158,11 @@ pub(super) fn encode_basic(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
+/// A part of a JWT.
+pub(super) fn decode_url(text: &[u8]) -> Option<Vec<u8>> {
+    BASE64_URL_UNPADDED.decode(text).ok()
+}
+
 pub(super) fn decode_secret(text: &[u8]) -> Option<Vec<u8>> {
     BASE64_SECRET.decode(text).ok()
 }

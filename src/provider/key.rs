@@ -7,7 +7,7 @@ use crate::{
     base::secret::Secret,
     provider::{
         BadSecret, Key, Provider, encoding,
-        scheme::{Scheme, SecretEncoding, SecretForm},
+        scheme::{Jwt, Scheme, SecretEncoding, SecretForm, Signature},
     },
 };
 
@@ -36,8 +36,8 @@ pub(super) fn decode(provider: &Provider, secret: &Secret) -> Result<Key, BadSec
             Scheme::Unverified => {
                 return Err(bad("secret is not used", "an unverified source has no secrets"));
             }
-            Scheme::Signature(signature) => {
-                let Some((form, rest)) = signature.secrets.iter().find_map(|it| it.claim(bytes)) else {
+            Scheme::Signature(Signature { secrets, .. }) | Scheme::Jwt(Jwt { secrets, .. }) => {
+                let Some((form, rest)) = secrets.iter().find_map(|it| it.claim(bytes)) else {
                     continue;
                 };
                 (form.decode(rest, provider.min_secret)?, form.public)
@@ -129,6 +129,22 @@ impl SecretForm {
     }
 }
 
+/// The point of a key on P-256 that is written as a JWK.
+fn jwk(text: &[u8]) -> Result<Vec<u8>, BadSecret> {
+    let key: Option<serde_json::Value> = serde_json::from_slice(text).ok();
+    let number = |name: &str| {
+        let text = key.as_ref()?.get(name)?.as_str()?;
+        encoding::decode_url(text.as_bytes()).filter(|it| it.len() == 32)
+    };
+    match (number("x"), number("y")) {
+        (Some(x), Some(y)) => Ok([&[4], &x[..], &y[..]].concat()),
+        _ => Err(bad(
+            "not a JWK of a key on P-256",
+            "expected `{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"...\",\"y\":\"...\"}`; copy it whole",
+        )),
+    }
+}
+
 /// A public key in DER (SPKI), out of what senders show: PEM of a key or of a certificate, or base64 without the lines around it.
 fn public_key(text: &[u8]) -> Result<Vec<u8>, BadSecret> {
     let is_certificate = text.windows(27).any(|it| it == b"-----BEGIN CERTIFICATE-----");
@@ -138,6 +154,8 @@ fn public_key(text: &[u8]) -> Result<Vec<u8>, BadSecret> {
             let (_, parsed) = X509Certificate::from_der(&it).ok()?;
             Some(parsed.public_key().raw.to_vec())
         })
+    } else if text.starts_with(b"{") {
+        return jwk(text);
     } else if text.starts_with(b"-----BEGIN") {
         SubjectPublicKeyInfoDer::from_pem_slice(text)
             .ok()

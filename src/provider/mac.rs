@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ED25519, RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
     RSA_PSS_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
 };
@@ -64,7 +64,9 @@ pub(super) fn compute(method: Method, secret: &[u8], message: &[Piece<'_>]) -> O
         Method::Digest(Hash::Sha256) => feed(Sha256::default(), secret, message),
         Method::Digest(Hash::Sha384) => feed(Sha384::default(), secret, message),
         Method::Digest(Hash::Sha512) => feed(Sha512::default(), secret, message),
-        Method::Ed25519 | Method::EcdsaP256 | Method::Rsa(_) | Method::RsaPss => None,
+        Method::Ed25519 | Method::EcdsaP256 | Method::EcdsaP256Fixed | Method::Rsa(_) | Method::RsaPss => {
+            None
+        }
     }
 }
 
@@ -91,6 +93,7 @@ pub(super) fn is_signed_by(
     let algorithm: &dyn VerificationAlgorithm = match method {
         Method::Ed25519 => &ED25519,
         Method::EcdsaP256 => &ECDSA_P256_SHA256_ASN1,
+        Method::EcdsaP256Fixed => &ECDSA_P256_SHA256_FIXED,
         // The sender has nothing newer.
         Method::Rsa(Hash::Sha1) => &RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
         Method::Rsa(Hash::Sha256) => &RSA_PKCS1_2048_8192_SHA256,

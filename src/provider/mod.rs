@@ -11,6 +11,7 @@ mod describe;
 mod encoding;
 pub mod handshake;
 pub mod json;
+mod jwt;
 mod key;
 mod mac;
 mod message;
@@ -40,7 +41,7 @@ use crate::{
     provider::{
         handshake::{Asked, Handshake},
         place::Reading,
-        scheme::{List, Scheme, Signature, Text},
+        scheme::{List, Scheme, Text},
     },
 };
 
@@ -245,9 +246,11 @@ impl Provider {
 
     /// Whether a signature covers the public URL, so that `server.public_url` must be set.
     pub fn signs_url(&self) -> bool {
-        self.schemes
-            .iter()
-            .any(|it| matches!(it, Scheme::Signature(signature) if signature.signs_url()))
+        self.schemes.iter().any(|it| match it {
+            Scheme::Signature(it) => it.signs_url(),
+            Scheme::Jwt(it) => it.signs_url(),
+            _ => false,
+        })
     }
 
     /// Whether a signature carries a time, so that a tolerance has a meaning.
@@ -297,20 +300,23 @@ impl Provider {
     }
 
     /// What the operator must give a source beside secrets, by name.
-    pub fn options(&self) -> BTreeSet<&str> {
-        let signatures = self.schemes.iter().filter_map(|it| match it {
-            Scheme::Signature(it) => Some(it),
-            _ => None,
-        });
-        signatures.flat_map(Signature::options).collect()
+    pub fn options<'a>(&'a self) -> BTreeSet<&'a str> {
+        let of_scheme = |it: &'a Scheme| match it {
+            Scheme::Signature(it) => it.options(),
+            Scheme::Jwt(it) => it.options(),
+            _ => BTreeSet::new(),
+        };
+        self.schemes.iter().flat_map(of_scheme).collect()
     }
 
     /// The row for one source, with what its operator gave.
     #[must_use]
     pub fn with_options(mut self, given: &BTreeMap<String, String>) -> Self {
         for scheme in self.schemes.to_mut() {
-            if let Scheme::Signature(signature) = scheme {
-                signature.fill(given);
+            match scheme {
+                Scheme::Signature(it) => it.fill(given),
+                Scheme::Jwt(it) => it.fill(given),
+                Scheme::Token(_) | Scheme::Basic | Scheme::Unverified => {}
             }
         }
         self
@@ -361,7 +367,8 @@ impl Scheme {
     fn binding(&self) -> Binding {
         match self {
             Self::Signature(signature) if signature.binds_body() => Binding::Body,
-            Self::Signature(_) | Self::Token(_) | Self::Basic => Binding::Origin,
+            Self::Jwt(jwt) if jwt.body_claim.is_some() => Binding::Body,
+            Self::Signature(_) | Self::Token(_) | Self::Jwt(_) | Self::Basic => Binding::Origin,
             Self::Unverified => Binding::None,
         }
     }

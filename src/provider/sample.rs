@@ -86,6 +86,12 @@ pub(super) fn make(
             let credentials = encoding::encode_basic(key.material.expose());
             headers.push(("authorization".to_owned(), format!("Basic {credentials}")));
         }
+        Some(Scheme::Jwt(_)) => {
+            return Err(cannot(
+                "the token of this scheme is made by its sender alone",
+                URL_HINT,
+            ));
+        }
         Some(Scheme::Unverified) | None => {}
     }
     Ok(Sample { headers, body })

@@ -14,14 +14,14 @@ pub type List<T> = Cow<'static, [T]>;
 
 /// One way to prove who sent a request. A row has one, or several of which the first that the request shows counts.
 ///
-/// Signed tokens (JWT) and fetched certificates will stand here beside the others; further public-key algorithms
-/// belong in `Method`.
+/// Further public-key algorithms belong in `Method`.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a few hundred, read in place")]
 pub enum Scheme {
     Signature(Signature),
     /// A secret that the sender repeats with every request. It does not cover the body.
     Token(Token),
+    /// A signed token (JWT).
+    Jwt(Jwt),
     /// HTTP Basic; the secret is `user:password`.
     Basic,
     /// Nothing is checked. Only for a source that says so in so many words.
@@ -108,6 +108,8 @@ pub enum Method {
     Ed25519,
     /// ECDSA on P-256 with SHA-256, the signature in DER.
     EcdsaP256,
+    /// The same with the signature as two numbers of 32 bytes, as in a JWT.
+    EcdsaP256Fixed,
     /// RSASSA-PKCS1-v1_5.
     Rsa(Hash),
     /// RSASSA-PSS with SHA-512.
@@ -223,6 +225,53 @@ pub struct Token {
     pub prefix: Text,
 }
 
+/// A token in three parts, signed with the one algorithm that `method` is.
+#[derive(Debug, Clone)]
+pub struct Jwt {
+    pub place: Place,
+    pub prefix: Text,
+    pub method: Method,
+    pub secrets: List<SecretForm>,
+    /// Claims that must have one of these values: patterns as of `When`, or `{url}` for the public URL.
+    pub claims: List<(Text, List<Text>)>,
+    /// The claim with the SHA-256 of the body, and how that is written. Without it the body is not covered.
+    pub body_claim: Option<Text>,
+    pub body_encoding: Encoding,
+    /// The claims with the hex SHA-256 of the public URL, and of Atlassian's canonical request.
+    pub url_claim: Option<Text>,
+    pub request_claim: Option<Text>,
+    /// `exp` must be there; where it is, it is obeyed.
+    pub needs_end: bool,
+    /// How long ago `iat` may be.
+    pub max_age_s: Option<u32>,
+}
+
+impl Jwt {
+    pub fn options(&self) -> BTreeSet<&str> {
+        self.claims
+            .iter()
+            .flat_map(|(_, it)| it.iter())
+            .filter_map(option_in)
+            .collect()
+    }
+
+    pub fn fill(&mut self, given: &BTreeMap<String, String>) {
+        for pattern in self.claims.to_mut().iter_mut().flat_map(|(_, it)| it.to_mut()) {
+            if let Some(value) = option_in(pattern).and_then(|it| given.get(it)) {
+                *pattern = Text::Owned(value.clone());
+            }
+        }
+    }
+
+    pub fn signs_url(&self) -> bool {
+        self.url_claim.is_some()
+            || self
+                .claims
+                .iter()
+                .any(|(_, it)| it.iter().any(|it| it == "{url}"))
+    }
+}
+
 pub const DEFAULT_TOLERANCE_S: u32 = 300;
 
 impl Time {
@@ -269,16 +318,14 @@ impl Method {
         match self {
             Self::Hmac(hash) | Self::Digest(hash) => Some(hash.n_bytes()),
             Self::Ed25519 => Some(64),
+            Self::EcdsaP256Fixed => Some(64),
             Self::EcdsaP256 | Self::Rsa(_) | Self::RsaPss => None,
         }
     }
 
     /// Whether the sender signs with a key that the receiver does not have.
     pub const fn is_public(self) -> bool {
-        matches!(
-            self,
-            Self::Ed25519 | Self::EcdsaP256 | Self::Rsa(_) | Self::RsaPss
-        )
+        !matches!(self, Self::Hmac(_) | Self::Digest(_))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     base::clock::Timestamp,
     event::Binding,
     provider::{
-        Call, Key, Provider, Refusal, encoding, mac, message, moment,
+        Call, Key, Provider, Refusal, encoding, jwt, mac, message, moment,
         place::{Ambiguous, Place, Reader},
         scheme::{Family, Hash, Layout, List, Scheme, Signature, Text, Time, Token, When},
         written::{self, Candidate, MAX_SIGNATURES, Unreadable},
@@ -50,6 +50,7 @@ pub(super) fn verify(
         Scheme::Token(token) => in_each(token.each.as_deref(), call, |call| {
             verify_token(token, &mine, &Reader::new(call))
         })?,
+        Scheme::Jwt(jwt) => jwt::verify(jwt, &mine, call, now)?,
         Scheme::Basic => verify_basic(&mine, &reader)?,
         Scheme::Unverified => {}
     }
@@ -354,7 +355,7 @@ fn check_credentials(shown: &[u8], keys: &[&Key], place: String) -> Result<(), R
 
 const AUTHORIZATION: &str = "authorization";
 
-fn one<'a>(reader: &Reader<'a>, place: &Place) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
+pub(super) fn one<'a>(reader: &Reader<'a>, place: &Place) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
     reader
         .one(place)
         .map_err(|Ambiguous { count }| Refusal::Duplicate {
@@ -396,7 +397,7 @@ impl When {
 }
 
 /// `*` stands for any text without `/`.
-fn is_like(value: &[u8], pattern: &[u8]) -> bool {
+pub(super) fn is_like(value: &[u8], pattern: &[u8]) -> bool {
     match pattern.split_first() {
         None => value.is_empty(),
         Some((b'*', rest)) => (0..=value.len())
@@ -423,6 +424,7 @@ impl Scheme {
                 places.cloned().collect()
             }
             Self::Token(token) => vec![token.place.clone()],
+            Self::Jwt(jwt) => vec![jwt.place.clone()],
             Self::Basic => vec![Place::Header(Cow::Borrowed(AUTHORIZATION))],
             Self::Unverified => Vec::new(),
         }
@@ -445,6 +447,7 @@ impl Scheme {
                 Some(pointer) => elements(reader.call().body, pointer).is_some(),
                 None => reader.is_present(&token.place),
             },
+            Self::Jwt(jwt) => reader.is_present(&jwt.place),
             Self::Basic => reader.call().headers.first(AUTHORIZATION).is_some(),
             Self::Unverified => true,
         }

@@ -530,3 +530,47 @@ fn doctor_changes_nothing() {
         Some(2)
     );
 }
+
+/// The page of the catalog. Made anew by this test where GATEPOST_TEST_WRITE_DOCS is set.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tests have no settings to take it from")]
+fn the_page_of_the_providers_is_that_of_the_catalog() {
+    let senders: Vec<_> = gatepost::provider::all()
+        .iter()
+        .filter(|it| !["basic", "hmac", "token", "unverified"].contains(&it.name.as_ref()))
+        .collect();
+    let mut page = format!(
+        "# Providers\n\n{} senders. `gatepost providers NAME` explains one: how its requests are verified, where to register, what to know. \
+         Facts: where the row was read; what is unconfirmed is known from one second-hand place. Any other sender that signs with a \
+         shared key works with `provider = \"hmac\"`.\n\nWritten by `GATEPOST_TEST_WRITE_DOCS=1 cargo test --test it the_page_of`.\n\n\
+         | provider | name | scheme | verifies | handshake | facts |\n|---|---|---|---|---|---|\n",
+        senders.len()
+    );
+    for row in senders {
+        let name = match &row.docs {
+            Some(docs) => format!("[{}]({docs})", row.title.replace('|', "/")),
+            None => row.title.replace('|', "/"),
+        };
+        let handshake = if row.handshakes.is_empty() { "" } else { "answered" };
+        let cells = [
+            format!("`{}`", row.name),
+            name,
+            row.kind().to_owned(),
+            row.binding().as_str().to_owned(),
+            handshake.to_owned(),
+            row.confidence.as_str().to_owned(),
+        ];
+        page.push_str("| ");
+        page.push_str(&cells.join(" | "));
+        page.push_str(" |\n");
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/providers.md");
+    if std::env::var_os("GATEPOST_TEST_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page,
+        "docs/providers.md is behind the catalog: GATEPOST_TEST_WRITE_DOCS=1 writes it anew"
+    );
+}

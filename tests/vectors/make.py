@@ -253,6 +253,13 @@ def vectors(name, row):
         secret, place = sign(recipe, request, first.removeprefix("header:"))
         is_time = "timestamp_unit" in recipe or any(it.startswith("timestamp") for it in recipe)
         tolerance = recipe.get("tolerance", 300)
+    elif (recipe := row.get("jwt")) is not None:
+        if serialization is None:
+            return None
+        token, secret = signed_token(recipe, request)
+        prefix = recipe.get("prefix", "" if "header" in recipe else "Bearer ")
+        request.headers[recipe.get("header", "authorization")] = prefix + token
+        return list(bent_token(name, right_of(name, request, secret), recipe, prefix))
     elif "token" in row:
         recipe = many(row["token"])[0]
         secret = PLAIN
@@ -273,6 +280,54 @@ def vectors(name, row):
     is_bound = "standard_webhooks" in row or "{body" in many(row.get("hmac", {}))[0].get("signed", "{body}")
     right = right_of(name, request, secret)
     return list(bent(name, right, place, tolerance if is_time else None, is_signed, is_bound))
+
+
+def url_safe(data):
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def signed_token(recipe, request):
+    """A JWT with every claim that the row wants; and the secret."""
+    claims = {"iat": NOW, "exp": NOW + 300}
+    for claim, wanted in recipe.get("claims", {}).items():
+        claims[claim] = {"{url}": URL + request.target}.get(many(wanted)[0], many(wanted)[0])
+    if claim := recipe.get("body"):
+        digest = hashlib.sha256(request.body().encode())
+        is_base64 = recipe.get("body_encoding") == "base64"
+        claims[claim] = base64.b64encode(digest.digest()).decode() if is_base64 else digest.hexdigest()
+    if claim := recipe.get("url"):
+        claims[claim] = hashlib.sha256((URL + request.target).encode()).hexdigest()
+    header = {"alg": recipe["algorithm"], "typ": "JWT"}
+    text = ".".join(url_safe(json.dumps(it).encode()) for it in (header, claims))
+    if recipe["algorithm"] == "HS256":
+        return f"{text}.{url_safe(hmac.new(PLAIN.encode(), text.encode(), 'sha256').digest())}", PLAIN
+    public, sign_with = own_key({"hash": "rsa-sha256"})
+    return f"{text}.{url_safe(sign_with(text.encode()))}", public
+
+
+def bent_token(name, right, recipe, prefix):
+    """The right token, and those that must be refused."""
+    header = recipe.get("header", "authorization")
+    yield right
+    head, claims, signature = right["headers"][header].removeprefix(prefix).split(".")
+    none = url_safe(b'{"alg":"none"}')
+    wrong = [
+        ("not signed", "unsigned", None),
+        ("signed with another algorithm", "malformed_credentials", f"{none}.{claims}."),
+        ("claims of another token", "signature_mismatch", f"{head}.{url_safe(b'{}')}.{signature}"),
+        ("two parts", "malformed_credentials", f"{head}.{claims}"),
+    ]
+    for number, (why, cause, token) in enumerate(wrong, 2):
+        headers = {it: text for it, text in right["headers"].items() if it != header}
+        if token is not None:
+            headers |= {header: prefix + token}
+        ours = {"id": f"{name}-s{number:02}", "why": why, "from": OURS, "expect": "reject", "cause": cause}
+        yield right | ours | {"headers": headers}
+    ours = {"id": f"{name}-s06", "from": OURS, "expect": "reject"}
+    if "body" in recipe:
+        cause = "malformed_signed_part"
+        yield right | ours | {"why": "body changed", "cause": cause, "body": right["body"] + " "}
+    yield right | ours | {"id": f"{name}-s07", "why": "too old", "cause": "timestamp_stale", "now": right["now"] + 7200}
 
 
 def right_of(name, request, secret):
@@ -299,6 +354,11 @@ def in_each(recipe, place):
 def topped_up(name, row, foreign):
     """What must be refused, made of a request that somebody else signed."""
     others = []
+    if (recipe := row.get("jwt")) is not None:
+        prefix = recipe.get("prefix", "" if "header" in recipe else "Bearer ")
+        right = next(it for it in foreign if it["expect"] == "accept")
+        yield from list(bent_token(name, right, recipe, prefix))[1:]
+        return
     if row.get("basic"):
         place, tolerance, is_signed = "header:authorization", None, False
     elif (recipe := row.get("standard_webhooks")) is not None:

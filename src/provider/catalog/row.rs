@@ -8,7 +8,7 @@ use crate::provider::{
     Confidence, Provider, SampleForm, key,
     place::{Place, Reading},
     recipe::{
-        Fault, HmacRecipe, TokenRecipe, handshake, parse_place, signature, standard_webhooks, token_at,
+        Fault, HmacRecipe, TokenRecipe, handshake, jwt, parse_place, signature, standard_webhooks, token_at,
     },
     scheme::{List, Scheme, Text},
 };
@@ -38,6 +38,7 @@ pub(super) struct Row {
     standard_webhooks: Option<standard_webhooks::Recipe>,
     #[serde(default)]
     token: Many<TokenRecipe>,
+    jwt: Option<jwt::Recipe>,
     #[serde(default)]
     basic: bool,
     /// It signs nothing.
@@ -109,6 +110,7 @@ impl Row {
         for recipe in self.token.as_slice() {
             schemes.extend(token_at(recipe, &mut faults).map(Scheme::Token));
         }
+        schemes.extend(self.jwt.and_then(|it| it.jwt(&mut faults)).map(Scheme::Jwt));
         if self.basic {
             schemes.push(Scheme::Basic);
         }

@@ -3,6 +3,7 @@
 //! Every function reports all faults at once.
 
 pub(super) mod handshake;
+pub(super) mod jwt;
 pub(super) mod standard_webhooks;
 mod template;
 #[cfg(test)]
@@ -19,8 +20,8 @@ use crate::provider::{
     place::{Place, Reading},
     recipe::words::{ENCODINGS, HASHES, SECRET_ENCODINGS, UNITS, choose, header_name},
     scheme::{
-        Accepted, DEFAULT_TOLERANCE_S, Encoding, Family, Hash, Layout, Method, Part, Scheme, SecretEncoding,
-        SecretForm, Signature, Text, Time, Token, Unit, When,
+        Accepted, DEFAULT_TOLERANCE_S, Encoding, Family, Hash, Layout, List, Method, Part, Scheme,
+        SecretEncoding, SecretForm, Signature, Text, Time, Token, Unit, When,
     },
 };
 
@@ -81,6 +82,16 @@ pub struct HmacRecipe {
 pub enum OneOf {
     One(String),
     Several(Vec<String>),
+}
+
+impl OneOf {
+    fn patterns(self) -> List<Text> {
+        match self {
+            Self::One(it) => vec![Cow::Owned(it)],
+            Self::Several(them) => them.into_iter().map(Cow::Owned).collect(),
+        }
+        .into()
+    }
 }
 
 /// The names of the headers of one family.
@@ -208,13 +219,9 @@ pub(super) fn signature(recipe: &HmacRecipe, id: Option<Place>, faults: &mut Vec
     let weak = recipe.weak.iter().map(|it| Cow::Owned(it.to_ascii_lowercase()));
     let when = recipe.when.iter();
     let when = when.filter_map(|(place, patterns)| {
-        let patterns = match patterns {
-            OneOf::One(it) => vec![Cow::Owned(it.clone())],
-            OneOf::Several(them) => them.iter().cloned().map(Cow::Owned).collect(),
-        };
         Some(When {
             place: parse_place(place, "hmac.when", faults)?,
-            patterns: Cow::Owned(patterns),
+            patterns: patterns.clone().patterns(),
         })
     });
     let when = when.collect();

@@ -116,6 +116,8 @@ fn key(provider: &Provider, secret: &str) -> Key {
     provider.key(&Secret::new(secret)).unwrap()
 }
 
+const A_PUBLIC_KEY: &str = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+
 /// A secret that the row takes; each number another one.
 fn secret_of(name: &str, number: u8) -> String {
     let plain = || {
@@ -127,7 +129,8 @@ fn secret_of(name: &str, number: u8) -> String {
     };
     match &row(name).schemes[0] {
         Scheme::Unverified => String::new(),
-        Scheme::Token(_) => plain(),
+        Scheme::Jwt(jwt) if jwt.method.is_public() => A_PUBLIC_KEY.to_owned(),
+        Scheme::Token(_) | Scheme::Jwt(_) => plain(),
         Scheme::Basic => format!("user:a-long-enough-password-{number}"),
         Scheme::Signature(signature) => {
             let form = signature
@@ -138,9 +141,8 @@ fn secret_of(name: &str, number: u8) -> String {
             let bytes = [number; 32];
             match form.encoding {
                 SecretEncoding::Text => plain(),
-                SecretEncoding::PublicKey => {
-                    "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=".to_owned()
-                }
+                SecretEncoding::PublicKey => A_PUBLIC_KEY.to_owned(),
+
                 SecretEncoding::Hex => hex::encode(bytes),
                 SecretEncoding::Base64 if number == 0 && form.prefix == "whsec_" => WHSEC.to_owned(),
                 SecretEncoding::Base64 => format!("{}{}", form.prefix, encoding::encode_basic(&bytes)),
