@@ -40,7 +40,7 @@ pub(super) fn source(
     let secrets = secrets_of(&mut section, reading);
     let is_unverified = section.read("unverified", reading, value::boolean);
     let keys = ["public_key", "certificate", "organization_id"].map(|it| option(&mut section, it, reading));
-    let options = options(&mut section, reading);
+    let mut options = options(&mut section, reading);
     let verify_token = option(&mut section, "verify_token", reading);
     let tolerance = section.read("tolerance", reading, value::duration(SECOND, 7 * DAY));
     let max_body = section.read("max_body", reading, value::size(1, 1 << 30));
@@ -51,6 +51,16 @@ pub(super) fn source(
         (Ok(name), Ok(recipes), Ok(places)) => build(&name, &recipes, &places, &mut section, reading),
         _ => Err(Bad),
     };
+    let [public_key, certificate, organization_id] = keys;
+    let mut keys = vec![certificate, organization_id];
+    // Braintree's names a key and is none.
+    match (&provider, &mut options, public_key) {
+        (Ok(provider), Ok(options), Ok(Some(name))) if provider.options().contains("public_key") => {
+            let text = name.expose_str().unwrap_or_default();
+            options.insert("public_key".to_owned(), text.to_owned());
+        }
+        (_, _, key) => keys.push(key),
+    }
     let provider = match (provider, options) {
         (Ok(provider), Ok(options)) => with_options(provider, &options, &section, reading),
         _ => Err(Bad),
@@ -97,7 +107,7 @@ fn option(
 /// The options that stand in what is signed, or tell whose request it is.
 fn options(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<BTreeMap<String, String>, Bad> {
     let mut options = BTreeMap::new();
-    for key in ["webhook_id", "topic_arn", "audience", "service_account"] {
+    for key in ["webhook_id", "topic_arn", "audience", "service_account_email"] {
         let value = option(section, key, reading)?;
         let text = value.as_ref().and_then(Secret::expose_str);
         options.extend(text.map(|it| (key.to_owned(), it.to_owned())));

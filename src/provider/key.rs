@@ -6,8 +6,8 @@ use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 use crate::{
     base::secret::Secret,
     provider::{
-        BadSecret, Key, Provider, encoding,
-        scheme::{Jwt, Scheme, SecretEncoding, SecretForm, Signature},
+        BadSecret, Key, Provider, encoding, mac,
+        scheme::{Hash, Jwt, Scheme, SecretEncoding, SecretForm, Signature},
     },
 };
 
@@ -108,6 +108,10 @@ impl SecretForm {
                 return Ok(text.to_vec());
             }
             SecretEncoding::PublicKey => return public_key(text),
+            SecretEncoding::Sha1OfText => {
+                long_enough(text.len(), min_chars, "characters")?;
+                return Ok(mac::digest(Hash::Sha1, text).map_or_else(Vec::new, |it| it.as_slice().to_vec()));
+            }
             SecretEncoding::Base64 => encoding::decode_secret(text)
                 .ok_or_else(|| bad("secret is not base64", "copy it again, whole and without quotes"))?,
             // The decoder's own error would show a character of the secret.

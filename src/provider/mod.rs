@@ -319,6 +319,14 @@ impl Provider {
                 Scheme::Token(_) | Scheme::Basic | Scheme::Unverified => {}
             }
         }
+        for handshake in self.handshakes.to_mut() {
+            for (name, value) in given {
+                if handshake.body.contains("{option:") {
+                    let body = handshake.body.replace(&format!("{{option:{name}}}"), value);
+                    handshake.body = Text::Owned(body);
+                }
+            }
+        }
         self
     }
 

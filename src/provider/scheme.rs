@@ -49,11 +49,13 @@ pub struct Signature {
     /// Headers of an outdated scheme of this sender: alone they are refused, and the reason names them.
     pub weak: List<Text>,
     pub signed: List<Part>,
+    /// What may be signed in place of it; empty: nothing else.
+    pub or_signed: List<Part>,
     pub time: Option<Time>,
     pub secrets: List<SecretForm>,
 }
 
-/// A value that must be there: one of these patterns, in which `*` stands for a text without `/`.
+/// A value that must be there: one of these patterns, in which `*` stands for a text without `/`, and `**` for any.
 #[derive(Debug, Clone)]
 pub struct When {
     pub place: Place,
@@ -213,6 +215,8 @@ pub enum SecretEncoding {
     Text,
     Base64,
     Hex,
+    /// The key is the SHA-1 of the text.
+    Sha1OfText,
     /// A public key or a certificate in PEM, or the base64 of a key in DER (SPKI).
     PublicKey,
 }
@@ -334,6 +338,12 @@ fn option_in(pattern: &Text) -> Option<&str> {
     pattern.strip_prefix("{option:")?.strip_suffix('}')
 }
 
+/// The option that a prefix begins with.
+fn option_before(prefix: &Text) -> Option<&str> {
+    let (name, _) = prefix.strip_prefix("{option:")?.split_once('}')?;
+    Some(name)
+}
+
 impl Signature {
     pub fn signs_url(&self) -> bool {
         self.signed.contains(&Part::Url)
@@ -346,7 +356,11 @@ impl Signature {
             _ => None,
         });
         let patterns = self.when.iter().flat_map(|it| it.patterns.iter());
-        signed.chain(patterns.filter_map(option_in)).collect()
+        let prefixes = self.accepted.iter().filter_map(|it| option_before(&it.prefix));
+        signed
+            .chain(patterns.filter_map(option_in))
+            .chain(prefixes)
+            .collect()
     }
 
     /// Puts in what the operator gave.
@@ -362,6 +376,12 @@ impl Signature {
         for pattern in self.when.to_mut().iter_mut().flat_map(|it| it.patterns.to_mut()) {
             if let Some(value) = option_in(pattern).and_then(value) {
                 *pattern = value;
+            }
+        }
+        for rule in self.accepted.to_mut() {
+            if let Some(value) = option_before(&rule.prefix).and_then(value) {
+                let (_, rest) = rule.prefix.split_once('}').unwrap_or_default();
+                rule.prefix = Text::Owned(format!("{value}{rest}"));
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     provider::{
         Call, Key, Provider, Refusal, encoding, jwt, mac, message, moment,
         place::{Ambiguous, Place, Reader},
-        scheme::{Family, Hash, Layout, List, Scheme, Signature, Text, Time, Token, When},
+        scheme::{Family, Hash, Layout, List, Part, Scheme, Signature, Text, Time, Token, When},
         written::{self, Candidate, MAX_SIGNATURES, Unreadable},
     },
 };
@@ -108,13 +108,35 @@ fn verify_signature(
         (true, Some(url)) => urls_of_any_port(url),
         _ => Vec::new(),
     };
-    let mut verdict = verify_at(signature, keys, &Reader::new(call), tolerance, now);
+    let signed = &signature.signed;
+    let mut verdict = verify_at(signature, signed, keys, &Reader::new(call), tolerance, now);
     for url in &urls {
-        if matches!(verdict, Err(Refusal::SignatureMismatch { .. })) {
-            verdict = verify_at(signature, keys, &Reader::at_url(call, url), tolerance, now);
+        if is_mismatch(&verdict) {
+            verdict = verify_at(
+                signature,
+                signed,
+                keys,
+                &Reader::at_url(call, url),
+                tolerance,
+                now,
+            );
         }
     }
+    if is_mismatch(&verdict) && !signature.or_signed.is_empty() {
+        verdict = verify_at(
+            signature,
+            &signature.or_signed,
+            keys,
+            &Reader::new(call),
+            tolerance,
+            now,
+        );
+    }
     verdict
+}
+
+fn is_mismatch(verdict: &Result<(), Refusal>) -> bool {
+    matches!(verdict, Err(Refusal::SignatureMismatch { .. }))
 }
 
 /// The URL with the port that it has anyway, or without the one that it has.
@@ -156,6 +178,7 @@ fn check_body_digest(place: &Place, reader: &Reader<'_>) -> Result<(), Refusal> 
 
 fn verify_at(
     signature: &Signature,
+    signed: &[Part],
     keys: &[&Key],
     reader: &Reader<'_>,
     tolerance: Option<Duration>,
@@ -188,7 +211,7 @@ fn verify_at(
         });
     }
     let at = signed_time(signature, family, written_at, reader)?;
-    let pieces = message::assemble(&signature.signed, family, at.as_ref().map(|it| &it.text), reader)?;
+    let pieces = message::assemble(signed, family, at.as_ref().map(|it| &it.text), reader)?;
     // Every key is tried, also after a match, so that the time taken does not tell which one it was.
     let mut is_genuine = false;
     for key in keys {
@@ -396,10 +419,11 @@ impl When {
     }
 }
 
-/// `*` stands for any text without `/`.
+/// `*` stands for any text without `/`, `**` for any.
 pub(super) fn is_like(value: &[u8], pattern: &[u8]) -> bool {
     match pattern.split_first() {
         None => value.is_empty(),
+        Some((b'*', [b'*', rest @ ..])) => (0..=value.len()).any(|at| is_like(&value[at..], rest)),
         Some((b'*', rest)) => (0..=value.len())
             .take_while(|at| *at == 0 || value[at - 1] != b'/')
             .any(|at| is_like(&value[at..], rest)),

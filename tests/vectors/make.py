@@ -378,8 +378,8 @@ def topped_up(name, row, foreign):
     for place in [place, *others]:
         kind, _, rest = place.partition(":")
         for it in foreign:
-            if it["expect"] != "reject" and (kind in ("body", "xml") or rest in it["headers"]):
-                is_bound = kind != "body" and "body_base64" not in it
+            if it["expect"] != "reject" and (kind in ("body", "xml", "form") or rest in it["headers"]):
+                is_bound = kind not in ("body", "form") and "body_base64" not in it
                 yield from list(bent(name, it, place, tolerance, is_signed, is_bound))[1:]
                 return
 
@@ -400,6 +400,10 @@ def bent(name, right, place, tolerance, is_signed, is_bound):
             proofs = (rest, rest.replace("-primary", "-secondary"))
             headers = {it: text for it, text in right["headers"].items() if it not in proofs}
             return {"headers": headers if value is None else headers | {rest: value}}
+        if kind == "form":
+            fields = [it for it in urllib.parse.parse_qsl(right["body"]) if it[0] != rest or value is not None]
+            fields = [(it, value if it == rest else text) for it, text in fields]
+            return {"body": urllib.parse.urlencode(fields)}
         if kind == "xml":
             old = f"<{rest}>{value_at(right, place)}</{rest}>"
             new = "" if value is None else f"<{rest}>{value}</{rest}>"

@@ -36,6 +36,8 @@ pub struct HmacRecipe {
     pub encoding: Option<String>,
     /// `{timestamp}.{body}`
     pub signed: Option<String>,
+    /// What may be signed in place of it.
+    pub or_signed: Option<String>,
     pub timestamp_header: Option<String>,
     pub timestamp_unit: Option<String>,
     pub secret_encoding: Option<String>,
@@ -193,6 +195,7 @@ pub(super) fn signature(recipe: &HmacRecipe, id: Option<Place>, faults: &mut Vec
         let hint = "say where the id is: `event_id = \"header:x-event-id\"`, or write `{header:x-event-id}`";
         faults.push(fault("hmac.signed", "`{id}` has no header", Some(hint)));
     }
+    let or_signed = recipe.or_signed.as_ref().map(|it| template::parse(it, faults));
     let has_time = check_time(recipe, &signed, faults);
     check_digest(method, &signed, faults);
     if method.is_public() && secret_encoding == SecretEncoding::Text {
@@ -245,6 +248,7 @@ pub(super) fn signature(recipe: &HmacRecipe, id: Option<Place>, faults: &mut Vec
         }]),
         weak: weak.collect(),
         signed: Cow::Owned(signed),
+        or_signed: or_signed.map(Cow::Owned).unwrap_or_default(),
         time: has_time.then(|| Time {
             unit,
             tolerance_s: recipe.tolerance.map_or(DEFAULT_TOLERANCE_S, |it| {

@@ -55,6 +55,7 @@ impl Recipe {
             when: Cow::Borrowed(&[]),
             without: Cow::Borrowed(&[]),
             each: None,
+            or_signed: Cow::Borrowed(&[]),
             any_port: false,
             body_digest: None,
             families: self.headers.iter().map(&mut family).collect(),

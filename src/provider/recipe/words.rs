@@ -46,6 +46,7 @@ pub(super) const SECRET_ENCODINGS: &[(&str, (&str, SecretEncoding))] = &[
     ("base64", ("", SecretEncoding::Base64)),
     ("hex", ("", SecretEncoding::Hex)),
     ("whsec", ("whsec_", SecretEncoding::Base64)),
+    ("sha1-of-text", ("", SecretEncoding::Sha1OfText)),
     ("public-key", ("", SecretEncoding::PublicKey)),
 ];
 const PLACES: &[(&str, ())] = &[

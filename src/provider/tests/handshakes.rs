@@ -183,8 +183,8 @@ fn event_grid_is_answered_in_headers() {
         b"",
     );
     bent.method = "OPTIONS".to_owned();
-    let keys = [key(row("azure-event-grid"), PLAIN)];
-    let (status, body, mut headers) = shown(asked("azure-event-grid", &keys, None, &bent));
+    let keys = [key(row("azure-eventgrid"), PLAIN)];
+    let (status, body, mut headers) = shown(asked("azure-eventgrid", &keys, None, &bent));
     headers.sort();
     assert_eq!((status, body.as_str()), (200, ""));
     let wanted = [

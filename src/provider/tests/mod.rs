@@ -140,7 +140,7 @@ fn secret_of(name: &str, number: u8) -> String {
                 .unwrap_or(&signature.secrets[0]);
             let bytes = [number; 32];
             match form.encoding {
-                SecretEncoding::Text => plain(),
+                SecretEncoding::Text | SecretEncoding::Sha1OfText => plain(),
                 SecretEncoding::PublicKey => A_PUBLIC_KEY.to_owned(),
 
                 SecretEncoding::Hex => hex::encode(bytes),

@@ -27,6 +27,7 @@ fn signature(place: Place, signed: Vec<Part>) -> Signature {
         when: Cow::Borrowed(&[]),
         without: Cow::Borrowed(&[]),
         each: None,
+        or_signed: Cow::Borrowed(&[]),
         any_port: false,
         body_digest: None,
         families: Cow::Owned(vec![Family {
