@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::provider::{
     mac,
-    scheme::{Hash, Layout, Method, Scheme},
+    scheme::{Encoding, Hash, Layout, Method, Scheme},
 };
 
 #[test]
@@ -349,6 +349,85 @@ fn a_refusal_never_shows_the_secret_or_the_right_signature() {
             );
         }
     }
+}
+
+#[test]
+fn d10_hostile_bodies_are_refused_and_never_too_deep() {
+    let deep = |open: &str, n: usize| open.repeat(n).into_bytes();
+    let bodies = [
+        deep("[", 100_000),
+        deep("{\"notificationItems\":", 20_000),
+        deep("{\"value\":[", 20_000),
+        deep("<a>", 100_000),
+        deep("a=1&", 10_000),
+        b"<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;\">]><OrganizationId>&b;</OrganizationId>".to_vec(),
+    ];
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    for name in [
+        "adyen",
+        "microsoft-graph",
+        "salesforce",
+        "aws-sns",
+        "braintree",
+        "twilio",
+        "mailgun",
+        "plaid",
+    ] {
+        let keys = [key(row(name), &secret_for(name))];
+        for body in &bodies {
+            for headers in [&form[..], &[]] {
+                assert!(
+                    Bent::new(headers, body).verify(row(name), &keys).is_err(),
+                    "{name}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a08_a_token_chooses_nothing() {
+    let keys = [key(row("vonage"), PLAIN)];
+    let sign = |header: &str| {
+        let claims = encoding::encode(Encoding::Base64UrlUnpadded, br#"{"iss":"Vonage"}"#);
+        let text = format!(
+            "{}.{claims}",
+            encoding::encode(Encoding::Base64UrlUnpadded, header.as_bytes())
+        );
+        let message = [mac::Piece::Bytes(Cow::Borrowed(text.as_bytes()))];
+        let mac = mac::compute(Method::Hmac(Hash::Sha256), PLAIN.as_bytes(), &message).unwrap();
+        format!(
+            "Bearer {text}.{}",
+            encoding::encode(Encoding::Base64UrlUnpadded, mac.as_slice())
+        )
+    };
+    let send = |token: &str| Bent::new(&[("authorization", token)], b"{}");
+    // Signed, but for no body.
+    check_refused(
+        &send(&sign(r#"{"alg":"HS256"}"#)),
+        row("vonage"),
+        &keys,
+        "malformed_signed_part",
+    );
+    for header in [
+        r#"{"alg":"none"}"#,
+        r#"{"alg":"HS512"}"#,
+        r#"{"alg":"RS256"}"#,
+        r#"{"alg":"hs256"}"#,
+        r#"{"alg":["HS256"]}"#,
+        "{}",
+        "[]",
+        r#"{"alg":"HS256","crit":["x"]}"#,
+    ] {
+        check_refused(
+            &send(&sign(header)),
+            row("vonage"),
+            &keys,
+            "malformed_credentials",
+        );
+    }
+    let long = format!("Bearer {}", "a".repeat(9_000));
+    check_refused(&send(&long), row("vonage"), &keys, "malformed_credentials");
 }
 
 proptest! {
