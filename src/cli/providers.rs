@@ -168,7 +168,14 @@ fn config_lines(row: &Provider) -> Vec<String> {
         }
     } else {
         let variable = name.to_uppercase().replace('-', "_");
-        lines.push(format!("secrets = [{{ env = \"{variable}_WEBHOOK_SECRET\" }}]"));
+        lines.push(match row.key_option.as_ref() {
+            "secrets" => format!("secrets = [{{ env = \"{variable}_WEBHOOK_SECRET\" }}]"),
+            "certificate" => format!("certificate = {{ file = \"{name}.pem\" }}"),
+            other => format!("{other} = \"...\""),
+        });
+        if row.hands_over_secret() {
+            lines.push("# leave that line out until the sender has handed over its secret".to_owned());
+        }
     }
     for option in row.options() {
         lines.push(format!("{option} = \"...\""));

@@ -74,6 +74,8 @@ pub struct Provider {
     pub note: Option<Text>,
     /// Of several, the first whose signature or token a request shows is the only one that counts.
     pub schemes: List<Scheme>,
+    /// The key of a source's config that holds what verifies: `secrets`, `public_key`, `certificate`, `organization_id`.
+    pub key_option: Text,
     /// By which its events come besides POST.
     pub methods: List<Text>,
     /// The fewest characters of a secret that is used as it is written.

@@ -10,7 +10,7 @@ use crate::provider::{
     recipe::{
         Fault, HmacRecipe, TokenRecipe, handshake, jwt, parse_place, signature, standard_webhooks, token_at,
     },
-    scheme::{List, Scheme, Text},
+    scheme::{List, Scheme, SecretForm, Text},
 };
 
 #[derive(Debug, Deserialize)]
@@ -27,6 +27,8 @@ pub(super) struct Row {
     register: Option<String>,
     /// What an operator should know besides.
     note: Option<String>,
+    /// Without it `secrets`, or `public_key` for senders with a key pair.
+    key_option: Option<String>,
     /// By which its events come besides POST.
     #[serde(default)]
     methods: Vec<String>,
@@ -123,7 +125,15 @@ impl Row {
                 self.name
             )
         });
+        let is_public = |it: &SecretForm| it.public;
+        let has_key_pair = schemes.first().is_some_and(|it| match it {
+            Scheme::Signature(it) => it.secrets.iter().all(is_public),
+            Scheme::Jwt(it) => it.secrets.iter().all(is_public),
+            _ => false,
+        });
+        let key_option = if has_key_pair { "public_key" } else { "secrets" };
         let provider = Provider {
+            key_option: self.key_option.map_or(Cow::Borrowed(key_option), Cow::Owned),
             name: Cow::Owned(name),
             title: Cow::Owned(self.name),
             docs: self.docs.map(Cow::Owned),

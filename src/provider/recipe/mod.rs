@@ -345,6 +345,7 @@ fn generic(name: &'static str) -> Provider {
         register: Cow::Borrowed(""),
         note: None,
         schemes: Cow::Borrowed(&[]),
+        key_option: Cow::Borrowed("secrets"),
         methods: Cow::Borrowed(&[]),
         min_secret: key::MIN_CHARS,
         event_id: Cow::Borrowed(&[]),
