@@ -10,9 +10,10 @@ use crate::{
     provider::{
         Call, Key, Refusal, encoding,
         mac::{self, Piece},
+        pattern::is_like,
         place::Reader,
         scheme::{Encoding, Hash, Jwt, Method},
-        verify::{is_like, is_same, one},
+        verify::is_same,
     },
 };
 
@@ -25,7 +26,7 @@ pub(super) fn verify(jwt: &Jwt, keys: &[&Key], call: &Call<'_>, now: Timestamp) 
         place: place.clone(),
         problem,
     };
-    let token = one(&reader, &jwt.place)?.ok_or_else(|| Refusal::Unsigned {
+    let token = reader.once(&jwt.place)?.ok_or_else(|| Refusal::Unsigned {
         wanted: place.clone(),
     })?;
     let token = token

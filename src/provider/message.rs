@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use crate::provider::{
     Refusal,
     mac::{self, Piece},
-    place::{Ambiguous, Place, Reader},
+    place::{Place, Reader},
     scheme::{Family, Part},
 };
 
@@ -38,8 +38,9 @@ pub(super) fn assemble<'a>(
                 fenced(place, reader, signed.get(idx + 1))?
             }
             Part::At(place) => fenced(place, reader, signed.get(idx + 1))?,
-            Part::Optional(place) => optional(place, reader)?.unwrap_or_default(),
-            Part::Line(place) => match optional(place, reader)? {
+            // Not fenced: the sender's own code does not, and an absent value is nothing.
+            Part::Optional(place) => reader.once(place)?.unwrap_or_default(),
+            Part::Line(place) => match reader.once(place)? {
                 Some(value) => {
                     let name = place.name().rsplit('/').next().unwrap_or_default();
                     Cow::Owned([name.as_bytes(), b"\n", &value, b"\n"].concat())
@@ -82,11 +83,7 @@ pub(super) fn assemble<'a>(
 /// could move from one part to the next under the same signature.
 fn fenced<'a>(place: &Place, reader: &Reader<'a>, next: Option<&Part>) -> Result<Cow<'a, [u8]>, Refusal> {
     let value = reader
-        .one(place)
-        .map_err(|Ambiguous { count }| Refusal::Duplicate {
-            place: format!("`{place}`"),
-            count,
-        })?
+        .once(place)?
         .filter(|it| !it.is_empty())
         .ok_or_else(|| Refusal::PartMissing {
             place: format!("`{place}`"),
@@ -101,16 +98,6 @@ fn fenced<'a>(place: &Place, reader: &Reader<'a>, next: Option<&Part>) -> Result
         });
     }
     Ok(value)
-}
-
-/// Not fenced: the sender's own code does not, and an absent value is nothing.
-fn optional<'a>(place: &Place, reader: &Reader<'a>) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
-    reader
-        .one(place)
-        .map_err(|Ambiguous { count }| Refusal::Duplicate {
-            place: format!("`{place}`"),
-            count,
-        })
 }
 
 fn sorted_form(body: &[u8]) -> Vec<u8> {

@@ -6,6 +6,7 @@
 //!
 //! Imports: `base`, `event`.
 
+mod batch;
 pub mod catalog;
 mod describe;
 mod encoding;
@@ -17,6 +18,7 @@ mod mac;
 mod message;
 mod moment;
 mod names;
+mod pattern;
 pub mod place;
 pub mod recipe;
 mod refusal;

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use url::form_urlencoded;
 
 use crate::provider::{
-    Call, json,
+    Call, Refusal, json,
     scheme::{List, Text},
 };
 
@@ -179,6 +179,14 @@ impl<'a> Reader<'a> {
             Place::Xml(name) => Ok(xml_text(self.call.body, name).map(|it| Cow::Owned(it.into_bytes()))),
             Place::Form(_) | Place::Body(_) | Place::FormJson { .. } => Ok(None),
         }
+    }
+
+    /// The same, with a second value refused.
+    pub(super) fn once(&self, place: &Place) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
+        self.one(place).map_err(|Ambiguous { count }| Refusal::Duplicate {
+            place: format!("`{place}`"),
+            count,
+        })
     }
 
     /// The first value: for names, where a second one is no reason to refuse an event that verified.

@@ -1,17 +1,18 @@
 //! The one door through which a request becomes a verified one, and the one place that compares secrets.
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
-use serde_json::value::RawValue;
 use subtle::ConstantTimeEq;
 
 use crate::{
     base::clock::Timestamp,
     event::Binding,
     provider::{
-        Call, Key, Provider, Refusal, encoding, jwt, mac, message, moment,
-        place::{Ambiguous, Place, Reader},
-        scheme::{Family, Hash, Layout, List, Part, Scheme, Signature, Text, Time, Token, When},
+        Call, Key, Provider, Refusal,
+        batch::{elements, in_each},
+        encoding, jwt, mac, message, moment,
+        place::{Place, Reader},
+        scheme::{Family, Hash, Layout, List, Part, Scheme, Signature, Time, Token},
         written::{self, Candidate, MAX_SIGNATURES, Unreadable},
     },
 };
@@ -55,38 +56,6 @@ pub(super) fn verify(
         Scheme::Unverified => {}
     }
     Ok(scheme.binding())
-}
-
-/// Verifies the request, or each element of an array in its body as if it were a body: one that is forged must not ride along.
-fn in_each(
-    array: Option<&str>,
-    call: &Call<'_>,
-    verify: impl Fn(&Call<'_>) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
-    let Some(pointer) = array else {
-        return verify(call);
-    };
-    let elements = elements(call.body, pointer).ok_or_else(|| Refusal::Unsigned {
-        wanted: format!("an array with something in it at `body:{pointer}`"),
-    })?;
-    for element in elements {
-        verify(&Call {
-            body: element.get().as_bytes(),
-            ..*call
-        })?;
-    }
-    Ok(())
-}
-
-/// The elements as they were written; `None` where there are none.
-fn elements<'b>(body: &'b [u8], pointer: &str) -> Option<Vec<&'b RawValue>> {
-    let mut at: &RawValue = serde_json::from_slice(body).ok()?;
-    for name in pointer.split('/').skip(1) {
-        let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(at.get()).ok()?;
-        at = fields.get(name)?;
-    }
-    let elements: Vec<&RawValue> = serde_json::from_str(at.get()).ok()?;
-    (!elements.is_empty()).then_some(elements)
 }
 
 /// The one compare: no byte and no position can be told from how long it takes, only the length.
@@ -162,7 +131,7 @@ fn check_body_digest(place: &Place, reader: &Reader<'_>) -> Result<(), Refusal> 
     if reader.is_form() || body.is_empty() {
         return Ok(());
     }
-    let written = one(reader, place)?.ok_or_else(|| Refusal::PartMissing {
+    let written = reader.once(place)?.ok_or_else(|| Refusal::PartMissing {
         place: format!("`{place}`, the hash of the body,"),
     })?;
     let digest = mac::digest(Hash::Sha256, body);
@@ -187,7 +156,7 @@ fn verify_at(
     let family = pick_family(&signature.families, reader)?;
     let mut values = Vec::with_capacity(family.signatures.len());
     for place in family.signatures.iter() {
-        if let Some(value) = one(reader, place)? {
+        if let Some(value) = reader.once(place)? {
             values.push((place, value));
         }
     }
@@ -274,7 +243,7 @@ fn signed_time<'a>(
         return Ok(None);
     };
     let text = match &family.timestamp {
-        Some(place) => one(reader, place)?,
+        Some(place) => reader.once(place)?,
         None => written.map(|it| Cow::Owned(it.to_vec())),
     };
     let place = || match (&family.timestamp, &signature.layout) {
@@ -325,7 +294,7 @@ fn check_age(at: Timestamp, time: Time, tolerance: Option<Duration>, now: Timest
 
 fn verify_token(token: &Token, keys: &[&Key], reader: &Reader<'_>) -> Result<(), Refusal> {
     let place = format!("`{}`", token.place);
-    let value = one(reader, &token.place)?.ok_or_else(|| Refusal::Unsigned {
+    let value = reader.once(&token.place)?.ok_or_else(|| Refusal::Unsigned {
         wanted: place.clone(),
     })?;
     let Some(shown) = value.strip_prefix(token.prefix.as_bytes()) else {
@@ -344,7 +313,7 @@ fn verify_token(token: &Token, keys: &[&Key], reader: &Reader<'_>) -> Result<(),
 fn verify_basic(keys: &[&Key], reader: &Reader<'_>) -> Result<(), Refusal> {
     let header = Place::Header(Cow::Borrowed(AUTHORIZATION));
     let place = format!("`{header}`");
-    let value = one(reader, &header)?.ok_or_else(|| Refusal::Unsigned {
+    let value = reader.once(&header)?.ok_or_else(|| Refusal::Unsigned {
         wanted: place.clone(),
     })?;
     let scheme = value.get(..6).unwrap_or_default();
@@ -378,15 +347,6 @@ fn check_credentials(shown: &[u8], keys: &[&Key], place: String) -> Result<(), R
 
 const AUTHORIZATION: &str = "authorization";
 
-pub(super) fn one<'a>(reader: &Reader<'a>, place: &Place) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
-    reader
-        .one(place)
-        .map_err(|Ambiguous { count }| Refusal::Duplicate {
-            place: format!("`{place}`"),
-            count,
-        })
-}
-
 /// Exactly one family may be there: an id from one and a signature from another could mean different things to us and to
 /// the sender.
 fn pick_family<'s>(families: &'s List<Family>, reader: &Reader<'_>) -> Result<&'s Family, Refusal> {
@@ -406,30 +366,6 @@ fn pick_family<'s>(families: &'s List<Family>, reader: &Reader<'_>) -> Result<&'
                 .collect::<Vec<_>>()
                 .join(" or "),
         }),
-    }
-}
-
-impl When {
-    fn holds(&self, reader: &Reader<'_>) -> bool {
-        let Ok(Some(value)) = reader.one(&self.place) else {
-            return false;
-        };
-        let is_like = |pattern: &Text| is_like(&value, pattern.as_bytes());
-        self.patterns.iter().any(is_like)
-    }
-}
-
-/// `*` stands for any text without `/`, `**` for any.
-pub(super) fn is_like(value: &[u8], pattern: &[u8]) -> bool {
-    match pattern.split_first() {
-        None => value.is_empty(),
-        Some((b'*', [b'*', rest @ ..])) => (0..=value.len()).any(|at| is_like(&value[at..], rest)),
-        Some((b'*', rest)) => (0..=value.len())
-            .take_while(|at| *at == 0 || value[at - 1] != b'/')
-            .any(|at| is_like(&value[at..], rest)),
-        Some((byte, rest)) => value
-            .split_first()
-            .is_some_and(|(it, value)| it == byte && is_like(value, rest)),
     }
 }
 
