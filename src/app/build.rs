@@ -19,6 +19,7 @@ use crate::{
     ingest::{Ingest, Parts},
     maintenance,
     registry::{Registry, Snapshot},
+    source::asking::Asking,
     store::{Store, clock::StoreClock, handover::Handover},
     web::{
         health::Health,
@@ -120,6 +121,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         Parts {
             store: store.clone(),
             registry: registry.clone(),
+            asking: Asking::new(metrics.clone()).context("could not set up calls to senders")?,
             metrics: metrics.clone(),
             clock: clock.clone(),
             handover: role.delivers().then(|| handover.clone()),

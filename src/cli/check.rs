@@ -35,6 +35,8 @@ struct Verdict<'a> {
     sources: usize,
     destinations: usize,
     routes: usize,
+    /// What will be fetched from senders: a line for each source.
+    fetches: Vec<String>,
 }
 
 pub(crate) fn run(file: Option<&Path>, args: &Args) -> Result {
@@ -42,6 +44,9 @@ pub(crate) fn run(file: Option<&Path>, args: &Args) -> Result {
     match (&res, args.output) {
         (Ok(loaded), TextOutput::Text) => {
             settings::print_warnings(loaded);
+            for line in fetches(loaded) {
+                note(line);
+            }
             output::data(summary(loaded))?;
         }
         (Err(faults), TextOutput::Text) => {
@@ -62,6 +67,7 @@ pub(crate) fn run(file: Option<&Path>, args: &Args) -> Result {
             sources: 0,
             destinations: 0,
             routes: 0,
+            fetches: Vec::new(),
         })?,
     }
     Ok(if res.is_ok() { Ended::Fine } else { Ended::Refused })
@@ -78,7 +84,18 @@ fn verdict_of(loaded: &Loaded) -> Verdict<'_> {
         sources: registry.sources.len(),
         destinations: registry.destinations.len(),
         routes: registry.routes.len(),
+        fetches: fetches(loaded),
     }
+}
+
+/// Where the keys of sources come from that have none of their own.
+fn fetches(loaded: &Loaded) -> Vec<String> {
+    let sources = loaded.settings.registry.sources.iter();
+    sources
+        .filter(|it| it.secrets.is_empty())
+        .filter_map(|it| Some((&it.name, it.provider.published.as_ref()?)))
+        .map(|(name, published)| format!("source `{name}` fetches {published}"))
+        .collect()
 }
 
 fn place(faults: &Faults) -> String {

@@ -116,7 +116,7 @@ fn dispatch(cli: Cli) -> Result {
     };
     match command {
         Command::Check(args) => check::run(config, &args),
-        Command::Verify(args) => verify::run(config, &args),
+        Command::Verify(args) => block_on(verify::run(config, &args)),
         Command::Providers(args) => providers::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Serve(args) => block_on(serve::run(config, args)),

@@ -105,6 +105,7 @@ fn shown(row: &Provider) -> Value {
         "register": row.register,
         "note": row.note,
         "verification": row.summary(),
+        "keys": row.published.as_ref().map(ToString::to_string),
         "binding": row.binding().as_str(),
         "event_id": places(&row.event_id),
         "event_type": places(&row.event_type),
@@ -132,6 +133,7 @@ fn explain(row: &Provider) -> Result<()> {
     let mut lines = vec![format!("{name}: {}", row.title), String::new()];
     let parts = [
         ("verified by", row.summary()),
+        ("key", row.published.iter().map(ToString::to_string).collect()),
         ("event id", places(&row.event_id)),
         ("event type", places(&row.event_type)),
         ("event time", places(&row.event_time)),
@@ -168,10 +170,14 @@ fn config_lines(row: &Provider) -> Vec<String> {
         }
     } else {
         let variable = name.to_uppercase().replace('-', "_");
-        lines.push(match row.key_option.as_ref() {
+        let key = match row.key_option.as_ref() {
             "secrets" => format!("secrets = [{{ env = \"{variable}_WEBHOOK_SECRET\" }}]"),
             "certificate" => format!("certificate = {{ file = \"{name}.pem\" }}"),
             other => format!("{other} = \"...\""),
+        };
+        lines.push(match &row.published {
+            Some(_) => format!("# {key}  # only where it may not be fetched"),
+            None => key,
         });
         if row.hands_over_secret() {
             lines.push("# leave that line out until the sender has handed over its secret".to_owned());

@@ -1,31 +1,40 @@
-//! `gatepost verify`: says whether a request verifies, and if not exactly why. Offline.
+//! `gatepost verify`: says whether a request verifies, and if not exactly why. Offline, unless a key is to be fetched.
 
 use std::{
     ffi::{OsStr, OsString},
+    fmt::Display,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use url::Url;
 
 use crate::{
-    base::clock::{Timestamp, wall_now},
+    base::{
+        clock::{Timestamp, wall_now},
+        metrics::Metrics,
+    },
     cli::{
         TextOutput,
         output::{self, Ended, Failure, Result},
         settings,
     },
     event::headers::Headers,
-    provider::Answer,
-    source::{self, Received, Rejection, Request, Source, Verified},
+    provider::{Answer, Key, published::KeyName},
+    source::{
+        self, Received, Rejection, Request, Source, Verified,
+        asking::Asking,
+        keys::{Keys, Moment, NoKey},
+    },
 };
 
 /// Say whether a request verifies, and if not exactly why
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Checks one captured request as the running gateway would, with the secrets and the tolerance of a \
-                  source in the config, and explains the verdict. Works offline and touches no store. A handshake that \
-                  gatepost would answer counts as verified.",
+                  source in the config, and explains the verdict. Works offline and touches no store; only with --fetch \
+                  a key that the sender publishes is fetched. A handshake that gatepost would answer counts as verified.",
     after_help = "Examples:
   gatepost verify gitlab --file body.json --header 'X-Gitlab-Token: ...'
   gatepost verify stripe --file body.json --header 'Stripe-Signature: ...' --now 1767225600
@@ -51,6 +60,9 @@ pub(crate) struct Args {
     /// The time of the check, in seconds since 1970 [default: now]
     #[arg(long, value_name = "UNIX", allow_negative_numbers = true)]
     now: Option<i64>,
+    /// Fetch the key that the request names, where the source has none of its own
+    #[arg(long)]
+    fetch: bool,
     /// How to print the verdict
     #[arg(long, value_enum, default_value = "text")]
     output: TextOutput,
@@ -66,7 +78,7 @@ struct Verdict {
     event_type: Option<String>,
 }
 
-pub(crate) fn run(file: Option<&Path>, args: &Args) -> Result {
+pub(crate) async fn run(file: Option<&Path>, args: &Args) -> Result {
     let loaded = match settings::load(&settings::inputs(file)) {
         Ok(loaded) => loaded,
         Err(ended) => return Ok(ended),
@@ -94,9 +106,20 @@ pub(crate) fn run(file: Option<&Path>, args: &Args) -> Result {
             text.join("; ")
         ))
     })?;
-    let verdict = match source::receive(&source, &request, now) {
+    let source = Arc::new(source);
+    let received = match source::receive(&source, &request, now) {
+        Received::NeedsKey(name) if args.fetch => match fetch(&source, &name, now).await {
+            Ok(keys) => source::receive_with(&source, &keys, &request, now),
+            Err(rejection) => Received::Rejected(rejection),
+        },
+        received => received,
+    };
+    let verdict = match received {
         Received::Verified(verified) => Verdict::verified(&source, &verified),
-        Received::Answer(answer) | Received::HandedOver(answer, _) => Verdict::handshake(&answer),
+        Received::Answer(answer) | Received::HandedOver(answer, _) | Received::Confirm { answer, .. } => {
+            Verdict::handshake(&answer)
+        }
+        Received::NeedsKey(name) => Verdict::rejected(needs_key(&name)),
         Received::Rejected(rejection) => Verdict::rejected(rejection),
     };
     match args.output {
@@ -107,6 +130,39 @@ pub(crate) fn run(file: Option<&Path>, args: &Args) -> Result {
         Ended::Fine
     } else {
         Ended::Failed
+    })
+}
+
+fn needs_key(name: &KeyName) -> Rejection {
+    let which = name.id.as_ref().map(|it| format!("`{it}` of those "));
+    Rejection {
+        code: "key_needed",
+        explanation: format!(
+            "it can only be verified with the key {}at {}: --fetch fetches it",
+            which.unwrap_or_default(),
+            name.url
+        ),
+    }
+}
+
+async fn fetch(
+    source: &Arc<Source>,
+    name: &KeyName,
+    now: Timestamp,
+) -> std::result::Result<Vec<Key>, Rejection> {
+    let unavailable = |problem: &dyn Display| Rejection {
+        code: "key_unavailable",
+        explanation: format!("{problem} (from {})", name.url),
+    };
+    let asking = Asking::new(Metrics::new()).map_err(|it| unavailable(&it))?;
+    let now = Moment {
+        wall: now,
+        ..Moment::now()
+    };
+    let keys = Keys::new(asking).get(source, name, now).await;
+    keys.map_err(|no_key| match no_key {
+        NoKey::Unknown(refusal) => refusal.into(),
+        NoKey::Unavailable(_) => unavailable(&no_key),
     })
 }
 
@@ -266,6 +322,7 @@ mod tests {
             method: "POST".into(),
             url: url.map(ToOwned::to_owned),
             now: None,
+            fetch: false,
             output: TextOutput::Text,
         };
         let configured = Url::parse("https://configured.example").ok();

@@ -84,27 +84,32 @@ pub(super) fn settings(tree: &Table, reading: &mut Reading<'_>) -> Result<Settin
         // Whether there is one cannot be said; a source that needs it shall not be faulted for that.
         Err(Bad) => "https://unknown.invalid".parse().ok(),
     };
+    let surroundings = source::Surroundings {
+        public_url,
+        // Where that cannot be said, no source shall be faulted for it.
+        ask_senders: ingest.as_ref().map_or(true, |it| it.ask_senders),
+    };
     let sources = named(&mut top, "sources", reading, |name, node, reading| {
-        source::source(name, node, public_url.as_ref(), reading)
+        source::source(name, node, &surroundings, reading)
     });
     let destinations = named(&mut top, "destinations", reading, destination::destination);
     let routes = routes(&mut top, reading);
     top.finish(reading);
-    if let (Ok((server, _)), Ok((ingest, ..))) = (&server, &ingest) {
-        check::bodies(server, ingest, &sources.sound, tree, reading);
+    if let (Ok((server, _)), Ok(ingest)) = (&server, &ingest) {
+        check::bodies(server, &ingest.settings, &sources.sound, tree, reading);
     }
     let registry = check_registry(sources, destinations, routes, tree, reading);
     let (server, grace) = server?;
     let (store, retention) = store?;
-    let (ingest, rejected_retention, rejected_keep) = ingest?;
+    let ingest = ingest?;
     Ok(Settings {
         server,
         admin: admin?,
         store,
         retention,
-        rejected_retention,
-        rejected_keep,
-        ingest,
+        rejected_retention: ingest.rejected_retention,
+        rejected_keep: ingest.rejected_keep,
+        ingest: ingest.settings,
         delivery: delivery?,
         registry: registry?,
         log: log?,

@@ -198,11 +198,16 @@ pub(super) fn store(
     Ok((settings, retention?))
 }
 
-/// `[ingest]`, and of `[rejected]` what ingest obeys, how long and how many.
-pub(super) fn ingest(
-    top: &mut Section<'_>,
-    reading: &mut Reading<'_>,
-) -> Result<(ingest::Settings, Duration, u64), Bad> {
+/// `[ingest]` and `[rejected]`.
+pub(super) struct Ingest {
+    pub(super) settings: ingest::Settings,
+    /// Whether senders are asked for their keys, and to confirm a subscription.
+    pub(super) ask_senders: bool,
+    pub(super) rejected_retention: Duration,
+    pub(super) rejected_keep: u64,
+}
+
+pub(super) fn ingest(top: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Ingest, Bad> {
     let section = required(top, "ingest", reading);
     let rejected = required(top, "rejected", reading);
     let (mut section, mut rejected) = (section?, rejected?);
@@ -213,6 +218,7 @@ pub(super) fn ingest(
         reading,
         value::duration(10 * MILLISECOND, 10 * MINUTE),
     );
+    let ask_senders = section.need("ask_senders", reading, value::boolean);
     section.finish(reading);
     let keep = rejected.need("keep", reading, value::number(0, 100_000_000_i64));
     let retention = rejected.need("retention", reading, value::duration(MINUTE, YEARS));
@@ -224,7 +230,12 @@ pub(super) fn ingest(
         ack_timeout: ack_timeout?,
         max_rejected_body: max_body?,
     };
-    Ok((settings, retention?, keep?.unsigned_abs()))
+    Ok(Ingest {
+        settings,
+        ask_senders: ask_senders?,
+        rejected_retention: retention?,
+        rejected_keep: keep?.unsigned_abs(),
+    })
 }
 
 pub(super) fn delivery(top: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<delivery::Settings, Bad> {

@@ -15,6 +15,7 @@ use crate::{
     },
     provider::{
         self, Provider,
+        published::Published,
         recipe::{self, BasicRecipe, HmacRecipe, Places, TokenRecipe},
     },
     source,
@@ -29,10 +30,16 @@ struct Recipes {
     basic: Option<BasicRecipe>,
 }
 
+/// What the rest of the config says of every source.
+pub(super) struct Surroundings {
+    pub(super) public_url: Option<Url>,
+    pub(super) ask_senders: bool,
+}
+
 pub(super) fn source(
     name: &str,
     node: &Node,
-    public_url: Option<&Url>,
+    surroundings: &Surroundings,
     reading: &mut Reading<'_>,
 ) -> Result<source::Settings, Bad> {
     let mut section = Section::of(node, format!("sources.{name}"), "sources.*", reading)?;
@@ -40,6 +47,8 @@ pub(super) fn source(
     let secrets = secrets_of(&mut section, reading);
     let is_unverified = section.read("unverified", reading, value::boolean);
     let keys = ["public_key", "certificate", "organization_id"].map(|it| option(&mut section, it, reading));
+    let jwks = option(&mut section, "jwks", reading);
+    let jwks_url = section.read("jwks_url", reading, value::keys_url);
     let mut options = options(&mut section, reading);
     let verify_token = option(&mut section, "verify_token", reading);
     let tolerance = section.read("tolerance", reading, value::duration(SECOND, 7 * DAY));
@@ -65,6 +74,13 @@ pub(super) fn source(
         (Ok(provider), Ok(options)) => with_options(provider, &options, &section, reading),
         _ => Err(Bad),
     };
+    let (provider, jwks) = match (provider, jwks, jwks_url) {
+        (Ok(provider), Ok(jwks), Ok(url)) => {
+            let set = keys_of_set(&provider, jwks.as_ref(), &section, reading);
+            (with_keys_at(provider, url, surroundings, &section, reading), set)
+        }
+        (provider, ..) => (provider.and(Err(Bad)), Err(Bad)),
+    };
     let agrees = match (&provider, is_unverified) {
         (Ok(provider), Ok(is_unverified)) => {
             check_unverified(provider, is_unverified.unwrap_or(false), &mut section, reading)
@@ -81,13 +97,14 @@ pub(super) fn source(
             for key in keys {
                 secrets.extend(key?);
             }
+            secrets.extend(jwks?);
             secrets
         },
         verify_token: verify_token?,
         tolerance: tolerance?,
         max_body: max_body?,
         rate: rate?,
-        public_url: public_url.cloned(),
+        public_url: surroundings.public_url.clone(),
     })
 }
 
@@ -142,6 +159,59 @@ fn with_options(
         );
     }
     Ok(provider.with_options(options))
+}
+
+/// The keys of `jwks`.
+fn keys_of_set(
+    provider: &Provider,
+    jwks: Option<&Secret>,
+    section: &Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<Vec<Secret>, Bad> {
+    let Some(jwks) = jwks else {
+        return Ok(Vec::new());
+    };
+    provider.secrets_of_set(jwks.expose()).map_err(|problem| {
+        let path = section.path_of("jwks");
+        reading.fault(Fault::new(
+            &section.place_of("jwks"),
+            format!("`{path}` is of no use: {problem}"),
+        ))
+    })
+}
+
+/// Where the keys of `provider` are fetched, if anything is.
+fn with_keys_at(
+    mut provider: Provider,
+    url: Option<Url>,
+    surroundings: &Surroundings,
+    section: &Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<Provider, Bad> {
+    if let Some(url) = url {
+        let path = section.path_of("jwks_url");
+        let problem = if !provider.has_public_keys() {
+            format!(
+                "`{path}` has no use here: `{}` signs with no public key",
+                provider.name
+            )
+        } else if !surroundings.ask_senders {
+            format!("`{path}` has no use: `ingest.ask_senders` is false")
+        } else {
+            provider.published = Some(Published::Jwks {
+                url: url.to_string().into(),
+                is_own: true,
+            });
+            return Ok(provider);
+        };
+        let fault = Fault::new(&section.place_of("jwks_url"), problem).hint("leave it out".to_owned());
+        return Err(reading.fault(fault));
+    }
+    Ok(if surroundings.ask_senders {
+        provider
+    } else {
+        provider.without_asking()
+    })
 }
 
 fn secrets_of(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Vec<Secret>, Bad> {

@@ -58,6 +58,7 @@ fn keys_of(node: &Node, shape: &str, res: &mut BTreeSet<String>) {
         "public_key",
         "verify_token",
         "certificate",
+        "jwks",
     ]
     .iter()
     .any(|it| shape.ends_with(it));

@@ -239,6 +239,22 @@ pub(super) fn public_url(node: &Node) -> Read<Url> {
     Ok(url)
 }
 
+/// Where a set of keys is: public, so nothing in it is secret.
+pub(super) fn keys_url(node: &Node) -> Read<Url> {
+    public_url(node)
+        .ok()
+        .filter(|it| it.scheme() == "https")
+        .map_or_else(
+            || {
+                mismatch(
+                    node,
+                    "an https URL without a query, as in \"https://auth.example.com/.well-known/jwks.json\"",
+                )
+            },
+            Ok,
+        )
+}
+
 /// An absolute URL over HTTP with a host. The text is not trimmed: what is dialled is what was written.
 pub(super) fn web_url(text: &str) -> Option<Url> {
     let url: Url = text.parse().ok()?;

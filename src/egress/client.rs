@@ -1,16 +1,19 @@
 //! The client: one call, one answer, within a time and a size.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use crate::egress::{
-    error::{Cause, Failure},
-    guard::Reach,
-    resolver::{self, GuardedResolver, Lookup},
-    target::Target,
-    tls,
+use crate::{
+    base::clock::Timestamp,
+    egress::{
+        error::{Cause, Failure},
+        guard::Reach,
+        resolver::{self, GuardedResolver, Lookup},
+        target::Target,
+        tls,
+    },
 };
 
 /// Shorter than the five seconds after which common servers (Node's) drop an idle connection: a request that is sent in
@@ -33,6 +36,7 @@ pub struct Settings {
 pub struct Client {
     inner: reqwest::Client,
     reach: Reach,
+    extra_roots: Arc<[Vec<u8>]>,
 }
 
 /// One request.
@@ -87,7 +91,23 @@ impl Client {
             .pool_max_idle_per_host(settings.max_idle)
             .build()
             .map_err(|e| Failure::new(Cause::Failed, format!("no HTTP client can be made: {e}")))?;
-        Ok(Self { inner, reach })
+        let extra_roots = settings.extra_roots.as_slice().into();
+        Ok(Self {
+            inner,
+            reach,
+            extra_roots,
+        })
+    }
+
+    pub const fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// Whether certificates that did not come by TLS (DER, the signer's first) lead to a root that this client trusts, at this time,
+    /// for this name.
+    pub fn check_chain(&self, chain: &[Vec<u8>], name: &str, at: Timestamp) -> Result<(), Failure> {
+        let unix_seconds = u64::try_from(at.as_unix_seconds()).unwrap_or_default();
+        tls::check_chain(chain, name, unix_seconds, &self.extra_roots)
     }
 
     /// Sends, and waits for the whole answer. Dropping the future drops the connection.

@@ -1,8 +1,16 @@
 //! TLS for outgoing connections: one crypto provider, named and not found; the system's roots.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
-use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::CertificateDer};
+use rustls::{
+    ClientConfig, RootCertStore,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier},
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
 
 use crate::egress::error::{Cause, Failure};
 
@@ -35,18 +43,53 @@ fn load_roots() -> RootCertStore {
     roots
 }
 
-/// A config that trusts the system's roots, and these (DER) besides.
-pub(crate) fn client_config(extra_roots: &[Vec<u8>]) -> Result<ClientConfig, Failure> {
+/// The system's roots, and these (DER) besides.
+fn roots_with(extra_roots: &[Vec<u8>]) -> Result<RootCertStore, Failure> {
     let mut roots = ROOTS.clone();
     for der in extra_roots {
         roots
             .add(CertificateDer::from(der.clone()))
             .map_err(|e| Failure::new(Cause::Tls, format!("a trusted certificate cannot be read: {e}")))?;
     }
+    Ok(roots)
+}
+
+/// A config that trusts the system's roots, and these (DER) besides.
+pub(crate) fn client_config(extra_roots: &[Vec<u8>]) -> Result<ClientConfig, Failure> {
     let config = ClientConfig::builder_with_provider(PROVIDER.clone())
         .with_safe_default_protocol_versions()
         .map_err(|e| Failure::new(Cause::Tls, format!("TLS cannot be set up: {e}")))?
-        .with_root_certificates(roots)
+        .with_root_certificates(roots_with(extra_roots)?)
         .with_no_client_auth();
     Ok(config)
+}
+
+/// Whether a chain of certificates (DER, the signer's first) leads to a root that is trusted, is in force at `unix_seconds`, and was
+/// issued to this name.
+pub(crate) fn check_chain(
+    chain: &[Vec<u8>],
+    name: &str,
+    unix_seconds: u64,
+    extra_roots: &[Vec<u8>],
+) -> Result<(), Failure> {
+    let bad = |problem: String| Failure::new(Cause::Tls, problem);
+    let chain: Vec<_> = chain
+        .iter()
+        .map(|it| CertificateDer::from(it.as_slice()))
+        .collect();
+    let (first, others) = chain
+        .split_first()
+        .ok_or_else(|| bad("there is no certificate".to_owned()))?;
+    let name = ServerName::try_from(name).map_err(|e| bad(format!("its name is no host's: {e}")))?;
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(roots_with(extra_roots)?.into(), PROVIDER.clone())
+            .build()
+            .map_err(|e| bad(format!("certificates cannot be verified: {e}")))?;
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(unix_seconds));
+    match verifier.verify_server_cert(first, others, &name, &[], at) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(bad(format!(
+            "its certificate does not lead to a trusted root: {e}"
+        ))),
+    }
 }

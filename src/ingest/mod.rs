@@ -31,9 +31,14 @@ use crate::{
         limits::{ByteBudget, Rates},
         rejections::Rejections,
     },
-    provider::Answer,
+    provider::{Answer, Key},
     registry::Registry,
-    source::{Received, Request, Source, receive},
+    source::{
+        Received, Rejection, Request, Source,
+        asking::Asking,
+        keys::{Keys, Moment, NoKey},
+        receive, receive_with,
+    },
     store::{Store, clock::StoreClock, handover::Handover, record::Recorded},
 };
 
@@ -80,6 +85,7 @@ const LARGE_BODY: usize = 256 * 1024;
 pub struct Ingest {
     store: Store,
     registry: Registry,
+    keys: Keys,
     batcher: Batcher,
     rejections: Rejections,
     fanout: Fanout,
@@ -94,6 +100,7 @@ pub struct Ingest {
 pub struct Parts {
     pub store: Store,
     pub registry: Registry,
+    pub asking: Asking,
     pub metrics: Metrics,
     pub clock: StoreClock,
     /// Absent where this process delivers nothing.
@@ -118,6 +125,7 @@ impl Ingest {
             ack_timeout: settings.ack_timeout,
             store: parts.store,
             registry: parts.registry,
+            keys: Keys::new(parts.asking),
             batcher,
             rejections,
         }
@@ -154,8 +162,9 @@ impl Ingest {
         if flawed::is_seen_before_verified(source, &request) {
             return Reply::Duplicate(EventId::new());
         }
-        let Some((request, received)) = verify(source, request).await else {
-            return unavailable("verification failed to run");
+        let (request, received) = match self.verify(source, request).await {
+            Ok(it) => it,
+            Err(reason) => return unavailable(reason),
         };
         let verified = match received {
             Received::Verified(verified) => verified,
@@ -165,6 +174,8 @@ impl Ingest {
                 self.rejections.push(source, request, &rejection);
                 return Reply::Answer(answer);
             }
+            Received::Confirm { url, answer } => return self.confirm(source, &url, answer).await,
+            Received::NeedsKey(_) => return unavailable("a key that was fetched is missing"),
             Received::Rejected(rejection) => {
                 self.rejections.push(source, request, &rejection);
                 return Reply::Rejected {
@@ -214,15 +225,59 @@ const fn unavailable(reason: &'static str) -> Reply {
     }
 }
 
+impl Ingest {
+    /// Errors are faults of ours: nothing is known of the request.
+    async fn verify(
+        &self,
+        source: &Arc<Source>,
+        request: Request,
+    ) -> Result<(Request, Received), &'static str> {
+        let (request, received) = verify(source, request, None).await.ok_or(NOT_RUN)?;
+        let Received::NeedsKey(name) = received else {
+            return Ok((request, received));
+        };
+        match self.keys.get(source, &name, Moment::now()).await {
+            Ok(keys) => verify(source, request, Some(keys)).await.ok_or(NOT_RUN),
+            Err(NoKey::Unknown(refusal)) => Ok((request, Received::Rejected(Rejection::from(refusal)))),
+            Err(NoKey::Unavailable(_)) => Err("the sender's key cannot be had"),
+        }
+    }
+
+    /// The sender tries again until the confirmation was taken.
+    async fn confirm(&self, source: &Source, url: &str, answer: Answer) -> Reply {
+        let source_name = source.name();
+        match self.keys.asking().confirm(source, url).await {
+            Ok(()) => {
+                tracing::info!(source = %source_name, "confirmed the subscription of `{source_name}`");
+                Reply::Answer(answer)
+            }
+            Err(no_answer) => {
+                tracing::warn!(source = %source_name, "the subscription of `{source_name}` is not confirmed: {no_answer}");
+                unavailable("the sender did not take the confirmation")
+            }
+        }
+    }
+}
+
+const NOT_RUN: &str = "verification failed to run";
+
 /// `None` only if the verifier panicked: a fault of ours, so never taken for verified.
-async fn verify(source: &Arc<Source>, request: Request) -> Option<(Request, Received)> {
+async fn verify(
+    source: &Arc<Source>,
+    request: Request,
+    fetched: Option<Vec<Key>>,
+) -> Option<(Request, Received)> {
+    let verify = move |source: &Source, request: &Request| match &fetched {
+        None => receive(source, request, wall_now()),
+        Some(keys) => receive_with(source, keys, request, wall_now()),
+    };
     if request.body.len() < LARGE_BODY {
-        let received = receive(source, &request, wall_now());
+        let received = verify(source, &request);
         return Some((request, received));
     }
     let source = Arc::clone(source);
     let work = move || {
-        let received = receive(&source, &request, wall_now());
+        let received = verify(&source, &request);
         (request, received)
     };
     tokio::task::spawn_blocking(work).await.ok()

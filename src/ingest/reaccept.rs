@@ -6,7 +6,11 @@ use crate::{
     base::ids::{EventId, RequestId},
     event::Origin,
     ingest::{Ingest, fanout},
-    source::{Received, Request, receive},
+    source::{
+        Received, Request,
+        keys::{Moment, NoKey},
+        receive, receive_with,
+    },
     store::{error::StoreError, record::Recorded, rejected::RejectedRequest},
 };
 
@@ -45,14 +49,36 @@ impl Ingest {
         let Some(request) = request_of(kept) else {
             return Ok(Reaccepted::NoBody);
         };
-        let mut received = receive(source, &request, arrived_at);
+        let fetched = match receive(source, &request, arrived_at) {
+            Received::NeedsKey(name) => match self.keys.get(source, &name, Moment::now()).await {
+                Ok(keys) => Some(keys),
+                Err(no_key) => return Ok(no_key.into()),
+            },
+            _ => None,
+        };
+        let receive_at = |at| match &fetched {
+            Some(keys) => receive_with(source, keys, &request, at),
+            None => receive(source, &request, at),
+        };
+        let mut received = receive_at(arrived_at);
         // By the clock of the process that took it, if the store's says that it was stale.
         if let (Received::Rejected(_), Some(made_at)) = (&received, id.made_at()) {
-            received = receive(source, &request, made_at);
+            received = receive_at(made_at);
         }
         let verified = match received {
             Received::Verified(verified) => verified,
-            Received::Answer(_) | Received::HandedOver(..) => return Ok(Reaccepted::Handshake),
+            Received::Answer(_) | Received::HandedOver(..) | Received::NeedsKey(_) => {
+                return Ok(Reaccepted::Handshake);
+            }
+            Received::Confirm { url, .. } => {
+                return Ok(match self.keys.asking().confirm(source, &url).await {
+                    Ok(()) => Reaccepted::Handshake,
+                    Err(no_answer) => Reaccepted::StillRejected {
+                        cause: "not_confirmed",
+                        explanation: no_answer.to_string(),
+                    },
+                });
+            }
             Received::Rejected(rejection) => {
                 return Ok(Reaccepted::StillRejected {
                     cause: rejection.code,
@@ -71,6 +97,16 @@ impl Ingest {
             Recorded::Duplicate(first) => Reaccepted::Duplicate(first),
             Recorded::Conflict(first) => Reaccepted::Conflict(first),
         })
+    }
+}
+
+impl From<NoKey> for Reaccepted {
+    fn from(no_key: NoKey) -> Self {
+        let (cause, explanation) = match no_key {
+            NoKey::Unknown(refusal) => (refusal.code(), refusal.to_string()),
+            NoKey::Unavailable(_) => ("key_unavailable", no_key.to_string()),
+        };
+        Self::StillRejected { cause, explanation }
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::provider::{
     Confidence, Provider,
     handshake::{Handshake, Proof},
+    published::Published,
     scheme::{Layout, Method, Part, Scheme, Signature},
 };
 
@@ -44,6 +45,22 @@ impl Confidence {
     }
 }
 
+/// `a set of keys at https://www.googleapis.com/oauth2/v3/certs`
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jwks { url, .. } => write!(f, "a set of keys at {url}"),
+            Self::Certificate { place, urls, .. } => {
+                write!(
+                    f,
+                    "the certificate at the address in {place}: {}",
+                    urls.join(" or ")
+                )
+            }
+        }
+    }
+}
+
 /// `GET query:challenge, echoed`
 impl fmt::Display for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,6 +71,9 @@ impl fmt::Display for Handshake {
         if let Some(value) = &self.value {
             write!(f, ", {value} ")?;
             f.write_str(if self.mac.is_some() { "signed" } else { "echoed" })?;
+        }
+        if self.confirmation.is_some() {
+            f.write_str(", confirmed by a call of our own")?;
         }
         write!(f, ", answered {}", self.status)?;
         match &self.proof {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::provider::{
     Answer, Call, Key, Refusal,
+    confirmation::Confirmation,
     mac::{self, Piece},
     place::{Place, Reader},
     scheme::{Encoding, List, Method, Scheme, Text},
@@ -31,6 +32,8 @@ pub struct Handshake {
     /// `{header:NAME}` repeats one of the request.
     pub headers: List<(Text, Text)>,
     pub mac: Option<(Method, Encoding)>,
+    /// The call that is made before it is answered. Only of `Proof::Signed`.
+    pub confirmation: Option<Confirmation>,
 }
 
 /// Who may ask.
@@ -54,6 +57,14 @@ pub enum Asked {
     /// Answered; and the request holds the secret, for the operator to see.
     HandedOver(Answer),
     Refused(Refusal),
+}
+
+/// What comes of a question that was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    pub answer: Answer,
+    /// The URL that is called first; it is answered once that has succeeded.
+    pub confirm_at: Option<String>,
 }
 
 /// What the sender's text may be.
@@ -172,9 +183,15 @@ pub(super) fn unsigned(
     asked.answer(keys, &reader).map(Asked::Answered)
 }
 
-/// The answer to a verified request that is no event.
-pub(super) fn signed(handshakes: &[Handshake], keys: &[Key], call: &Call<'_>) -> Option<Answer> {
+/// What comes of a verified request that is no event.
+pub(super) fn signed(handshakes: &[Handshake], keys: &[Key], call: &Call<'_>) -> Option<Proven> {
     let reader = Reader::new(call);
     let mut asked = handshakes.iter().filter(|it| it.proof == Proof::Signed);
-    asked.find(|it| it.is_asked(call, &reader))?.answer(keys, &reader)
+    let asked = asked.find(|it| it.is_asked(call, &reader))?;
+    let confirm_at = match asked.confirmation {
+        Some(it) => Some(it.url(&reader)?),
+        None => None,
+    };
+    let answer = asked.answer(keys, &reader)?;
+    Some(Proven { answer, confirm_at })
 }

@@ -12,57 +12,28 @@ use crate::{
         mac::{self, Piece},
         pattern::is_like,
         place::Reader,
-        scheme::{Encoding, Hash, Jwt, Method},
+        scheme::{Encoding, Hash, Jwt},
         verify::is_same,
     },
 };
 
 const MAX_TOKEN: usize = 8 * 1024;
 
+/// The key that the header of the token names (`kid`), once the rest of the header is what it has to be.
+pub(super) fn key_id(jwt: &Jwt, call: &Call<'_>) -> Result<Option<String>, Refusal> {
+    let token = read(jwt, call)?;
+    let header = check_header(jwt, &token)?.0;
+    Ok(header.get("kid").and_then(Value::as_str).map(str::to_owned))
+}
+
 pub(super) fn verify(jwt: &Jwt, keys: &[&Key], call: &Call<'_>, now: Timestamp) -> Result<(), Refusal> {
-    let reader = Reader::new(call);
+    let token = read(jwt, call)?;
+    let (_, claims, signature) = check_header(jwt, &token)?;
     let place = format!("`{}`", jwt.place);
-    let malformed = |problem: String| Refusal::MalformedCredentials {
-        place: place.clone(),
-        problem,
-    };
-    let token = reader.once(&jwt.place)?.ok_or_else(|| Refusal::Unsigned {
-        wanted: place.clone(),
-    })?;
-    let token = token
-        .strip_prefix(jwt.prefix.as_bytes())
-        .and_then(|it| std::str::from_utf8(it).ok())
-        .filter(|it| it.len() <= MAX_TOKEN)
-        .ok_or_else(|| {
-            malformed(format!(
-                "expected `{}` and a token of at most {MAX_TOKEN} bytes",
-                jwt.prefix
-            ))
-        })?;
-    let mut parts = token.split('.');
-    let (Some(header), Some(claims), Some(signature), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(malformed(
-            "expected three parts with dots between them".to_owned(),
-        ));
-    };
-    let object = |part: &str| {
-        let bytes = encoding::decode_url(part.as_bytes())?;
-        serde_json::from_slice::<Map<String, Value>>(&bytes).ok()
-    };
-    let header = object(header).ok_or_else(|| malformed("its header is no JSON object".to_owned()))?;
-    let algorithm = header.get("alg").and_then(Value::as_str).unwrap_or_default();
-    if algorithm != jwt.algorithm() || header.contains_key("crit") {
-        return Err(malformed(format!(
-            "it is signed with `{}`, expected `{}`",
-            algorithm.escape_debug(),
-            jwt.algorithm()
-        )));
-    }
+    let malformed = |problem: &str| malformed(jwt, problem.to_owned());
     let signed = &token[..token.len() - signature.len() - 1];
     let signature = encoding::decode_url(signature.as_bytes())
-        .ok_or_else(|| malformed("its signature is no base64url".to_owned()))?;
+        .ok_or_else(|| malformed("its signature is no base64url"))?;
     let message = [Piece::Bytes(Cow::Borrowed(signed.as_bytes()))];
     let mut is_genuine = false;
     for key in keys.iter().filter(|it| it.is_public == jwt.method.is_public()) {
@@ -79,9 +50,67 @@ pub(super) fn verify(jwt: &Jwt, keys: &[&Key], call: &Call<'_>, now: Timestamp) 
             n_secrets: keys.len(),
         });
     }
-    let claims = object(claims).ok_or_else(|| malformed("its claims are no JSON object".to_owned()))?;
+    let claims = object(claims).ok_or_else(|| malformed("its claims are no JSON object"))?;
     check_times(jwt, &claims, now)?;
     check_claims(jwt, &claims, call)
+}
+
+fn malformed(jwt: &Jwt, problem: String) -> Refusal {
+    Refusal::MalformedCredentials {
+        place: format!("`{}`", jwt.place),
+        problem,
+    }
+}
+
+fn object(part: &str) -> Option<Map<String, Value>> {
+    let bytes = encoding::decode_url(part.as_bytes())?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// The token as it came, without what stands before it.
+fn read(jwt: &Jwt, call: &Call<'_>) -> Result<String, Refusal> {
+    let token = Reader::new(call)
+        .once(&jwt.place)?
+        .ok_or_else(|| Refusal::Unsigned {
+            wanted: format!("`{}`", jwt.place),
+        })?;
+    token
+        .strip_prefix(jwt.prefix.as_bytes())
+        .and_then(|it| std::str::from_utf8(it).ok())
+        .filter(|it| it.len() <= MAX_TOKEN)
+        .map(str::to_owned)
+        .ok_or_else(|| {
+            malformed(
+                jwt,
+                format!(
+                    "expected `{}` and a token of at most {MAX_TOKEN} bytes",
+                    jwt.prefix
+                ),
+            )
+        })
+}
+
+/// Its header, which is checked, its claims, which nobody has looked at, and its signature.
+fn check_header<'t>(jwt: &Jwt, token: &'t str) -> Result<(Map<String, Value>, &'t str, &'t str), Refusal> {
+    let malformed = |problem: String| malformed(jwt, problem);
+    let mut parts = token.split('.');
+    let (Some(header), Some(claims), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(malformed(
+            "expected three parts with dots between them".to_owned(),
+        ));
+    };
+    let header = object(header).ok_or_else(|| malformed("its header is no JSON object".to_owned()))?;
+    let algorithm = header.get("alg").and_then(Value::as_str).unwrap_or_default();
+    if algorithm != jwt.algorithm() || header.contains_key("crit") {
+        return Err(malformed(format!(
+            "it is signed with `{}`, expected `{}`",
+            algorithm.escape_debug(),
+            jwt.algorithm()
+        )));
+    }
+    Ok((header, claims, signature))
 }
 
 fn check_times(jwt: &Jwt, claims: &Map<String, Value>, now: Timestamp) -> Result<(), Refusal> {
@@ -200,15 +229,6 @@ fn canonical(call: &Call<'_>) -> String {
 impl Jwt {
     /// What its header must say.
     pub(super) fn algorithm(&self) -> &'static str {
-        match self.method {
-            Method::Hmac(Hash::Sha256) => "HS256",
-            Method::Hmac(Hash::Sha384) => "HS384",
-            Method::Hmac(Hash::Sha512) => "HS512",
-            Method::Rsa(Hash::Sha256) => "RS256",
-            Method::Rsa(Hash::Sha512) => "RS512",
-            Method::EcdsaP256Fixed => "ES256",
-            Method::Ed25519 => "EdDSA",
-            _ => "?",
-        }
+        self.method.algorithm()
     }
 }

@@ -6,7 +6,7 @@ use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 use crate::{
     base::secret::Secret,
     provider::{
-        BadSecret, Key, Provider, encoding, mac,
+        BadSecret, Key, Provider, encoding, jwk, mac,
         scheme::{Hash, Jwt, Scheme, SecretEncoding, SecretForm, Signature},
     },
 };
@@ -133,20 +133,15 @@ impl SecretForm {
     }
 }
 
-/// The point of a key on P-256 that is written as a JWK.
-fn jwk(text: &[u8]) -> Result<Vec<u8>, BadSecret> {
+/// A key that is written as a JWK.
+fn from_jwk(text: &[u8]) -> Result<Vec<u8>, BadSecret> {
     let key: Option<serde_json::Value> = serde_json::from_slice(text).ok();
-    let number = |name: &str| {
-        let text = key.as_ref()?.get(name)?.as_str()?;
-        encoding::decode_url(text.as_bytes()).filter(|it| it.len() == 32)
-    };
-    match (number("x"), number("y")) {
-        (Some(x), Some(y)) => Ok([&[4], &x[..], &y[..]].concat()),
-        _ => Err(bad(
-            "not a JWK of a key on P-256",
-            "expected `{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"...\",\"y\":\"...\"}`; copy it whole",
-        )),
-    }
+    key.as_ref().and_then(jwk::any).ok_or_else(|| {
+        bad(
+            "not a JWK of a public key",
+            "expected RSA, P-256 or Ed25519, as in `{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"...\",\"y\":\"...\"}`; copy it whole",
+        )
+    })
 }
 
 /// A public key in DER (SPKI), out of what senders show: PEM of a key or of a certificate, or base64 without the lines around it.
@@ -159,7 +154,7 @@ fn public_key(text: &[u8]) -> Result<Vec<u8>, BadSecret> {
             Some(parsed.public_key().raw.to_vec())
         })
     } else if text.starts_with(b"{") {
-        return jwk(text);
+        return from_jwk(text);
     } else if text.starts_with(b"-----BEGIN") {
         SubjectPublicKeyInfoDer::from_pem_slice(text)
             .ok()

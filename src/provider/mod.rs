@@ -6,12 +6,16 @@
 //!
 //! Imports: `base`, `event`.
 
+mod address;
 mod batch;
 pub mod catalog;
+mod certificate;
+pub mod confirmation;
 mod describe;
 mod encoding;
 pub mod handshake;
 pub mod json;
+mod jwk;
 mod jwt;
 mod key;
 mod mac;
@@ -20,6 +24,7 @@ mod moment;
 mod names;
 mod pattern;
 pub mod place;
+pub mod published;
 pub mod recipe;
 mod refusal;
 mod sample;
@@ -41,8 +46,9 @@ use crate::{
     base::{clock::Timestamp, secret::Secret},
     event::{Binding, headers::Headers},
     provider::{
-        handshake::{Asked, Handshake},
+        handshake::{Asked, Handshake, Proven},
         place::Reading,
+        published::Published,
         scheme::{List, Scheme, Text},
     },
 };
@@ -78,6 +84,8 @@ pub struct Provider {
     pub schemes: List<Scheme>,
     /// The key of a source's config that holds what verifies: `secrets`, `public_key`, `certificate`, `organization_id`.
     pub key_option: Text,
+    /// Where its sender's keys are, so that they can be fetched where the operator gives none.
+    pub published: Option<Published>,
     /// By which its events come besides POST.
     pub methods: List<Text>,
     /// The fewest characters of a secret that is used as it is written.
@@ -185,6 +193,10 @@ pub enum Refusal {
         n_secrets: usize,
         hint: String,
     },
+    #[error("the key that it is signed with is none of this sender's: {problem}")]
+    ForeignKey { problem: String },
+    #[error("it is signed with key `{id}`, which is not among those that the sender publishes at {url}")]
+    UnknownKey { id: String, url: String },
 }
 
 /// What the sender calls the event. Raw bytes: nothing here was checked to be text.
@@ -361,12 +373,20 @@ impl Provider {
         handshake::unsigned(&self.handshakes, &self.schemes, keys, verify_token, call)
     }
 
-    /// The answer to a request that verified and is a handshake; `None` where this is an event.
-    pub fn signed_handshake(&self, keys: &[Key], call: &Call<'_>) -> Option<Answer> {
+    /// What comes of a request that verified and is a handshake; `None` where this is an event.
+    pub fn signed_handshake(&self, keys: &[Key], call: &Call<'_>) -> Option<Proven> {
         if self.handshakes.is_empty() {
             return None;
         }
         handshake::signed(&self.handshakes, keys, call)
+    }
+
+    /// The row for a process that asks senders nothing: no key is fetched, and what would be confirmed is an event.
+    #[must_use]
+    pub fn without_asking(mut self) -> Self {
+        self.published = None;
+        self.handshakes.to_mut().retain(|it| it.confirmation.is_none());
+        self
     }
 
     /// Signs a request as this provider would.

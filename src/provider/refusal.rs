@@ -22,6 +22,8 @@ impl Refusal {
             Self::MalformedCredentials { .. } => "malformed_credentials",
             Self::UrlUnknown => "url_unknown",
             Self::KeyMissing { .. } => "key_missing",
+            Self::ForeignKey { .. } => "foreign_key",
+            Self::UnknownKey { .. } => "unknown_key",
         }
     }
 }

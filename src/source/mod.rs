@@ -1,10 +1,13 @@
 //! From a request to a verified event: verify, handshake, name.
 //!
 //! `receive` is the door. A `Verified` can be made nowhere else, so an unverified body cannot reach the store as an event
-//! by mistake. This room never waits and never reads the clock.
+//! by mistake. It never waits and never reads the clock: where it needs a key that the sender publishes it says so, and whoever
+//! called it asks `keys` and comes back with `receive_with`.
 //!
-//! Imports: `base`, `event`, `provider`.
+//! Imports: `base`, `event`, `egress`, `provider`.
 
+pub mod asking;
+pub mod keys;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +23,11 @@ use crate::{
         trial::{self, Flaw},
     },
     event::{self, Binding, Hash, headers::Headers},
-    provider::{Answer, Call, Key, Names, Provider, Refusal, handshake::Asked},
+    provider::{
+        Answer, Call, Key, Names, Provider, Refusal,
+        handshake::{Asked, Proven},
+        published::KeyName,
+    },
 };
 
 /// What the operator says of a source.
@@ -130,6 +137,13 @@ pub enum Received {
     Answer(Answer),
     /// A handshake that holds the sender's secret: answer it, and keep the request for the operator.
     HandedOver(Answer, Rejection),
+    /// A handshake to be answered once a call to this URL has succeeded; store nothing.
+    Confirm {
+        url: String,
+        answer: Answer,
+    },
+    /// Nothing is known of it until `keys` has the key that it names.
+    NeedsKey(KeyName),
     Rejected(Rejection),
 }
 
@@ -138,8 +152,13 @@ const MIN_VERIFY_TOKEN: usize = 2;
 
 impl Source {
     /// Every fault at once: an empty or short secret, none where one is needed, one where none belongs.
-    pub fn new(settings: Settings) -> Result<Self, Vec<Fault>> {
+    ///
+    /// A source with secrets of its own asks its sender nothing; one without asks for the keys that the sender publishes.
+    pub fn new(mut settings: Settings) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
+        if !settings.secrets.is_empty() {
+            settings.provider = settings.provider.without_asking();
+        }
         let provider = &settings.provider;
         let mut keys = Vec::with_capacity(settings.secrets.len());
         if provider.is_unverified() {
@@ -150,11 +169,19 @@ impl Source {
                     "name the provider that signs, or remove `secrets`",
                 ));
             }
-        } else if settings.secrets.is_empty() && !provider.hands_over_secret() {
+        } else if settings.secrets.is_empty() && !provider.hands_over_secret() && provider.published.is_none()
+        {
             faults.push(fault(
                 "secrets",
                 format!("`{}` needs at least one secret", provider.name),
-                "add `secrets = [{ env = \"...\" }]`; for a source without verification say `provider = \"unverified\"`",
+                match provider.key_option.as_ref() {
+                    "certificate" => {
+                        "add `certificate = { file = \"...\" }`, or have it fetched: `ingest.ask_senders = true`"
+                    }
+                    _ => {
+                        "add `secrets = [{ env = \"...\" }]`; for a source without verification say `provider = \"unverified\"`"
+                    }
+                },
             ));
         } else {
             for (idx, secret) in settings.secrets.iter().enumerate() {
@@ -247,8 +274,17 @@ fn origin_form(target: &str) -> Cow<'_, str> {
 }
 
 /// Verifies the bytes as they came, then answers a handshake or names the event. Nothing of an unverified request is read but
-/// what its signature covers.
+/// what its signature covers, and which key it names.
 pub fn receive(source: &Source, request: &Request, now: Timestamp) -> Received {
+    verify(source, None, request, now)
+}
+
+/// The same with the keys that the request named, which were fetched.
+pub fn receive_with(source: &Source, fetched: &[Key], request: &Request, now: Timestamp) -> Received {
+    verify(source, Some(fetched), request, now)
+}
+
+fn verify(source: &Source, fetched: Option<&[Key]>, request: &Request, now: Timestamp) -> Received {
     let provider = source.provider();
     let url = source.url(&request.target);
     let call = Call {
@@ -265,13 +301,29 @@ pub fn receive(source: &Source, request: &Request, now: Timestamp) -> Received {
         Some(Asked::Refused(refusal)) => return Received::Rejected(refusal.into()),
         None => {}
     }
-    let binding = match provider.verify(&source.keys, &call, source.settings.tolerance, now) {
+    let keys = match fetched {
+        Some(fetched) => fetched,
+        None => match provider.key_named(&call) {
+            Ok(None) => &source.keys,
+            Ok(Some(name)) => return Received::NeedsKey(name),
+            Err(refusal) => return Received::Rejected(refusal.into()),
+        },
+    };
+    let binding = match provider.verify(keys, &call, source.settings.tolerance, now) {
         Ok(binding) => binding,
         Err(Refusal::Unsigned { .. }) if trial::has(Flaw::UnsignedIsVerified) => Binding::Body,
         Err(refusal) => return Received::Rejected(refusal.into()),
     };
-    if let Some(answer) = provider.signed_handshake(&source.keys, &call) {
-        return Received::Answer(answer);
+    match provider.signed_handshake(keys, &call) {
+        Some(Proven {
+            answer,
+            confirm_at: None,
+        }) => return Received::Answer(answer),
+        Some(Proven {
+            answer,
+            confirm_at: Some(url),
+        }) => return Received::Confirm { url, answer },
+        None => {}
     }
     let names = provider.names(&call);
     let body_hash = event::body_hash(&request.body);

@@ -14,6 +14,7 @@ mod egress;
 mod handler;
 mod matrix;
 mod postgres;
+mod senders;
 mod store;
 mod vectors;
 mod web;

@@ -268,6 +268,12 @@ fn a04_verified_bytes_are_the_hashed_and_deduplicated_ones() {
     assert_eq!(verified.binding(), Binding::Body);
 }
 
+#[test]
+fn a13_a_checksum_of_the_body_is_not_taken_for_the_body() {
+    let forged = verified("paypal-p10");
+    assert_eq!(forged.binding(), Binding::Origin);
+}
+
 /// Whether the signature, its time or its id is in this header.
 fn is_of_signature(name: &str, header: &str) -> bool {
     let header = Place::Header(header.to_ascii_lowercase().into());

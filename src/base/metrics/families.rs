@@ -9,7 +9,7 @@ use prometheus_client::{
 
 use crate::base::metrics::labels::{
     BuildLabel, CountLabel, DestinationLabel, DestinationOutcome, DestinationStatus, HeldLabel, KindLabel,
-    OutcomeLabel, SourceAnswer, SourceCause,
+    OutcomeLabel, SourceAnswer, SourceCall, SourceCause,
 };
 
 pub(super) type GaugeF64 = Gauge<f64, AtomicU64>;
@@ -22,6 +22,7 @@ pub(super) struct Families {
     pub(super) requests: Family<SourceAnswer, Counter>,
     pub(super) rejected: Family<SourceCause, Counter>,
     pub(super) unknown_source: Counter,
+    pub(super) sender_calls: Family<SourceCall, Counter>,
     pub(super) ack: Histogram,
     pub(super) body: Histogram,
     pub(super) batch_rows: Histogram,
@@ -74,6 +75,12 @@ impl Families {
                 "requests_unknown_source",
                 "Requests to sources that do not exist",
                 Counter::default(),
+            ),
+            sender_calls: add(
+                r,
+                "sender_calls",
+                "Calls to senders, for their keys and to confirm subscriptions, by outcome",
+                Family::default(),
             ),
             ack: add(r, "ack_seconds", "From a request's head to its answer", seconds()),
             body: add(

@@ -17,6 +17,13 @@ pub(super) struct SourceCause {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SourceCall {
+    pub(super) source: Arc<str>,
+    pub(super) call: &'static str,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct DestinationLabel {
     pub(super) destination: Arc<str>,
 }

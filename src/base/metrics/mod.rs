@@ -21,7 +21,9 @@ use prometheus_client::{encoding::text, registry::Registry};
 use crate::base::metrics::{
     families::Families,
     handles::{DestinationMetrics, SourceMetrics},
-    labels::{CountLabel, DestinationLabel, DestinationStatus, HeldLabel, KindLabel, OutcomeLabel},
+    labels::{
+        CountLabel, DestinationLabel, DestinationStatus, HeldLabel, KindLabel, OutcomeLabel, SourceCall,
+    },
 };
 
 /// A place for every metric of this process. Clones share everything.
@@ -67,6 +69,18 @@ impl Metrics {
     /// A request to a source that does not exist; its name is not kept.
     pub fn unknown_source(&self) {
         self.0.unknown_source.inc();
+    }
+
+    /// A call to the sender of a source. `call`: `keys` or `confirm`; `outcome`: `ok`, `unfit` (the answer was), or the code of
+    /// the failure to send.
+    pub fn called_sender(&self, source: &Arc<str>, call: &'static str, outcome: &'static str) {
+        let source = source.clone();
+        let label = SourceCall {
+            source,
+            call,
+            outcome,
+        };
+        self.0.sender_calls.get_or_create(&label).inc();
     }
 
     /// An answer to a request with a body, and how long it took.

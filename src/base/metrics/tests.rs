@@ -9,6 +9,7 @@ fn every_metric_is_written_and_ends_with_eof() {
     source.answered(RequestAnswer::Rejected);
     source.rejected("signature_mismatch");
     metrics.unknown_source();
+    metrics.called_sender(&"stripe".into(), "keys", "timeout");
     metrics.acknowledged(2300, Duration::from_millis(3));
     metrics.committed(20, Duration::from_millis(2));
     metrics.set_bytes_in_flight(7);
@@ -45,6 +46,7 @@ fn every_metric_is_written_and_ends_with_eof() {
         "gatepost_requests_total{source=\"stripe\",answer=\"unavailable\"} 0",
         "gatepost_requests_rejected_total{source=\"stripe\",cause=\"signature_mismatch\"} 1",
         "gatepost_requests_unknown_source_total 1",
+        "gatepost_sender_calls_total{source=\"stripe\",call=\"keys\",outcome=\"timeout\"} 1",
         "gatepost_ack_seconds_bucket{le=\"0.005\"} 1",
         "gatepost_request_body_bytes_sum 2300.0",
         "gatepost_batch_events_count 1",

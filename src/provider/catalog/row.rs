@@ -8,7 +8,8 @@ use crate::provider::{
     Confidence, Provider, SampleForm, key,
     place::{Place, Reading},
     recipe::{
-        Fault, HmacRecipe, TokenRecipe, handshake, jwt, parse_place, signature, standard_webhooks, token_at,
+        Fault, HmacRecipe, TokenRecipe, handshake, jwt, parse_place, published, signature, standard_webhooks,
+        token_at,
     },
     scheme::{List, Scheme, SecretForm, Text},
 };
@@ -29,6 +30,8 @@ pub(super) struct Row {
     note: Option<String>,
     /// Without it `secrets`, or `public_key` for senders with a key pair.
     key_option: Option<String>,
+    /// Where its sender publishes its keys.
+    keys: Option<published::Recipe>,
     /// By which its events come besides POST.
     #[serde(default)]
     methods: Vec<String>,
@@ -142,6 +145,7 @@ impl Row {
             register: Cow::Owned(register),
             note: self.note.map(Cow::Owned),
             schemes: Cow::Owned(schemes),
+            published: self.keys.and_then(|it| it.published(&mut faults)),
             methods: self.methods.into_iter().map(Cow::Owned).collect(),
             min_secret: self.min_secret.unwrap_or(key::MIN_CHARS),
             event_id,

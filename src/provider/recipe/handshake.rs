@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::Deserialize;
 
 use crate::provider::{
+    confirmation::Confirmation,
     handshake::{Allowed, Handshake, Proof},
     recipe::{
         Fault, fault,
@@ -36,6 +37,8 @@ pub(in crate::provider) struct Recipe {
     /// How the MAC of the value is written; with the hash of `hash`.
     mac: Option<String>,
     hash: Option<String>,
+    /// The call that is made before it is answered: `sns`.
+    confirm: Option<String>,
 }
 
 const ALLOWED: &[(&str, Allowed)] = &[
@@ -43,6 +46,7 @@ const ALLOWED: &[(&str, Allowed)] = &[
     ("hex", Allowed::Hex),
     ("text", Allowed::Text),
 ];
+const CONFIRMATIONS: &[(&str, Confirmation)] = &[("sns", Confirmation::Sns)];
 const KEY: &str = "handshake";
 
 impl Recipe {
@@ -61,6 +65,11 @@ impl Recipe {
         if mac.is_some() && allowed == Allowed::Text {
             let hint = "a text of anybody's choice would get a signature; allow `token` or `hex`";
             faults.push(fault(KEY, "any text may be signed", Some(hint)));
+        }
+        let confirmation = choose(self.confirm.as_deref(), KEY, CONFIRMATIONS, faults);
+        if confirmation.is_some() && !self.signed {
+            let hint = "only what the sender signed is confirmed: add `signed = true`";
+            faults.push(fault(KEY, "anybody could have it confirmed", Some(hint)));
         }
         let verify_token = self
             .verify_token
@@ -102,6 +111,7 @@ impl Recipe {
             body: Cow::Owned(body),
             headers: Cow::Owned(headers),
             mac,
+            confirmation,
         }
     }
 }

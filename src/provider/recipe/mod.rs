@@ -4,6 +4,7 @@
 
 pub(super) mod handshake;
 pub(super) mod jwt;
+pub(super) mod published;
 pub(super) mod standard_webhooks;
 mod template;
 #[cfg(test)]
@@ -346,6 +347,7 @@ fn generic(name: &'static str) -> Provider {
         note: None,
         schemes: Cow::Borrowed(&[]),
         key_option: Cow::Borrowed("secrets"),
+        published: None,
         methods: Cow::Borrowed(&[]),
         min_secret: key::MIN_CHARS,
         event_id: Cow::Borrowed(&[]),

@@ -98,7 +98,8 @@ fn nobody_gets_an_event_signed() {
     assert_eq!(asked("zoom", &keys, None, &unsigned), None);
     let answer = unsigned
         .with(|call| row("zoom").signed_handshake(&keys, call))
-        .unwrap();
+        .unwrap()
+        .answer;
     let answer: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(answer["plainToken"], "qgg8vlvZRS6UYooatFL8Aw");
     assert_eq!(answer["encryptedToken"].as_str().unwrap().len(), 64);

@@ -128,3 +128,25 @@ fn a_public_key_verifies_and_never_serves_as_a_secret() {
     bent.body.push(b' ');
     check_refused(&bent, provider, &keys, "signature_mismatch");
 }
+
+#[test]
+fn who_publishes_keys_signs_with_them() {
+    let publishing: Vec<_> = all().iter().filter(|it| it.published.is_some()).collect();
+    assert!(publishing.len() >= 3, "{publishing:?}");
+    for row in publishing {
+        assert!(row.has_public_keys(), "{}", row.name);
+        assert!(row.clone().without_asking().published.is_none());
+    }
+}
+
+#[test]
+fn a_subscription_is_confirmed_only_where_senders_are_asked() {
+    let confirms = |row: &Provider| row.handshakes.iter().any(|it| it.confirmation.is_some());
+    assert!(confirms(row("aws-sns")));
+    assert!(!confirms(&row("aws-sns").clone().without_asking()));
+    let other = row("slack");
+    assert_eq!(
+        other.handshakes.len(),
+        other.clone().without_asking().handshakes.len()
+    );
+}

@@ -17,6 +17,7 @@ use gatepost::{
     },
     ingest::{Ingest, Parts},
     registry::{Registry, Snapshot},
+    source::asking::Asking,
     store::{
         Store,
         claim::{Settlement, Wanted},
@@ -319,6 +320,7 @@ fn ingest(
     let parts = Parts {
         store: store.clone(),
         registry: registry.clone(),
+        asking: Asking::new(metrics.clone()).unwrap(),
         metrics: metrics.clone(),
         clock: StoreClock::new(),
         handover: None,

@@ -33,7 +33,7 @@ pub(crate) fn compare(reference: fn(&str, &[u8]) -> Option<Vec<u8>>, bytes: &[u8
         body,
     };
     let slack = provider::find("slack").expect("it is in the catalog");
-    let found = slack.signed_handshake(&[], &call);
+    let found = slack.signed_handshake(&[], &call).map(|it| it.answer);
     if let Some(Answer {
         status,
         content_type,
