@@ -21,11 +21,11 @@ use crate::{
         settings,
     },
     event::headers::Headers,
-    provider::{Answer, Key, published::KeyName},
+    provider::{Answer, published::KeyName},
     source::{
         self, Received, Rejection, Request, Source, Verified,
         asking::Asking,
-        keys::{Keys, Moment, NoKey},
+        keys::{Keys, Moment},
     },
 };
 
@@ -107,12 +107,10 @@ pub(crate) async fn run(file: Option<&Path>, args: &Args) -> Result {
         ))
     })?;
     let source = Arc::new(source);
-    let received = match source::receive(&source, &request, now) {
-        Received::NeedsKey(name) if args.fetch => match fetch(&source, &name, now).await {
-            Ok(keys) => source::receive_with(&source, &keys, &request, now),
-            Err(rejection) => Received::Rejected(rejection),
-        },
-        received => received,
+    let received = if args.fetch {
+        fetch_and_receive(&source, &request, now).await
+    } else {
+        source::receive(&source, &request, now)
     };
     let verdict = match received {
         Received::Verified(verified) => Verdict::verified(&source, &verified),
@@ -145,25 +143,24 @@ fn needs_key(name: &KeyName) -> Rejection {
     }
 }
 
-async fn fetch(
-    source: &Arc<Source>,
-    name: &KeyName,
-    now: Timestamp,
-) -> std::result::Result<Vec<Key>, Rejection> {
-    let unavailable = |problem: &dyn Display| Rejection {
-        code: "key_unavailable",
-        explanation: format!("{problem} (from {})", name.url),
+async fn fetch_and_receive(source: &Arc<Source>, request: &Request, now: Timestamp) -> Received {
+    let unavailable = |problem: &dyn Display| {
+        Received::Rejected(Rejection {
+            code: "key_unavailable",
+            explanation: problem.to_string(),
+        })
     };
-    let asking = Asking::new(Metrics::new()).map_err(|it| unavailable(&it))?;
-    let now = Moment {
+    let asking = match Asking::new(Metrics::new()) {
+        Ok(asking) => asking,
+        Err(failure) => return unavailable(&failure),
+    };
+    let keys = Keys::new(asking);
+    let moment = Moment {
         wall: now,
         ..Moment::now()
     };
-    let keys = Keys::new(asking).get(source, name, now).await;
-    keys.map_err(|no_key| match no_key {
-        NoKey::Unknown(refusal) => refusal.into(),
-        NoKey::Unavailable(_) => unavailable(&no_key),
-    })
+    let received = keys.receive(source, request, now, moment).await;
+    received.unwrap_or_else(|problem| unavailable(&problem))
 }
 
 impl Verdict {

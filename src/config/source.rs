@@ -15,7 +15,7 @@ use crate::{
     },
     provider::{
         self, Provider,
-        published::Published,
+        published::{Address, Form, Published},
         recipe::{self, BasicRecipe, HmacRecipe, Places, TokenRecipe},
     },
     source,
@@ -198,10 +198,12 @@ fn with_keys_at(
         } else if !surroundings.ask_senders {
             format!("`{path}` has no use: `ingest.ask_senders` is false")
         } else {
-            provider.published = Some(Published::Jwks {
-                url: url.to_string().into(),
-                is_own: true,
-            });
+            let form = match provider.published.take().map(|it| it.form) {
+                Some(form @ Form::Jwks { .. }) => form,
+                _ => Form::Jwks { id: None },
+            };
+            let at = Address::Own(url.to_string().into());
+            provider.published = Some(Published { at, form });
             return Ok(provider);
         };
         let fault = Fault::new(&section.place_of("jwks_url"), problem).hint("leave it out".to_owned());

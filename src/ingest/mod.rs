@@ -31,13 +31,13 @@ use crate::{
         limits::{ByteBudget, Rates},
         rejections::Rejections,
     },
-    provider::{Answer, Key},
+    provider::Answer,
     registry::Registry,
     source::{
-        Received, Rejection, Request, Source,
+        Received, Request, Source,
         asking::Asking,
-        keys::{Keys, Moment, NoKey},
-        receive, receive_with,
+        keys::{Keys, Moment},
+        receive,
     },
     store::{Store, clock::StoreClock, handover::Handover, record::Recorded},
 };
@@ -232,14 +232,16 @@ impl Ingest {
         source: &Arc<Source>,
         request: Request,
     ) -> Result<(Request, Received), &'static str> {
-        let (request, received) = verify(source, request, None).await.ok_or(NOT_RUN)?;
+        let verified = verify(source, request).await;
+        let (request, received) = verified.ok_or("verification failed to run")?;
         let Received::NeedsKey(name) = received else {
             return Ok((request, received));
         };
-        match self.keys.get(source, &name, Moment::now()).await {
-            Ok(keys) => verify(source, request, Some(keys)).await.ok_or(NOT_RUN),
-            Err(NoKey::Unknown(refusal)) => Ok((request, Received::Rejected(Rejection::from(refusal)))),
-            Err(NoKey::Unavailable(_)) => Err("the sender's key cannot be had"),
+        let now = Moment::now();
+        let named = self.keys.receive_named(source, &name, &request, now.wall, now);
+        match named.await {
+            Ok(received) => Ok((request, received)),
+            Err(_unavailable) => Err("the sender's key cannot be had"),
         }
     }
 
@@ -259,25 +261,15 @@ impl Ingest {
     }
 }
 
-const NOT_RUN: &str = "verification failed to run";
-
 /// `None` only if the verifier panicked: a fault of ours, so never taken for verified.
-async fn verify(
-    source: &Arc<Source>,
-    request: Request,
-    fetched: Option<Vec<Key>>,
-) -> Option<(Request, Received)> {
-    let verify = move |source: &Source, request: &Request| match &fetched {
-        None => receive(source, request, wall_now()),
-        Some(keys) => receive_with(source, keys, request, wall_now()),
-    };
+async fn verify(source: &Arc<Source>, request: Request) -> Option<(Request, Received)> {
     if request.body.len() < LARGE_BODY {
-        let received = verify(source, &request);
+        let received = receive(source, &request, wall_now());
         return Some((request, received));
     }
     let source = Arc::clone(source);
     let work = move || {
-        let received = verify(&source, &request);
+        let received = receive(&source, &request, wall_now());
         (request, received)
     };
     tokio::task::spawn_blocking(work).await.ok()

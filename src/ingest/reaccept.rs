@@ -6,11 +6,7 @@ use crate::{
     base::ids::{EventId, RequestId},
     event::Origin,
     ingest::{Ingest, fanout},
-    source::{
-        Received, Request,
-        keys::{Moment, NoKey},
-        receive, receive_with,
-    },
+    source::{Received, Request, keys::Moment},
     store::{error::StoreError, record::Recorded, rejected::RejectedRequest},
 };
 
@@ -49,22 +45,21 @@ impl Ingest {
         let Some(request) = request_of(kept) else {
             return Ok(Reaccepted::NoBody);
         };
-        let fetched = match receive(source, &request, arrived_at) {
-            Received::NeedsKey(name) => match self.keys.get(source, &name, Moment::now()).await {
-                Ok(keys) => Some(keys),
-                Err(no_key) => return Ok(no_key.into()),
-            },
-            _ => None,
-        };
-        let receive_at = |at| match &fetched {
-            Some(keys) => receive_with(source, keys, &request, at),
-            None => receive(source, &request, at),
-        };
-        let mut received = receive_at(arrived_at);
+        let receive_at = |at| self.keys.receive(source, &request, at, Moment::now());
+        let mut received = receive_at(arrived_at).await;
         // By the clock of the process that took it, if the store's says that it was stale.
-        if let (Received::Rejected(_), Some(made_at)) = (&received, id.made_at()) {
-            received = receive_at(made_at);
+        if let (Ok(Received::Rejected(_)), Some(made_at)) = (&received, id.made_at()) {
+            received = receive_at(made_at).await;
         }
+        let received = match received {
+            Ok(received) => received,
+            Err(unavailable) => {
+                return Ok(Reaccepted::StillRejected {
+                    cause: "key_unavailable",
+                    explanation: unavailable.to_string(),
+                });
+            }
+        };
         let verified = match received {
             Received::Verified(verified) => verified,
             Received::Answer(_) | Received::HandedOver(..) | Received::NeedsKey(_) => {
@@ -97,16 +92,6 @@ impl Ingest {
             Recorded::Duplicate(first) => Reaccepted::Duplicate(first),
             Recorded::Conflict(first) => Reaccepted::Conflict(first),
         })
-    }
-}
-
-impl From<NoKey> for Reaccepted {
-    fn from(no_key: NoKey) -> Self {
-        let (cause, explanation) = match no_key {
-            NoKey::Unknown(refusal) => (refusal.code(), refusal.to_string()),
-            NoKey::Unavailable(_) => ("key_unavailable", no_key.to_string()),
-        };
-        Self::StillRejected { cause, explanation }
     }
 }
 

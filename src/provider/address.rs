@@ -35,6 +35,9 @@ pub(super) fn is_region(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use url::Url;
+
     use super::*;
 
     const SNS: &str = "https://sns.{region}.amazonaws.com/{name}.pem";
@@ -119,5 +122,24 @@ mod tests {
             "a".repeat(129)
         );
         assert!(!has_form(&long, PAYPAL));
+    }
+
+    proptest! {
+        /// Whatever has the form is read by the parser as an address of the one host, and means nothing else.
+        #[test]
+        fn a11_what_has_the_form_leads_to_the_pinned_host(
+            region in "[a-z0-9.:/@?#\\\\%-]{0,12}|[a-z]{2}-[a-z]{1,9}-[0-9]",
+            name in "[A-Za-z0-9.:/@?#\\\\%-]{0,12}",
+        ) {
+            let text = format!("https://sns.{region}.amazonaws.com/{name}.pem");
+            if has_form(&text, SNS) {
+                let url = Url::parse(&text).unwrap();
+                prop_assert_eq!(url.as_str(), text.as_str());
+                prop_assert_eq!(url.host_str().unwrap(), format!("sns.{region}.amazonaws.com"));
+                prop_assert!(is_region(&region));
+                prop_assert!(url.port().is_none() && url.query().is_none() && url.fragment().is_none());
+                prop_assert_eq!(url.path(), format!("/{name}.pem"));
+            }
+        }
     }
 }

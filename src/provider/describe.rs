@@ -5,7 +5,7 @@ use std::fmt;
 use crate::provider::{
     Confidence, Provider,
     handshake::{Handshake, Proof},
-    published::Published,
+    published::{Address, Form, Published},
     scheme::{Layout, Method, Part, Scheme, Signature},
 };
 
@@ -48,14 +48,14 @@ impl Confidence {
 /// `a set of keys at https://www.googleapis.com/oauth2/v3/certs`
 impl fmt::Display for Published {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Jwks { url, .. } => write!(f, "a set of keys at {url}"),
-            Self::Certificate { place, urls, .. } => {
-                write!(
-                    f,
-                    "the certificate at the address in {place}: {}",
-                    urls.join(" or ")
-                )
+        let what = match self.form {
+            Form::Jwks { .. } => "a set of keys",
+            Form::Certificate { .. } => "the certificate",
+        };
+        match &self.at {
+            Address::Fixed(url) | Address::Own(url) => write!(f, "{what} at {url}"),
+            Address::Named { place, urls } => {
+                write!(f, "{what} at the address in {place}: {}", urls.join(" or "))
             }
         }
     }

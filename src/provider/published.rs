@@ -15,20 +15,38 @@ use crate::{
     },
 };
 
-/// Where a sender publishes the keys that it signs with. No other address is ever asked for one.
+/// The keys that a sender publishes and signs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Published {
-    /// A set of keys (JWKS, RFC 7517), always at this address.
-    Jwks {
-        url: Text,
-        /// The operator named it, and may have it in a private network.
-        is_own: bool,
-    },
-    /// A certificate in PEM, at the address that a request names.
-    Certificate {
+pub struct Published {
+    pub at: Address,
+    pub form: Form,
+}
+
+/// Where they are. No other address is ever asked for one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// Always here.
+    Fixed(Text),
+    /// The operator named it, and may have it in a private network.
+    Own(Text),
+    /// The request names it.
+    Named {
         place: Place,
-        /// The forms of the address: `https://sns.{region}.amazonaws.com/{name}.pem`.
+        /// The forms that it may have: `https://sns.{region}.amazonaws.com/{name}.pem`.
         urls: List<Text>,
+    },
+}
+
+/// How they are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// A set of them (JWKS, RFC 7517).
+    Jwks {
+        /// Where a request says which it is. Without it: where a signed token says so (`kid`), and any of them in other requests.
+        id: Option<Place>,
+    },
+    /// A certificate in PEM.
+    Certificate {
         /// The forms of the name that it is issued to.
         issued_to: List<Text>,
         /// It leads to a root that is trusted, with what comes beside it. Some senders serve no chain: what makes theirs
@@ -87,38 +105,40 @@ impl Provider {
         let Some(scheme) = self.schemes.iter().find(|it| it.is_shown(&reader)) else {
             return Ok(None);
         };
-        match published {
-            Published::Jwks { url, .. } => {
-                let id = match scheme {
-                    Scheme::Jwt(jwt) => jwt::key_id(jwt, call)?,
-                    _ => None,
-                };
-                if id.as_ref().is_some_and(|it| it.len() > MAX_ID) {
+        let text_at = |place: &Place| {
+            let text = reader.once(place)?.ok_or_else(|| Refusal::PartMissing {
+                place: format!("`{place}`"),
+            })?;
+            String::from_utf8(text.into_owned()).map_err(|_binary| Refusal::MalformedPart {
+                place: format!("`{place}`"),
+                problem: "it is no text".to_owned(),
+            })
+        };
+        let id = match (&published.form, scheme) {
+            (Form::Jwks { id: Some(place) }, _) => Some(text_at(place)?),
+            (Form::Jwks { id: None }, Scheme::Jwt(jwt)) => jwt::key_id(jwt, call)?,
+            _ => None,
+        };
+        if id.as_ref().is_some_and(|it| it.len() > MAX_ID) {
+            return Err(Refusal::ForeignKey {
+                problem: format!("its id has over {MAX_ID} bytes"),
+            });
+        }
+        let url = match &published.at {
+            Address::Fixed(url) | Address::Own(url) => url.clone().into_owned(),
+            Address::Named { place, urls } => {
+                let url = text_at(place)?;
+                if !urls.iter().any(|it| has_form(&url, it)) {
                     return Err(Refusal::ForeignKey {
-                        problem: format!("its id has over {MAX_ID} bytes"),
-                    });
-                }
-                let url = url.clone().into_owned();
-                Ok(Some(KeyName { url, id }))
-            }
-            Published::Certificate { place, urls, .. } => {
-                let url = reader.once(place)?.ok_or_else(|| Refusal::PartMissing {
-                    place: format!("`{place}`"),
-                })?;
-                let is_theirs = |url: &&str| urls.iter().any(|it| has_form(url, it));
-                match std::str::from_utf8(&url).ok().filter(is_theirs) {
-                    Some(url) => Ok(Some(KeyName {
-                        url: url.to_owned(),
-                        id: None,
-                    })),
-                    None => Err(Refusal::ForeignKey {
                         problem: format!(
                             "{place} has none of the addresses that this sender has for its keys"
                         ),
-                    }),
+                    });
                 }
+                url
             }
-        }
+        };
+        Ok(Some(KeyName { url, id }))
     }
 
     /// Makes keys of what was fetched. Errors say what is wrong with it, as in "it is not JSON".
@@ -131,9 +151,9 @@ impl Provider {
             scheme,
             is_public: true,
         };
-        match &self.published {
+        match self.published.as_ref().map(|it| &it.form) {
             None => Err("this sender publishes no keys".to_owned()),
-            Some(Published::Jwks { .. }) => {
+            Some(Form::Jwks { .. }) => {
                 let keys = set(body)?.into_iter().filter_map(|it| {
                     let id = it.get("kid").and_then(Value::as_str).map(str::to_owned);
                     Some((id, key(jwk::for_method(&it, method)?)))
@@ -148,10 +168,9 @@ impl Provider {
                     chain: None,
                 })
             }
-            Some(Published::Certificate {
+            Some(Form::Certificate {
                 issued_to,
                 is_chained,
-                ..
             }) => {
                 let found = certificate::read(body, issued_to, now)?;
                 Ok(Found {

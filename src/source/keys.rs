@@ -21,11 +21,12 @@ use crate::{
     base::clock::{Timestamp, wall_now},
     provider::{
         Key, Refusal,
-        published::{Found, KeyName, Published},
+        published::{Address as At, Form, Found, KeyName},
     },
     source::{
-        Source,
+        Received, Request, Source,
         asking::{Asking, NoAnswer, Purpose, too_many},
+        receive, receive_with,
     },
 };
 
@@ -40,14 +41,15 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Addresses that are remembered. Those that gave nothing are forgotten first.
 const MAX_ADDRESSES: usize = 256;
 
-/// Why there is no key to verify with.
+/// Nothing can be said of a request, because its key cannot be had: our fault, or the publisher's, and never the request's.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum NoKey {
-    /// It could not be asked for: our fault, or the publisher's, and never the request's.
-    #[error("the key cannot be had: {0}")]
+#[error("the key cannot be had: {0}")]
+pub struct Unavailable(String);
+
+/// Why there is no key to verify with.
+enum NoKey {
     Unavailable(String),
     /// It was asked for, and there is none of that name.
-    #[error("{0}")]
     Unknown(Refusal),
 }
 
@@ -117,23 +119,91 @@ impl Keys {
         &self.asking
     }
 
-    /// The keys that a request of this source names; fetched if they must be.
-    pub async fn get(&self, source: &Arc<Source>, name: &KeyName, now: Moment) -> Result<Vec<Key>, NoKey> {
+    /// `source::receive`, with the key that the request names where it needs one. `at` is the time of the check.
+    pub async fn receive(
+        &self,
+        source: &Arc<Source>,
+        request: &Request,
+        at: Timestamp,
+        now: Moment,
+    ) -> Result<Received, Unavailable> {
+        match receive(source, request, at) {
+            Received::NeedsKey(name) => self.receive_named(source, &name, request, at, now).await,
+            received => Ok(received),
+        }
+    }
+
+    /// What becomes of a request that named this key.
+    pub async fn receive_named(
+        &self,
+        source: &Arc<Source>,
+        name: &KeyName,
+        request: &Request,
+        at: Timestamp,
+        now: Moment,
+    ) -> Result<Received, Unavailable> {
         // Two kinds of senders make two things of one address.
         let place = format!("{} {}", source.provider().name, name.url);
-        let call = match self.next(&place, source, name, now, true) {
+        let keys = match self.get(&place, source, name, now).await {
+            Ok(keys) => keys,
+            Err(NoKey::Unknown(refusal)) => return Ok(Received::Rejected(refusal.into())),
+            Err(NoKey::Unavailable(problem)) => return Err(Unavailable(problem)),
+        };
+        let received = receive_with(source, &keys, request, at);
+        let is_mismatch = matches!(&received, Received::Rejected(it) if it.code == "signature_mismatch");
+        let is_of_any_key = name.id.is_none() && matches!(form_of(source), Some(Form::Jwks { .. }));
+        if !is_mismatch || !is_of_any_key {
+            return Ok(received);
+        }
+        // The set may have changed since: where a request does not say which key it is, only this tells.
+        match self.renewed(&place, source, name, now).await {
+            Some(keys) => Ok(receive_with(source, &keys, request, at)),
+            None => Ok(received),
+        }
+    }
+
+    /// The keys that a request of this source names; fetched if they must be.
+    async fn get(
+        &self,
+        place: &str,
+        source: &Arc<Source>,
+        name: &KeyName,
+        now: Moment,
+    ) -> Result<Vec<Key>, NoKey> {
+        let call = match self.next(place, source, name, now, true) {
             Next::Verify(keys) => return Ok(keys),
             Next::GiveUp(no_key) => return Err(no_key),
             Next::Wait(call) => call,
         };
-        let fetched = call.clone().await;
-        self.settle(&place, &call, fetched);
-        match self.next(&place, source, name, now, false) {
+        self.settle(place, &call, call.clone().await);
+        match self.next(place, source, name, now, false) {
             Next::Verify(keys) => Ok(keys),
             Next::GiveUp(no_key) => Err(no_key),
             // Somebody else's call, which began meanwhile: this request has waited for one already.
             Next::Wait(_) => Err(NoKey::Unavailable("it is being asked for again".to_owned())),
         }
+    }
+
+    /// The keys at an address once more; `None` where they are as fresh as may be.
+    async fn renewed(
+        &self,
+        place: &str,
+        source: &Arc<Source>,
+        name: &KeyName,
+        now: Moment,
+    ) -> Option<Vec<Key>> {
+        let call = {
+            let mut addresses = self.lock();
+            let address = addresses.get_mut(place)?;
+            match &address.call {
+                Some(call) => call.clone(),
+                None if address.is_paused(now.instant) => return None,
+                None => address.call(fetch(self.asking.clone(), source, &name.url, now), now.instant),
+            }
+        };
+        let fetched = call.clone().await;
+        self.settle(place, &call, fetched.clone());
+        Some(fetched.ok()?.found.named(name.id.as_deref()))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Address>> {
@@ -152,14 +222,10 @@ impl Keys {
             None => false,
         };
         // A row's own address, and one that had keys before, is called as seldom as it may be anyhow.
-        let is_strangers =
-            !is_known && matches!(source.provider().published, Some(Published::Certificate { .. }));
+        let is_strangers = !is_known && matches!(address_of(source), Some(At::Named { .. }));
         if !may_call || (is_strangers && !self.asking.may_call(source.name(), Purpose::Keys, now.instant)) {
             return Next::GiveUp(NoKey::Unavailable(too_many().to_string()));
         }
-        let call = fetch(self.asking.clone(), Arc::clone(source), name.url.clone(), now)
-            .boxed()
-            .shared();
         if !addresses.contains_key(place) {
             make_room(&mut addresses);
         }
@@ -170,9 +236,7 @@ impl Keys {
             call: None,
             used_at: now.instant,
         });
-        address.called_at = now.instant;
-        address.call = Some(call.clone());
-        Next::Wait(call)
+        Next::Wait(address.call(fetch(self.asking.clone(), source, &name.url, now), now.instant))
     }
 
     /// Keeps what a call brought: by the first of those who waited for it.
@@ -192,16 +256,28 @@ impl Keys {
 }
 
 impl Address {
-    /// `None` where it has to be called first.
-    fn next(&mut self, name: &KeyName, now: Instant, may_call: bool) -> Option<Next> {
-        self.used_at = now;
-        let is_fresh = self.kept.as_ref().is_some_and(|it| now < it.fresh_until);
+    /// Whether it was called too short a while ago.
+    fn is_paused(&self, now: Instant) -> bool {
         let pause = if self.has_failed {
             PAUSE_AFTER_FAILURE
         } else {
             PAUSE
         };
-        let is_paused = !may_call || now.saturating_duration_since(self.called_at) < pause;
+        now.saturating_duration_since(self.called_at) < pause
+    }
+
+    fn call(&mut self, fetching: BoxFuture<'static, Fetched>, now: Instant) -> Fetching {
+        let call = fetching.shared();
+        self.called_at = now;
+        self.call = Some(call.clone());
+        call
+    }
+
+    /// `None` where it has to be called first.
+    fn next(&mut self, name: &KeyName, now: Instant, may_call: bool) -> Option<Next> {
+        self.used_at = now;
+        let is_fresh = self.kept.as_ref().is_some_and(|it| now < it.fresh_until);
+        let is_paused = !may_call || self.is_paused(now);
         let is_all_there_is = is_paused && self.has_failed && self.call.is_none();
         if let Some(kept) = &self.kept
             && (is_fresh || (is_all_there_is && now < kept.usable_until))
@@ -243,21 +319,33 @@ fn unknown(name: &KeyName) -> Refusal {
 }
 
 /// One call of an address, and what was there made into keys.
-async fn fetch(asking: Asking, source: Arc<Source>, url: String, now: Moment) -> Fetched {
-    let fetched = load(&asking, &source, &url, now).await;
-    let source = source.name();
-    match &fetched {
-        Ok(_) => tracing::info!(%source, url, "fetched the keys of `{source}` from {url}"),
-        Err(no_answer) => {
-            tracing::warn!(%source, url, "the keys of `{source}` cannot be fetched from {url}: {no_answer}");
+fn fetch(asking: Asking, source: &Arc<Source>, url: &str, now: Moment) -> BoxFuture<'static, Fetched> {
+    let (source, url) = (Arc::clone(source), url.to_owned());
+    let fetch = async move {
+        let fetched = load(&asking, &source, &url, now).await;
+        let source = source.name();
+        match &fetched {
+            Ok(_) => tracing::info!(%source, url, "fetched the keys of `{source}` from {url}"),
+            Err(no_answer) => {
+                tracing::warn!(%source, url, "the keys of `{source}` cannot be fetched from {url}: {no_answer}");
+            }
         }
-    }
-    fetched
+        fetched
+    };
+    fetch.boxed()
+}
+
+fn form_of(source: &Source) -> Option<&Form> {
+    source.provider().published.as_ref().map(|it| &it.form)
+}
+
+fn address_of(source: &Source) -> Option<&At> {
+    source.provider().published.as_ref().map(|it| &it.at)
 }
 
 async fn load(asking: &Asking, source: &Source, url: &str, now: Moment) -> Fetched {
     let provider = source.provider();
-    let is_own = matches!(provider.published, Some(Published::Jwks { is_own: true, .. }));
+    let is_own = matches!(address_of(source), Some(At::Own(_)));
     let answer = asking.get(source.name(), Purpose::Keys, url, is_own).await?;
     let found = provider
         .published_keys(&answer.body, now.wall)

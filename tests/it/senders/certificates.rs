@@ -7,11 +7,7 @@ use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use gatepost::{
     base::clock::Timestamp,
-    source::{
-        Received, Request, Source,
-        keys::{Keys, NoKey},
-        receive, receive_with,
-    },
+    source::{Received, Request, Source, keys::Keys, receive},
 };
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd};
 use serde_json::Value;
@@ -22,19 +18,12 @@ use super::{
 
 async fn outcome(keys: &Keys, source: &Arc<Source>, request: &Request, seconds: u64) -> &'static str {
     let now = Day::begin().after(seconds);
-    let received = match receive(source, request, now.wall) {
-        Received::NeedsKey(name) => match keys.get(source, &name, now).await {
-            Ok(keys) => receive_with(source, &keys, request, now.wall),
-            Err(NoKey::Unknown(refusal)) => return refusal.code(),
-            Err(NoKey::Unavailable(_)) => return "unavailable",
-        },
-        received => received,
-    };
-    match received {
-        Received::Verified(_) => "verified",
-        Received::Confirm { .. } => "confirm",
-        Received::Rejected(rejection) => rejection.code,
-        other => panic!("{other:?}"),
+    match keys.receive(source, request, now.wall, now).await {
+        Ok(Received::Verified(_)) => "verified",
+        Ok(Received::Confirm { .. }) => "confirm",
+        Ok(Received::Rejected(rejection)) => rejection.code,
+        Ok(other) => panic!("{other:?}"),
+        Err(_) => "unavailable",
     }
 }
 
@@ -175,11 +164,8 @@ async fn a11_made_up_addresses_of_the_pinned_host_are_called_a_few_times_only() 
         let mut bent = genuine.clone();
         bent.body = body.to_string().into();
         let now = day.after(idx / 10);
-        let Received::NeedsKey(name) = receive(&source, &bent, now.wall) else {
-            panic!("it has the form");
-        };
-        let no_key = keys.get(&source, &name, now).await.unwrap_err();
-        assert!(matches!(no_key, NoKey::Unavailable(_)), "{no_key}");
+        let received = keys.receive(&source, &bent, now.wall, now).await;
+        assert!(received.is_err(), "{received:?}");
     }
     // All within a minute.
     assert_eq!(stand_in.asked().len(), 10);

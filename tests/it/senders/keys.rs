@@ -8,8 +8,8 @@ use gatepost::{
     egress::guard::Reach,
     source::{
         Received, Request, Source,
-        keys::{Keys, Moment, NoKey},
-        receive, receive_with,
+        keys::{Keys, Moment},
+        receive,
     },
 };
 use http::header;
@@ -19,18 +19,11 @@ use super::{Day, GOOGLE, NOW, Signer, StandIn, answer_of, pubsub, pushed, set_of
 
 /// What becomes of a request: its cause where it is refused, `unavailable` where that is our fault.
 async fn outcome(keys: &Keys, source: &Arc<Source>, request: &Request, now: Moment) -> &'static str {
-    let received = match receive(source, request, now.wall) {
-        Received::NeedsKey(name) => match keys.get(source, &name, now).await {
-            Ok(keys) => receive_with(source, &keys, request, now.wall),
-            Err(NoKey::Unknown(refusal)) => return refusal.code(),
-            Err(NoKey::Unavailable(_)) => return "unavailable",
-        },
-        received => received,
-    };
-    match received {
-        Received::Verified(_) => "verified",
-        Received::Rejected(rejection) => rejection.code,
-        other => panic!("{other:?}"),
+    match keys.receive(source, request, now.wall, now).await {
+        Ok(Received::Verified(_)) => "verified",
+        Ok(Received::Rejected(rejection)) => rejection.code,
+        Ok(other) => panic!("{other:?}"),
+        Err(_) => "unavailable",
     }
 }
 
@@ -309,4 +302,28 @@ async fn a_set_without_ids_is_tried_whole() {
         "signature_mismatch"
     );
     assert_eq!(stand_in.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a22_a_changed_set_is_seen_where_requests_name_no_key() {
+    let stand_in = StandIn::start().await;
+    let (old, new, source, day) = (Signer::new("old"), Signer::new("new"), pubsub(), Day::begin());
+    stand_in.serve(GOOGLE, set_of(&[&old]));
+    let keys = Keys::new(stand_in.asking());
+    let nameless = json!({ "alg": "RS256" });
+    let pushed_by = async |signer: &Signer, seconds| {
+        let now = day.after(seconds);
+        let token = signer.token_with(&nameless, now.wall.as_unix_seconds());
+        outcome(&keys, &source, &pushed(&token), now).await
+    };
+    assert_eq!(pushed_by(&old, 0).await, "verified");
+    stand_in.serve(GOOGLE, set_of(&[&new]));
+    assert_eq!(pushed_by(&new, 10).await, "signature_mismatch");
+    assert_eq!(pushed_by(&new, 31).await, "verified");
+    assert_eq!(pushed_by(&old, 32).await, "signature_mismatch");
+    // However many forgeries there are.
+    for seconds in 33..93 {
+        assert_eq!(pushed_by(&old, seconds).await, "signature_mismatch");
+    }
+    assert_eq!(stand_in.asked().len(), 4);
 }
