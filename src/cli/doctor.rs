@@ -1,12 +1,12 @@
 //! `gatepost doctor`: tests the surroundings of a config, one line each.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::net::TcpStream;
 
 use crate::{
-    base::clock::wall_now,
+    base::{clock::wall_now, metrics::Metrics},
     cli::{
         check,
         client::{Client, Query},
@@ -17,6 +17,11 @@ use crate::{
     config::{self, Loaded},
     destination,
     egress::{guard::Reach, resolver},
+    source::{
+        self, Source,
+        asking::Asking,
+        keys::{Keys, Moment},
+    },
     store::{
         Store,
         error::StoreError,
@@ -28,8 +33,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Tests what a config depends on and says what to do about each fault: the config and its secrets, the \
-                  store and its durability, pending migrations, the ledger, the listeners, whether destinations accept \
-                  connections, and the clock. Changes nothing and posts nothing. Where a running gatepost holds an \
+                  store and its durability, pending migrations, the ledger, the listeners, whether the keys that sources fetch \
+                  are there and destinations accept connections, and the clock. Changes nothing and posts nothing. Where a running gatepost holds an \
                   SQLite store, that one is asked instead.",
     after_help = "Examples:\n  gatepost doctor\n  gatepost doctor --config /etc/gatepost/gatepost.toml\n\nExit codes: 0 nothing failed, 1 something did, 2 the config is faulty."
 )]
@@ -90,6 +95,7 @@ pub(crate) async fn run(file: Option<&Path>, _args: &Args) -> Result {
     let client = running(&loaded).await;
     of_store(&loaded, client.as_ref(), &mut report).await?;
     of_listeners(&loaded, client.is_some(), &mut report).await?;
+    of_keys(&loaded.settings.registry.sources, &mut report).await?;
     for it in &loaded.settings.registry.destinations {
         of_destination(it, &mut report).await?;
     }
@@ -112,6 +118,28 @@ fn of_config(loaded: &Loaded, report: &mut Report) -> Result<()> {
     let n_secrets: usize = sources.iter().map(|it| it.secrets.len()).sum();
     if n_secrets != 0 {
         report.ok(format_args!("secrets: all {n_secrets} are there and long enough"))?;
+    }
+    Ok(())
+}
+
+/// The keys that sources fetch, where no request has to say which.
+async fn of_keys(sources: &[source::Settings], report: &mut Report) -> Result<()> {
+    let keys = Keys::new(Asking::new(Metrics::new()).context("could not set up calls to senders")?);
+    // The config is sound, so is every source.
+    for source in sources.iter().filter_map(|it| Source::new(it.clone()).ok()) {
+        let source = Arc::new(source);
+        match keys.count(&source, Moment::now()).await {
+            None => {}
+            Some(Ok(n)) => report.ok(format_args!(
+                "source `{}`: fetched {}",
+                source.name(),
+                count(n, "key")
+            ))?,
+            Some(Err(problem)) => report.fail(
+                format_args!("source `{}`: {problem}", source.name()),
+                "let this machine reach it (`gatepost check` shows where), or give the source its `jwks`",
+            )?,
+        }
     }
     Ok(())
 }

@@ -82,7 +82,8 @@ pub struct Keys {
 struct Address {
     kept: Option<Kept>,
     called_at: Instant,
-    has_failed: bool,
+    /// What came of that call, where it was in vain.
+    failure: Option<NoAnswer>,
     /// Under way, for everybody who waits for it: it goes on when one of them goes away.
     call: Option<Fetching>,
     used_at: Instant,
@@ -142,8 +143,7 @@ impl Keys {
         at: Timestamp,
         now: Moment,
     ) -> Result<Received, Unavailable> {
-        // Two kinds of senders make two things of one address.
-        let place = format!("{} {}", source.provider().name, name.url);
+        let place = place_of(source, name);
         let keys = match self.get(&place, source, name, now).await {
             Ok(keys) => keys,
             Err(NoKey::Unknown(refusal)) => return Ok(Received::Rejected(refusal.into())),
@@ -160,6 +160,23 @@ impl Keys {
             Some(keys) => Ok(receive_with(source, &keys, request, at)),
             None => Ok(received),
         }
+    }
+
+    /// How many keys are where this source's always are; `None` where requests say where that is, or nothing is fetched.
+    pub async fn count(&self, source: &Arc<Source>, now: Moment) -> Option<Result<usize, Unavailable>> {
+        let (At::Fixed(url) | At::Own(url)) = address_of(source)? else {
+            return None;
+        };
+        let name = KeyName {
+            url: url.clone().into_owned(),
+            id: None,
+        };
+        let place = place_of(source, &name);
+        Some(match self.get(&place, source, &name, now).await {
+            Ok(keys) => Ok(keys.len()),
+            Err(NoKey::Unknown(refusal)) => Err(Unavailable(refusal.to_string())),
+            Err(NoKey::Unavailable(problem)) => Err(Unavailable(problem)),
+        })
     }
 
     /// The keys that a request of this source names; fetched if they must be.
@@ -232,7 +249,7 @@ impl Keys {
         let address = addresses.entry(place.to_owned()).or_insert(Address {
             kept: None,
             called_at: now.instant,
-            has_failed: false,
+            failure: None,
             call: None,
             used_at: now.instant,
         });
@@ -247,9 +264,9 @@ impl Keys {
         };
         if address.call.as_ref().is_some_and(|it| it.ptr_eq(call)) {
             address.call = None;
-            address.has_failed = fetched.is_err();
-            if let Ok(kept) = fetched {
-                address.kept = Some(kept);
+            match fetched {
+                Ok(kept) => (address.kept, address.failure) = (Some(kept), None),
+                Err(no_answer) => address.failure = Some(no_answer),
             }
         }
     }
@@ -258,7 +275,7 @@ impl Keys {
 impl Address {
     /// Whether it was called too short a while ago.
     fn is_paused(&self, now: Instant) -> bool {
-        let pause = if self.has_failed {
+        let pause = if self.failure.is_some() {
             PAUSE_AFTER_FAILURE
         } else {
             PAUSE
@@ -278,7 +295,7 @@ impl Address {
         self.used_at = now;
         let is_fresh = self.kept.as_ref().is_some_and(|it| now < it.fresh_until);
         let is_paused = !may_call || self.is_paused(now);
-        let is_all_there_is = is_paused && self.has_failed && self.call.is_none();
+        let is_all_there_is = is_paused && self.failure.is_some() && self.call.is_none();
         if let Some(kept) = &self.kept
             && (is_fresh || (is_all_there_is && now < kept.usable_until))
         {
@@ -290,9 +307,8 @@ impl Address {
         if let Some(call) = &self.call {
             return Some(Next::Wait(call.clone()));
         }
-        if is_paused && self.has_failed {
-            let problem = "its address was called in vain".to_owned();
-            return Some(Next::GiveUp(NoKey::Unavailable(problem)));
+        if is_paused && let Some(failure) = &self.failure {
+            return Some(Next::GiveUp(NoKey::Unavailable(failure.to_string())));
         }
         (is_paused && is_fresh).then(|| Next::GiveUp(NoKey::Unknown(unknown(name))))
     }
@@ -333,6 +349,11 @@ fn fetch(asking: Asking, source: &Arc<Source>, url: &str, now: Moment) -> BoxFut
         fetched
     };
     fetch.boxed()
+}
+
+/// Two kinds of senders make two things of one address.
+fn place_of(source: &Source, name: &KeyName) -> String {
+    format!("{} {}", source.provider().name, name.url)
 }
 
 fn form_of(source: &Source) -> Option<&Form> {

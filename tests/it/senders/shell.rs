@@ -146,3 +146,22 @@ async fn verify_fetches_only_when_it_is_told_to() {
     let verdict = shell.verify(&signer.token(NOW), &["--fetch"]);
     assert_eq!(verdict["cause"], "key_unavailable", "{verdict}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_looks_whether_the_keys_are_there() {
+    let stand_in = StandIn::start().await;
+    let address = format!("127.0.0.1:{}/keys", stand_in.handler.address.port());
+    stand_in.serve(&address, set_of(&[&Signer::new("a"), &Signer::new("b")]));
+    let shell = Shell::new(&format!("jwks_url = \"https://{address}\""));
+    shell.write("roots.pem", &pem(stand_in.authority.der()));
+    let told = text(&shell.run(&["doctor"]).stdout);
+    assert!(told.contains("source `pubsub`: fetched 2 keys"), "{told}");
+    stand_in.serve(&address, "<html></html>");
+    let output = shell.run(&["doctor"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = text(&output.stdout);
+    assert!(
+        told.contains("source `pubsub`: the key cannot be had: it is not JSON"),
+        "{told}"
+    );
+}
