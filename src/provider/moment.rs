@@ -26,6 +26,11 @@ pub(super) fn parse_signed(text: &[u8], unit: Unit) -> Result<Timestamp, &'stati
         Unit::Rfc3339 => short_text(text)
             .and_then(Timestamp::parse_rfc3339)
             .ok_or("expected an RFC 3339 time like `2026-01-01T00:00:00Z`"),
+        Unit::Iso8601 => short_text(text)
+            .and_then(|it| {
+                Timestamp::parse_rfc3339(it).or_else(|| Timestamp::parse_rfc3339(&format!("{it}Z")))
+            })
+            .ok_or("expected a time like `2026-01-01T00:00:00`, with a time zone or in UTC"),
         Unit::HttpDate => http_date(text).ok_or("expected an HTTP date like `Sun, 06 Nov 1994 08:49:37 GMT`"),
     }
 }
@@ -92,6 +97,7 @@ pub(super) fn write(at: Timestamp, unit: Unit) -> String {
         Unit::Seconds => seconds.to_string(),
         Unit::Millis => at.as_micros().div_euclid(1_000).to_string(),
         Unit::Rfc3339 => at.to_string(),
+        Unit::Iso8601 => at.to_string().trim_end_matches('Z').to_owned(),
         Unit::HttpDate => {
             let since = std::time::Duration::from_secs(seconds.max(0).unsigned_abs());
             // The writer ends with the year 9999.
@@ -105,6 +111,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const UNITS: [Unit; 5] = [
+        Unit::Seconds,
+        Unit::Millis,
+        Unit::Rfc3339,
+        Unit::Iso8601,
+        Unit::HttpDate,
+    ];
 
     #[test]
     fn a16_only_plain_digits_are_a_timestamp() {
@@ -130,7 +144,7 @@ mod tests {
             "1000000000000000000",
             "340282366920938463463374607431768211456",
         ] {
-            for unit in [Unit::Seconds, Unit::Millis, Unit::Rfc3339, Unit::HttpDate] {
+            for unit in UNITS {
                 assert!(parse_signed(text.as_bytes(), unit).is_err(), "{text:?} {unit:?}");
             }
         }
@@ -139,6 +153,14 @@ mod tests {
         assert_eq!(at("1767225600123", Unit::Millis), 1_767_225_600_123_000);
         assert_eq!(at("0", Unit::Seconds), 0);
         assert_eq!(at("2026-01-01T00:00:00.5Z", Unit::Rfc3339), 1_767_225_600_500_000);
+        for text in [
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00:00Z",
+            "2026-01-01T01:00:00.0+01:00",
+        ] {
+            assert_eq!(at(text, Unit::Iso8601), 1_767_225_600_000_000, "{text}");
+        }
+        assert!(parse_signed(b"2026-01-01T00:00:00", Unit::Rfc3339).is_err());
         assert_eq!(
             at("Thu, 01 Jan 2026 00:00:00 GMT", Unit::HttpDate),
             1_767_225_600_000_000
@@ -171,7 +193,7 @@ mod tests {
     proptest! {
         #[test]
         fn a16_no_text_panics(text in proptest::collection::vec(any::<u8>(), 0..64)) {
-            for unit in [Unit::Seconds, Unit::Millis, Unit::Rfc3339, Unit::HttpDate] {
+            for unit in UNITS {
                 let _ = parse_signed(&text, unit);
             }
             let _ = parse_lenient(&text);
@@ -194,7 +216,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read_again(seconds in 0_i64..253_402_300_799) {
             let at = Timestamp::from_unix_seconds(seconds);
-            for unit in [Unit::Seconds, Unit::Millis, Unit::Rfc3339, Unit::HttpDate] {
+            for unit in UNITS {
                 prop_assert_eq!(parse_signed(write(at, unit).as_bytes(), unit), Ok(at));
             }
         }

@@ -194,6 +194,8 @@ pub enum Unit {
     Seconds,
     Millis,
     Rfc3339,
+    /// The same, or without the time zone, which is UTC then: `2026-01-01T00:00:00.123456`.
+    Iso8601,
     /// `Sun, 06 Nov 1994 08:49:37 GMT`
     HttpDate,
 }

@@ -39,6 +39,7 @@ pub(super) const UNITS: &[(&str, Unit)] = &[
     ("s", Unit::Seconds),
     ("ms", Unit::Millis),
     ("rfc3339", Unit::Rfc3339),
+    ("iso8601", Unit::Iso8601),
     ("http-date", Unit::HttpDate),
 ];
 pub(super) const SECRET_ENCODINGS: &[(&str, (&str, SecretEncoding))] = &[

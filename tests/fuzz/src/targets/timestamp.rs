@@ -28,7 +28,13 @@ pub const TARGET: Target = Target {
 };
 
 const SECRET: &str = "a secret of enough characters";
-const UNITS: &[Unit] = &[Unit::Seconds, Unit::Millis, Unit::Rfc3339, Unit::HttpDate];
+const UNITS: &[Unit] = &[
+    Unit::Seconds,
+    Unit::Millis,
+    Unit::Rfc3339,
+    Unit::Iso8601,
+    Unit::HttpDate,
+];
 const TOLERANCE: i128 = 300_000_000;
 
 /// Microseconds since 1970.
@@ -122,6 +128,10 @@ pub(crate) fn micros(unit: Unit, text: &[u8]) -> Option<i128> {
         Unit::Seconds => whole_number(text).map(|it| i128::from(it) * 1_000_000),
         Unit::Millis => whole_number(text).map(|it| i128::from(it) * 1_000),
         Unit::Rfc3339 => rfc3339(std::str::from_utf8(text).ok().filter(|it| it.len() <= 40)?),
+        Unit::Iso8601 => {
+            let text = std::str::from_utf8(text).ok().filter(|it| it.len() <= 40)?;
+            rfc3339(text).or_else(|| rfc3339(&format!("{text}Z")))
+        }
         Unit::HttpDate => http_date(std::str::from_utf8(text).ok()?).map(|it| i128::from(it) * 1_000_000),
     }
 }
