@@ -13,6 +13,7 @@ mod destination;
 mod egress;
 mod handler;
 mod matrix;
+mod packages;
 mod postgres;
 mod senders;
 mod store;
