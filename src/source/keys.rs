@@ -238,9 +238,12 @@ impl Keys {
             }
             None => false,
         };
+        if !may_call {
+            return Next::GiveUp(NoKey::Unavailable("what was fetched is out of date".to_owned()));
+        }
         // A row's own address, and one that had keys before, is called as seldom as it may be anyhow.
         let is_strangers = !is_known && matches!(address_of(source), Some(At::Named { .. }));
-        if !may_call || (is_strangers && !self.asking.may_call(source.name(), Purpose::Keys, now.instant)) {
+        if is_strangers && !self.asking.may_call(source.name(), Purpose::Keys, now.instant) {
             return Next::GiveUp(NoKey::Unavailable(too_many().to_string()));
         }
         if !addresses.contains_key(place) {

@@ -13,7 +13,8 @@ use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize, dat
 use serde_json::Value;
 
 use super::{
-    Day, Issuer, NOW, SNS_CERTIFICATE, Signer, StandIn, TOPIC, pem, request, sns, source_of, vector,
+    Day, Issuer, NOW, SNS_CERTIFICATE, Signer, StandIn, TOPIC, answer_of, pem, request, sns, source_of,
+    vector,
 };
 
 async fn outcome(keys: &Keys, source: &Arc<Source>, request: &Request, seconds: u64) -> &'static str {
@@ -140,10 +141,7 @@ async fn a11_no_other_address_is_looked_up() {
     assert!(urls.len() > 100);
     let keys = Keys::new(stand_in.asking());
     for url in urls {
-        let mut body: Value = serde_json::from_slice(&genuine.body).unwrap();
-        body["SigningCertURL"] = url.clone().into();
-        let mut bent = genuine.clone();
-        bent.body = body.to_string().into();
+        let bent = with_certificate_at(&genuine, &url);
         let received = receive(&source, &bent, at);
         assert!(matches!(received, Received::Rejected(_)), "{url}: {received:?}");
     }
@@ -159,10 +157,10 @@ async fn a11_made_up_addresses_of_the_pinned_host_are_called_a_few_times_only() 
     let (genuine, _) = vector("aws-sns", "aws_sns-n01");
     let keys = Keys::new(stand_in.asking());
     for idx in 0..400_u64 {
-        let mut body: Value = serde_json::from_slice(&genuine.body).unwrap();
-        body["SigningCertURL"] = format!("https://sns.us-east-1.amazonaws.com/made-up-{idx}.pem").into();
-        let mut bent = genuine.clone();
-        bent.body = body.to_string().into();
+        let bent = with_certificate_at(
+            &genuine,
+            &format!("https://sns.us-east-1.amazonaws.com/made-up-{idx}.pem"),
+        );
         let now = day.after(idx / 10);
         let received = keys.receive(&source, &bent, now.wall, now).await;
         assert!(received.is_err(), "{received:?}");
@@ -174,6 +172,40 @@ async fn a11_made_up_addresses_of_the_pinned_host_are_called_a_few_times_only() 
     stand_in.serve(SNS_CERTIFICATE, certificate);
     let other = source_of("other", "aws-sns", &[("topic_arn", TOPIC)]);
     assert_eq!(outcome(&keys, &other, &genuine, 41).await, "verified");
+}
+
+#[tokio::test]
+async fn a11_made_up_addresses_do_not_push_out_those_that_have_keys() {
+    let stand_in = StandIn::start().await;
+    let (source, day) = (sns(), Day::begin());
+    let (genuine, certificate) = vector("aws-sns", "aws_sns-n01");
+    let kept = "cache-control: max-age=86400\r\n";
+    stand_in.answer(SNS_CERTIFICATE, answer_of("200 OK", kept, certificate));
+    let keys = Keys::new(stand_in.asking());
+    let verify = async |request: &Request, seconds| {
+        let now = day.after(seconds);
+        keys.receive(&source, request, now.wall, now).await
+    };
+    assert!(matches!(verify(&genuine, 0).await, Ok(Received::Verified(_))));
+    // More than are remembered, as fast as they may be called.
+    for idx in 1..=300_u64 {
+        let bent = with_certificate_at(
+            &genuine,
+            &format!("https://sns.us-east-1.amazonaws.com/made-up-{idx}.pem"),
+        );
+        assert!(verify(&bent, 7 * idx).await.is_err());
+    }
+    assert_eq!(stand_in.asked().len(), 301);
+    assert!(matches!(verify(&genuine, 2200).await, Ok(Received::Verified(_))));
+    assert_eq!(stand_in.asked().len(), 301);
+}
+
+fn with_certificate_at(request: &Request, url: &str) -> Request {
+    let mut body: Value = serde_json::from_slice(&request.body).unwrap();
+    body["SigningCertURL"] = url.into();
+    let mut bent = request.clone();
+    bent.body = body.to_string().into();
+    bent
 }
 
 #[tokio::test]
