@@ -7,7 +7,7 @@ use crate::{
         Output,
         output::{self, Ended, Failure, Result, Table},
     },
-    provider::{self, Confidence, Provider, place::Reading},
+    provider::{self, Confidence, Provider, place::Reading, scheme::Hash},
 };
 
 /// Show the catalog: who can call, how they sign, and how to register there
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result {
             for row in rows(args) {
                 table.row([
                     row.name.to_string(),
-                    binding(row).to_owned(),
+                    strength(row),
                     row.confidence.as_str().to_owned(),
                     row.title.to_string(),
                 ]);
@@ -76,11 +76,16 @@ fn unknown(name: &str) -> Failure {
     }
 }
 
-fn binding(row: &Provider) -> &'static str {
-    match row.binding() {
+/// What a verified request is bound by, and the weak hash that this rests on.
+fn strength(row: &Provider) -> String {
+    let binding = match row.binding() {
         crate::event::Binding::Body => "signature",
         crate::event::Binding::Origin => "credentials",
         crate::event::Binding::None => "nothing",
+    };
+    match row.weak_hash() {
+        Some(hash) => format!("{binding} ({})", hash.as_str()),
+        None => binding.to_owned(),
     }
 }
 
@@ -107,6 +112,7 @@ fn shown(row: &Provider) -> Value {
         "verification": row.summary(),
         "keys": row.published.as_ref().map(ToString::to_string),
         "binding": row.binding().as_str(),
+        "weak_hash": row.weak_hash().map(Hash::as_str),
         "event_id": places(&row.event_id),
         "event_type": places(&row.event_type),
         "event_time": places(&row.event_time),

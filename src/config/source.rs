@@ -1,6 +1,9 @@
 //! `[sources.NAME]`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use url::Url;
 
@@ -124,7 +127,9 @@ fn option(
 /// The options that stand in what is signed, or tell whose request it is.
 fn options(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<BTreeMap<String, String>, Bad> {
     let mut options = BTreeMap::new();
-    for key in ["webhook_id", "topic_arn", "audience", "service_account_email"] {
+    let names: BTreeSet<_> = provider::all().iter().flat_map(Provider::options).collect();
+    // Only Braintree's is no key: see `source`.
+    for key in names.into_iter().filter(|it| *it != "public_key") {
         let value = option(section, key, reading)?;
         let text = value.as_ref().and_then(Secret::expose_str);
         options.extend(text.map(|it| (key.to_owned(), it.to_owned())));

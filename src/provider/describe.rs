@@ -6,7 +6,7 @@ use crate::provider::{
     Confidence, Provider,
     handshake::{Handshake, Proof},
     published::{Address, Form, Published},
-    scheme::{Layout, Method, Part, Scheme, Signature},
+    scheme::{Accepted, Encoding, Function, Hash, Layout, Method, Part, Scheme, Signature},
 };
 
 impl Provider {
@@ -16,7 +16,12 @@ impl Provider {
             Some(Scheme::Signature(signature)) => match signature.accepted.first().map(|it| it.method) {
                 Some(Method::Digest(_)) => "hash",
                 Some(Method::Ed25519) => "ed25519",
-                Some(Method::EcdsaP256 | Method::EcdsaP256Fixed) => "ecdsa",
+                Some(
+                    Method::EcdsaP256
+                    | Method::EcdsaP256Sha1
+                    | Method::EcdsaP256Fixed
+                    | Method::EcdsaP521Fixed,
+                ) => "ecdsa",
                 Some(Method::Rsa(_) | Method::RsaPss) => "rsa",
                 _ if signature.accepted.len() > 1 => "standard-webhooks",
                 _ => "hmac",
@@ -26,6 +31,19 @@ impl Provider {
             Some(Scheme::Basic) => "basic",
             Some(Scheme::Unverified) | None => "none",
         }
+    }
+
+    /// The broken hash that it signs with, where more than an HMAC with SHA-1 rests on that.
+    pub fn weak_hash(&self) -> Option<Hash> {
+        let weak = |it: &Accepted| match it.method {
+            Method::Hmac(Hash::Md5) | Method::Digest(Hash::Md5) => Some(Hash::Md5),
+            Method::Digest(Hash::Sha1) | Method::Rsa(Hash::Sha1) | Method::EcdsaP256Sha1 => Some(Hash::Sha1),
+            _ => None,
+        };
+        self.schemes.iter().find_map(|it| match it {
+            Scheme::Signature(signature) => signature.accepted.iter().find_map(weak),
+            _ => None,
+        })
     }
 
     /// How its requests are verified, one line for each scheme: `HMAC-SHA256 over {timestamp}.{body} in header:x-signature`.
@@ -94,11 +112,15 @@ impl fmt::Display for Scheme {
             Self::Token(token) => write!(f, "token in {}", token.place),
             Self::Jwt(jwt) => {
                 write!(f, "JWT ({}) in {}", jwt.algorithm(), jwt.place)?;
-                for (name, patterns) in jwt.claims.iter() {
-                    write!(f, ", `{name}` {}", patterns.join(" or "))?;
+                for (names, patterns) in jwt.claims.iter() {
+                    write!(f, ", `{}` {}", names.join("` or `"), patterns.join(" or "))?;
+                }
+                if jwt.chain.is_some() {
+                    f.write_str(", by a certificate that leads to yours")?;
                 }
                 match &jwt.body_claim {
                     Some(claim) => write!(f, ", the body's hash in `{claim}`"),
+                    None if jwt.binds_body() => Ok(()),
                     None => f.write_str(", which says nothing of the body"),
                 }
             }
@@ -117,6 +139,10 @@ impl fmt::Display for Signature {
         f.write_str(" over ")?;
         for part in self.signed.iter() {
             write!(f, "{part}")?;
+        }
+        if !self.key.is_empty() {
+            f.write_str(" with the key ")?;
+            self.key.iter().try_for_each(|it| write!(f, "{it}"))?;
         }
         f.write_str(" in ")?;
         if let Layout::Fields { signature, .. } = &self.layout {
@@ -141,6 +167,8 @@ impl fmt::Display for Method {
             Self::Digest(hash) => write!(f, "plain {}", hash.as_str().to_uppercase()),
             Self::Ed25519 => f.write_str("Ed25519"),
             Self::EcdsaP256 | Self::EcdsaP256Fixed => f.write_str("ECDSA-P256"),
+            Self::EcdsaP256Sha1 => f.write_str("ECDSA-P256-SHA1"),
+            Self::EcdsaP521Fixed => f.write_str("ECDSA-P521"),
             Self::Rsa(hash) => write!(f, "RSA-{}", hash.as_str().to_uppercase()),
             Self::RsaPss => f.write_str("RSA-PSS-SHA512"),
         }
@@ -174,8 +202,29 @@ impl fmt::Display for Part {
             Self::Optional(place) => write!(f, "{{{place}?}}"),
             Self::Line(place) => write!(f, "{{line:{place}}}"),
             Self::Option(name) => write!(f, "{{option:{name}}}"),
-            Self::LowerCase(place) => write!(f, "{{{place} in lower case}}"),
-            Self::UpperCase(place) => write!(f, "{{{place} in upper case}}"),
+            Self::Raw(pointer) => write!(f, "{{raw:{pointer}}}"),
+            Self::SortedJson => f.write_str("{sorted_json}"),
+            Self::SignatureBase(covered) => write!(f, "{{signature_base:{}}}", covered.join(",")),
+            Self::ListedHeaders(list) => write!(f, "{{listed:{list}}}"),
+            Self::Of(function, inner) => {
+                write!(f, "{{{function}:")?;
+                inner.iter().try_for_each(|it| it.fmt(f))?;
+                f.write_str("}")
+            }
         }
+    }
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hash(hash) => hash.as_str(),
+            Self::Encode(Encoding::Base64) => "base64",
+            Self::Encode(Encoding::Base64UrlUnpadded) => "base64url",
+            Self::Encode(_) => "hex",
+            Self::Quote => "quoted",
+            Self::LowerCase => "lower",
+            Self::UpperCase => "upper",
+        })
     }
 }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use crate::provider::{
     Answer, Call, Key, Refusal,
     confirmation::Confirmation,
+    encoding,
     mac::{self, Piece},
     place::{Place, Reader},
     scheme::{Encoding, List, Method, Scheme, Text},
@@ -31,9 +32,27 @@ pub struct Handshake {
     pub body: Text,
     /// `{header:NAME}` repeats one of the request.
     pub headers: List<(Text, Text)>,
-    pub mac: Option<(Method, Encoding)>,
+    pub mac: Option<Mac>,
+    /// What is answered where `Proof::VerifyToken` is wrong, for senders that try it out. Without it that is a refusal.
+    pub otherwise: Option<u16>,
     /// The call that is made before it is answered. Only of `Proof::Signed`.
     pub confirmation: Option<Confirmation>,
+}
+
+/// What stands for `{mac}`.
+#[derive(Debug, Clone)]
+pub struct Mac {
+    pub method: Method,
+    pub encoding: Encoding,
+    /// Of the sender's text `{value}`, the source's `{verify_token}` and its public `{url}` without a query.
+    pub of: Text,
+}
+
+/// What a source holds that an answer may be made of.
+#[derive(Debug, Clone, Copy)]
+struct Held<'a> {
+    keys: &'a [Key],
+    verify_token: Option<&'a [u8]>,
 }
 
 /// Who may ask.
@@ -107,16 +126,11 @@ impl Handshake {
                 .is_none_or(|it| reader.first(it).is_some_and(|it| self.allowed.allows(&it)))
     }
 
-    fn answer(&self, keys: &[Key], reader: &Reader<'_>) -> Option<Answer> {
+    fn answer(&self, held: Held<'_>, reader: &Reader<'_>) -> Option<Answer> {
         let value = self.value.as_ref().and_then(|it| reader.first(it));
         let value = value.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-        let mac = match self.mac {
-            Some((method, encoding)) => {
-                let key = keys.iter().find(|it| !it.is_public)?;
-                let message = [Piece::Bytes(Cow::Borrowed(value.as_bytes()))];
-                let bytes = mac::compute(method, key.material.expose(), &message)?;
-                crate::provider::encoding::encode(encoding, bytes.as_slice())
-            }
+        let mac = match &self.mac {
+            Some(mac) => mac.write(&value, held, reader)?,
             None => String::new(),
         };
         let is_json = self.content_type.as_ref().is_some_and(|it| it.contains("json"));
@@ -147,6 +161,25 @@ impl Handshake {
     }
 }
 
+impl Mac {
+    /// `None` where the source lacks what it is made of.
+    fn write(&self, value: &str, held: Held<'_>, reader: &Reader<'_>) -> Option<String> {
+        let mut of = self.of.replace("{value}", value);
+        if of.contains("{verify_token}") {
+            of = of.replace("{verify_token}", std::str::from_utf8(held.verify_token?).ok()?);
+        }
+        if of.contains("{url}") {
+            of = of.replace("{url}", reader.url()?.split('?').next()?);
+        }
+        let key = match self.method {
+            Method::Digest(_) => &[],
+            _ => held.keys.iter().find(|it| !it.is_public)?.material.expose(),
+        };
+        let bytes = mac::compute(self.method, key, &[Piece::Bytes(Cow::Borrowed(of.as_bytes()))])?;
+        Some(encoding::encode(self.encoding, bytes.as_slice()))
+    }
+}
+
 /// Before anything is verified: `None` where nobody's question is asked.
 pub(super) fn unsigned(
     handshakes: &[Handshake],
@@ -156,6 +189,7 @@ pub(super) fn unsigned(
     call: &Call<'_>,
 ) -> Option<Asked> {
     let reader = Reader::new(call);
+    let held = Held { keys, verify_token };
     let asked = handshakes
         .iter()
         .find(|it| it.proof != Proof::Signed && it.is_asked(call, &reader))?;
@@ -163,6 +197,14 @@ pub(super) fn unsigned(
         Proof::VerifyToken(place) => {
             let shown = reader.first(place).unwrap_or_default();
             let is_right = verify_token.is_some_and(|it| crate::provider::verify::is_same(it, &shown));
+            if let (false, Some(status)) = (is_right, asked.otherwise) {
+                return Some(Asked::Answered(Answer {
+                    status,
+                    content_type: None,
+                    headers: Vec::new(),
+                    body: Vec::new(),
+                }));
+            }
             if !is_right {
                 return Some(Asked::Refused(Refusal::WrongCredentials {
                     place: format!("`{place}`"),
@@ -177,10 +219,10 @@ pub(super) fn unsigned(
                 return None;
             }
         }
-        Proof::Handover if keys.is_empty() => return asked.answer(keys, &reader).map(Asked::HandedOver),
+        Proof::Handover if keys.is_empty() => return asked.answer(held, &reader).map(Asked::HandedOver),
         Proof::Handover | Proof::Signed => return None,
     }
-    asked.answer(keys, &reader).map(Asked::Answered)
+    asked.answer(held, &reader).map(Asked::Answered)
 }
 
 /// What comes of a verified request that is no event.
@@ -192,6 +234,10 @@ pub(super) fn signed(handshakes: &[Handshake], keys: &[Key], call: &Call<'_>) ->
         Some(it) => Some(it.url(&reader)?),
         None => None,
     };
-    let answer = asked.answer(keys, &reader)?;
+    let held = Held {
+        keys,
+        verify_token: None,
+    };
+    let answer = asked.answer(held, &reader)?;
     Some(Proven { answer, confirm_at })
 }

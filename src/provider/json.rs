@@ -14,6 +14,16 @@ use serde_json::value::RawValue;
 /// Where a key comes twice the first one counts. `*` in a pointer stands for the first element of an array.
 /// Objects that no pointer leads into are skipped without recursion, so no depth of nesting can exhaust the stack.
 pub fn find<'de>(text: &'de [u8], pointers: &[&str]) -> Vec<Option<Cow<'de, str>>> {
+    let found = seek(text, pointers).into_iter();
+    found.map(|it| scalar(it?.get())).collect()
+}
+
+/// The JSON text of a value of any kind, as it is written.
+pub fn raw<'de>(text: &'de [u8], pointer: &str) -> Option<&'de str> {
+    Some(seek(text, &[pointer]).pop()??.get())
+}
+
+fn seek<'de>(text: &'de [u8], pointers: &[&str]) -> Vec<Option<&'de RawValue>> {
     let mut found = vec![None; pointers.len()];
     let mut wants = Vec::with_capacity(pointers.len());
     for (slot, pointer) in pointers.iter().enumerate() {
@@ -33,7 +43,7 @@ pub fn find<'de>(text: &'de [u8], pointers: &[&str]) -> Vec<Option<Cow<'de, str>
         // Ends with an error both when all is found and where the text is not JSON: what was found until then counts.
         let _ = seek.deserialize(&mut deserializer);
     }
-    found.into_iter().map(|it| scalar(it?.get())).collect()
+    found
 }
 
 pub fn find_one<'de>(text: &'de [u8], pointer: &str) -> Option<Cow<'de, str>> {
@@ -280,6 +290,15 @@ mod tests {
         );
         let found: Vec<_> = found.iter().map(Option::as_deref).collect();
         assert_eq!(found, [Some("i"), Some("e"), Some("t"), None, None, Some("i")]);
+    }
+
+    #[test]
+    fn a_value_of_any_kind_is_found_as_it_is_written() {
+        let text = br#"{"data": {"b" : [1, "x"]},"n":null}"#;
+        assert_eq!(raw(text, "/data"), Some(r#"{"b" : [1, "x"]}"#));
+        assert_eq!(raw(text, "/data/b/1"), Some(r#""x""#));
+        assert_eq!(raw(text, "/n"), Some("null"));
+        assert_eq!(raw(text, "/x"), None);
     }
 
     #[test]

@@ -9,12 +9,15 @@ use crate::provider::{
 
 /// A modulus of more bytes is nobody's.
 const MAX_MODULUS: usize = 1024;
+/// A coordinate on P-521.
+const P521_BYTES: usize = 66;
 
 /// What kind of key it is, whatever else the set says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Rsa,
     P256,
+    P521,
     Ed25519,
 }
 
@@ -22,7 +25,8 @@ impl Kind {
     const fn of(method: Method) -> Option<Self> {
         match method {
             Method::Rsa(_) | Method::RsaPss => Some(Self::Rsa),
-            Method::EcdsaP256 | Method::EcdsaP256Fixed => Some(Self::P256),
+            Method::EcdsaP256 | Method::EcdsaP256Sha1 | Method::EcdsaP256Fixed => Some(Self::P256),
+            Method::EcdsaP521Fixed => Some(Self::P521),
             Method::Ed25519 => Some(Self::Ed25519),
             Method::Hmac(_) | Method::Digest(_) => None,
         }
@@ -41,6 +45,7 @@ impl Method {
             Self::Rsa(Hash::Sha512) => "RS512",
             Self::RsaPss => "PS512",
             Self::EcdsaP256 | Self::EcdsaP256Fixed => "ES256",
+            Self::EcdsaP521Fixed => "ES512",
             Self::Ed25519 => "EdDSA",
             _ => "?",
         }
@@ -76,6 +81,14 @@ fn read(key: &Value) -> Option<(Kind, Vec<u8>)> {
         ("EC", Some("P-256")) => {
             let (x, y) = (coordinate("x")?, coordinate("y")?);
             Some((Kind::P256, [&[UNCOMPRESSED], &x[..], &y[..]].concat()))
+        }
+        ("EC", Some("P-521")) => {
+            // Some libraries leave out the zeros that a coordinate begins with.
+            let padded = |name: &str| {
+                let digits = number(name).filter(|it| it.len() <= P521_BYTES)?;
+                Some([&vec![0; P521_BYTES - digits.len()][..], &digits[..]].concat())
+            };
+            Some((Kind::P521, [vec![UNCOMPRESSED], padded("x")?, padded("y")?].concat()))
         }
         ("OKP", Some("Ed25519")) => Some((Kind::Ed25519, coordinate("x")?)),
         _ => None,

@@ -8,16 +8,18 @@ use serde_json::{Map, Value};
 use crate::{
     base::clock::Timestamp,
     provider::{
-        Call, Key, Refusal, encoding,
+        Call, Key, Refusal, chain, encoding,
         mac::{self, Piece},
         pattern::is_like,
-        place::Reader,
+        place::{Place, Reader},
         scheme::{Encoding, Hash, Jwt},
         verify::is_same,
     },
 };
 
 const MAX_TOKEN: usize = 8 * 1024;
+/// Where the token holds the event.
+const MAX_TOKEN_IN_BODY: usize = 4 * 1024 * 1024;
 
 /// The key that the header of the token names (`kid`), once the rest of the header is what it has to be.
 pub(super) fn key_id(jwt: &Jwt, call: &Call<'_>) -> Result<Option<String>, Refusal> {
@@ -28,16 +30,33 @@ pub(super) fn key_id(jwt: &Jwt, call: &Call<'_>) -> Result<Option<String>, Refus
 
 pub(super) fn verify(jwt: &Jwt, keys: &[&Key], call: &Call<'_>, now: Timestamp) -> Result<(), Refusal> {
     let token = read(jwt, call)?;
-    let (_, claims, signature) = check_header(jwt, &token)?;
+    let (header, claims, signature) = check_header(jwt, &token)?;
     let place = format!("`{}`", jwt.place);
     let malformed = |problem: &str| malformed(jwt, problem.to_owned());
     let signed = &token[..token.len() - signature.len() - 1];
     let signature = encoding::decode_url(signature.as_bytes())
         .ok_or_else(|| malformed("its signature is no base64url"))?;
     let message = [Piece::Bytes(Cow::Borrowed(signed.as_bytes()))];
+    let certificates = match &jwt.chain {
+        Some(marks) => {
+            let read = chain::read(header.get("x5c"), marks.len() + 1);
+            read.ok_or_else(|| {
+                malformed(&format!("expected {} certificates in its `x5c`", marks.len() + 1))
+            })?
+        }
+        None => Vec::new(),
+    };
     let mut is_genuine = false;
     for key in keys.iter().filter(|it| it.is_public == jwt.method.is_public()) {
-        let material = key.material.expose();
+        let of_chain = jwt
+            .chain
+            .as_ref()
+            .map(|marks| chain::key_of(&certificates, key.material.expose(), marks, now));
+        let material = match &of_chain {
+            Some(Some(key)) => key.as_slice(),
+            Some(None) => continue,
+            None => key.material.expose(),
+        };
         is_genuine |= match mac::compute(jwt.method, material, &message) {
             Some(expected) => is_same(expected.as_slice(), &signature),
             None => mac::is_signed_by(jwt.method, material, &message, &signature),
@@ -74,16 +93,18 @@ fn read(jwt: &Jwt, call: &Call<'_>) -> Result<String, Refusal> {
         .ok_or_else(|| Refusal::Unsigned {
             wanted: format!("`{}`", jwt.place),
         })?;
+    let is_in_header = matches!(jwt.place, Place::Header(_));
+    let max_token = if is_in_header { MAX_TOKEN } else { MAX_TOKEN_IN_BODY };
     token
         .strip_prefix(jwt.prefix.as_bytes())
         .and_then(|it| std::str::from_utf8(it).ok())
-        .filter(|it| it.len() <= MAX_TOKEN)
+        .filter(|it| it.len() <= max_token)
         .map(str::to_owned)
         .ok_or_else(|| {
             malformed(
                 jwt,
                 format!(
-                    "expected `{}` and a token of at most {MAX_TOKEN} bytes",
+                    "expected `{}` and a token of at most {max_token} bytes",
                     jwt.prefix
                 ),
             )
@@ -159,7 +180,7 @@ fn check_claims(jwt: &Jwt, claims: &Map<String, Value>, call: &Call<'_>) -> Resu
         place: format!("claim `{name}` of `{}`", jwt.place),
         problem: problem.to_owned(),
     };
-    for (name, patterns) in jwt.claims.iter() {
+    for (names, patterns) in jwt.claims.iter() {
         let is_fine = |value: &Value| {
             let text = match value {
                 Value::String(text) => text.clone(),
@@ -167,18 +188,19 @@ fn check_claims(jwt: &Jwt, claims: &Map<String, Value>, call: &Call<'_>) -> Resu
                 _ => return false,
             };
             patterns.iter().any(|pattern| match pattern.as_ref() {
+                "{body}" => is_same(call.body, text.as_bytes()),
                 "{url}" => call.url.is_some_and(|it| is_same(it.as_bytes(), text.as_bytes())),
                 pattern => is_like(text.as_bytes(), pattern.as_bytes()),
             })
         };
-        let is_right = match claims.get(name.as_ref()) {
+        let is_right = match names.iter().find_map(|it| claim(claims, it)) {
             Some(Value::Array(values)) => values.iter().any(is_fine),
             Some(value) => is_fine(value),
             None => false,
         };
         if !is_right {
             return Err(wrong(
-                name,
+                &names.join("` or `"),
                 "it is not what this source expects: the token is meant for somebody else",
             ));
         }
@@ -213,6 +235,17 @@ fn check_claims(jwt: &Jwt, claims: &Map<String, Value>, call: &Call<'_>) -> Resu
         }
     }
     Ok(())
+}
+
+/// By its name, or by a JSON pointer.
+fn claim<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
+    let Some(path) = name.strip_prefix('/') else {
+        return claims.get(name);
+    };
+    match path.split_once('/') {
+        Some((first, _)) => claims.get(first)?.pointer(&path[first.len()..]),
+        None => claims.get(path),
+    }
 }
 
 /// Atlassian's canonical request: method, path, and the sorted query.

@@ -7,7 +7,7 @@ use crate::{
     base::secret::Secret,
     provider::{
         BadSecret, Key, Provider, encoding, jwk, mac,
-        scheme::{Hash, Jwt, Scheme, SecretEncoding, SecretForm, Signature},
+        scheme::{Jwt, Scheme, SecretEncoding, SecretForm, Signature},
     },
 };
 
@@ -108,11 +108,29 @@ impl SecretForm {
                 return Ok(text.to_vec());
             }
             SecretEncoding::PublicKey => return public_key(text),
-            SecretEncoding::Sha1OfText => {
-                long_enough(text.len(), min_chars, "characters")?;
-                return Ok(mac::digest(Hash::Sha1, text).map_or_else(Vec::new, |it| it.as_slice().to_vec()));
+            SecretEncoding::Root => {
+                let certificate = CertificateDer::from_pem_slice(text).ok();
+                return certificate.map(|it| it.to_vec()).ok_or_else(|| {
+                    bad(
+                        "not a certificate",
+                        "expected PEM (`-----BEGIN CERTIFICATE-----`); copy it whole",
+                    )
+                });
             }
+            SecretEncoding::HashOfText(hash) => {
+                long_enough(text.len(), min_chars, "characters")?;
+                return Ok(mac::digest(hash, text).map_or_else(Vec::new, |it| it.as_slice().to_vec()));
+            }
+            SecretEncoding::Reversed => {
+                long_enough(text.len(), min_chars, "characters")?;
+                return Ok(text.iter().rev().copied().collect());
+            }
+            _ if self.public && (text.starts_with(b"-----BEGIN") || text.starts_with(b"{")) => {
+                return public_key(text);
+            }
+            // A JWK writes a public key in the other alphabet.
             SecretEncoding::Base64 => encoding::decode_secret(text)
+                .or_else(|| encoding::decode_url(text).filter(|_| self.public))
                 .ok_or_else(|| bad("secret is not base64", "copy it again, whole and without quotes"))?,
             // The decoder's own error would show a character of the secret.
             SecretEncoding::Hex => hex::decode(text)

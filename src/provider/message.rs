@@ -2,42 +2,52 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
+use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::provider::{
-    Refusal,
+    Refusal, encoding, json, listed,
     mac::{self, Piece},
     place::{Place, Reader},
-    scheme::{Family, Part},
+    scheme::{Family, Function, Part},
+    sorted_json,
 };
 
-/// `timestamp` as it was written.
-pub(super) fn assemble<'a>(
-    signed: &'a [Part],
-    family: &Family,
-    timestamp: Option<&Cow<'a, [u8]>>,
-    reader: &Reader<'a>,
-) -> Result<Vec<Piece<'a>>, Refusal> {
-    let call = reader.call();
-    let mut pieces = Vec::with_capacity(signed.len());
-    for (idx, part) in signed.iter().enumerate() {
-        let bytes: Cow<'a, [u8]> = match part {
-            Part::Secret => {
-                pieces.push(Piece::Secret);
-                continue;
-            }
+/// What a request has beside what its places say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'s, 'a> {
+    pub(super) family: &'s Family,
+    /// As it was written.
+    pub(super) timestamp: Option<&'s Cow<'a, [u8]>>,
+    pub(super) reader: &'s Reader<'a>,
+}
+
+pub(super) fn assemble<'a>(parts: &'a [Part], known: Known<'_, 'a>) -> Result<Vec<Piece<'a>>, Refusal> {
+    let piece = |(idx, part): (usize, &'a Part)| match part {
+        Part::Secret => Ok(Piece::Secret),
+        _ => known.bytes(part, parts.get(idx + 1)).map(Piece::Bytes),
+    };
+    parts.iter().enumerate().map(piece).collect()
+}
+
+impl<'a> Known<'_, 'a> {
+    /// What a part is in this request; `next` follows it.
+    fn bytes(self, part: &'a Part, next: Option<&'a Part>) -> Result<Cow<'a, [u8]>, Refusal> {
+        let reader = self.reader;
+        let call = reader.call();
+        Ok(match part {
             Part::Literal(text) => Cow::Borrowed(text.as_bytes()),
             Part::Body => Cow::Borrowed(call.body),
-            Part::Timestamp => timestamp.cloned().ok_or_else(|| Refusal::TimestampMissing {
+            Part::Timestamp => self.timestamp.cloned().ok_or_else(|| Refusal::TimestampMissing {
                 place: "no place of it is known".to_owned(),
             })?,
             Part::Id => {
-                let place = family.id.as_ref().ok_or_else(|| Refusal::PartMissing {
+                let place = self.family.id.as_ref().ok_or_else(|| Refusal::PartMissing {
                     place: "the id, of which no place is known,".to_owned(),
                 })?;
-                fenced(place, reader, signed.get(idx + 1))?
+                fenced(place, reader, next)?
             }
-            Part::At(place) => fenced(place, reader, signed.get(idx + 1))?,
+            Part::At(place) => fenced(place, reader, next)?,
             // Not fenced: the sender's own code does not, and an absent value is nothing.
             Part::Optional(place) => reader.once(place)?.unwrap_or_default(),
             Part::Line(place) => match reader.once(place)? {
@@ -48,17 +58,16 @@ pub(super) fn assemble<'a>(
                 None => Cow::Borrowed(&b""[..]),
             },
             Part::BodyCrc32 => Cow::Owned(crc32fast::hash(call.body).to_string().into_bytes()),
-            // Made a literal when the source was made.
+            // An option was made a literal when the source was made.
             Part::Option(name) => {
                 return Err(Refusal::PartMissing {
                     place: format!("the source's `{name}`"),
                 });
             }
-            Part::LowerCase(place) => {
-                Cow::Owned(fenced(place, reader, signed.get(idx + 1))?.to_ascii_lowercase())
-            }
-            Part::UpperCase(place) => {
-                Cow::Owned(fenced(place, reader, signed.get(idx + 1))?.to_ascii_uppercase())
+            Part::Secret => {
+                return Err(Refusal::PartMissing {
+                    place: "a secret inside another part".to_owned(),
+                });
             }
             Part::Url => Cow::Borrowed(reader.url().ok_or(Refusal::UrlUnknown)?.as_bytes()),
             Part::Method => Cow::Owned(call.method.to_ascii_uppercase().into_bytes()),
@@ -73,10 +82,59 @@ pub(super) fn assemble<'a>(
             }
             Part::FormFields if !reader.is_form() => Cow::Borrowed(&b""[..]),
             Part::SortedForm | Part::FormFields => Cow::Owned(sorted_form(call.body)),
-        };
-        pieces.push(Piece::Bytes(bytes));
+            Part::Raw(pointer) => {
+                let raw = json::raw(call.body, pointer).ok_or_else(|| Refusal::PartMissing {
+                    place: format!("`body:{pointer}`"),
+                })?;
+                Cow::Borrowed(raw.as_bytes())
+            }
+            Part::SortedJson => {
+                let written = sorted_json::write(call.body).ok_or_else(|| Refusal::MalformedPart {
+                    place: "the body".to_owned(),
+                    problem: "it is no JSON of which each name has one value".to_owned(),
+                })?;
+                Cow::Owned(written.into_bytes())
+            }
+            Part::SignatureBase(covered) => Cow::Owned(listed::signature_base(covered, reader)?),
+            Part::ListedHeaders(list) => {
+                Cow::Owned(listed::headers(list, self.family.timestamp.as_ref(), reader)?)
+            }
+            Part::Of(function, inner) => {
+                let after = next.filter(|_| function.keeps_length());
+                let mut joined = Vec::new();
+                for (idx, part) in inner.iter().enumerate() {
+                    joined.extend_from_slice(&self.bytes(part, inner.get(idx + 1).or(after))?);
+                }
+                let made = function.of(joined).ok_or_else(|| Refusal::MalformedPart {
+                    place: format!("`{part}`"),
+                    problem: "it is no text".to_owned(),
+                })?;
+                Cow::Owned(made)
+            }
+        })
     }
-    Ok(pieces)
+}
+
+impl Function {
+    /// Whether a fence that stands after the text still ends it.
+    const fn keeps_length(self) -> bool {
+        matches!(self, Self::LowerCase | Self::UpperCase)
+    }
+
+    /// `None` only where a text is wanted and this is none.
+    fn of(self, text: Vec<u8>) -> Option<Vec<u8>> {
+        match self {
+            Self::Hash(hash) => mac::digest(hash, &text).map(|it| it.as_slice().to_vec()),
+            Self::Encode(encoding) => Some(encoding::encode(encoding, &text).into_bytes()),
+            Self::Quote => Some(
+                Value::from(String::from_utf8(text).ok()?)
+                    .to_string()
+                    .into_bytes(),
+            ),
+            Self::LowerCase => Some(text.to_ascii_lowercase()),
+            Self::UpperCase => Some(text.to_ascii_uppercase()),
+        }
+    }
 }
 
 /// A value that the sender chose. Where a fixed text ends it in the signed text, it may not hold that text: otherwise bytes

@@ -10,17 +10,21 @@ mod address;
 mod batch;
 pub mod catalog;
 mod certificate;
+mod chain;
 pub mod confirmation;
 mod describe;
 mod encoding;
 pub mod handshake;
+pub mod header_part;
 pub mod json;
 mod jwk;
 mod jwt;
 mod key;
+mod listed;
 mod mac;
 mod message;
 mod moment;
+mod multipart;
 mod names;
 mod pattern;
 pub mod place;
@@ -29,6 +33,7 @@ pub mod recipe;
 mod refusal;
 mod sample;
 pub mod scheme;
+mod sorted_json;
 mod verify;
 mod written;
 
@@ -348,7 +353,10 @@ impl Provider {
 
     /// Whether a handshake asks for a token that the operator has given the sender.
     pub fn has_verify_token(&self) -> bool {
-        let asks = |it: &Handshake| matches!(it.proof, handshake::Proof::VerifyToken(_));
+        let is_in_answer = |it: &handshake::Mac| it.of.contains("{verify_token}");
+        let asks = |it: &Handshake| {
+            matches!(it.proof, handshake::Proof::VerifyToken(_)) || it.mac.as_ref().is_some_and(is_in_answer)
+        };
         self.handshakes.iter().any(asks)
     }
 
@@ -399,7 +407,7 @@ impl Scheme {
     fn binding(&self) -> Binding {
         match self {
             Self::Signature(signature) if signature.binds_body() => Binding::Body,
-            Self::Jwt(jwt) if jwt.body_claim.is_some() => Binding::Body,
+            Self::Jwt(jwt) if jwt.binds_body() => Binding::Body,
             Self::Signature(_) | Self::Token(_) | Self::Jwt(_) | Self::Basic => Binding::Origin,
             Self::Unverified => Binding::None,
         }

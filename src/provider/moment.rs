@@ -8,6 +8,8 @@ use crate::{base::clock::Timestamp, provider::scheme::Unit};
 
 /// The year 9999 has 12 digits in seconds and 15 in milliseconds.
 const MAX_DIGITS: usize = 15;
+/// Until the year 5138; milliseconds have had as few before 1973.
+const MAX_DIGITS_OF_SECONDS: usize = 11;
 const MAX_TEXT: usize = 40;
 
 /// Reads a signed timestamp; says what was expected where it is not one.
@@ -22,6 +24,10 @@ pub(super) fn parse_signed(text: &[u8], unit: Unit) -> Result<Timestamp, &'stati
         Unit::Millis => {
             let millis = digits(text).ok_or("expected Unix milliseconds, digits only")?;
             Ok(Timestamp::from_micros(millis.saturating_mul(1_000)))
+        }
+        Unit::SecondsOrMillis => {
+            let is_millis = text.len() > MAX_DIGITS_OF_SECONDS;
+            parse_signed(text, if is_millis { Unit::Millis } else { Unit::Seconds })
         }
         Unit::Rfc3339 => short_text(text)
             .and_then(Timestamp::parse_rfc3339)
@@ -94,7 +100,7 @@ fn is_printable(at: Timestamp) -> bool {
 pub(super) fn write(at: Timestamp, unit: Unit) -> String {
     let seconds = at.as_unix_seconds();
     match unit {
-        Unit::Seconds => seconds.to_string(),
+        Unit::Seconds | Unit::SecondsOrMillis => seconds.to_string(),
         Unit::Millis => at.as_micros().div_euclid(1_000).to_string(),
         Unit::Rfc3339 => at.to_string(),
         Unit::Iso8601 => at.to_string().trim_end_matches('Z').to_owned(),

@@ -5,7 +5,9 @@ use std::{borrow::Cow, fmt};
 use url::form_urlencoded;
 
 use crate::provider::{
-    Call, Refusal, json,
+    Call, Refusal, encoding,
+    header_part::HeaderPart,
+    json, multipart,
     scheme::{List, Text},
 };
 
@@ -14,6 +16,10 @@ use crate::provider::{
 pub enum Place {
     /// The name in lower case.
     Header(Text),
+    /// A piece of a header.
+    HeaderPart { name: Text, part: HeaderPart },
+    /// The body as it is.
+    Whole,
     /// A JSON pointer into the body. `*` stands for the first element of an array.
     Body(Text),
     /// A parameter of the URL's query.
@@ -24,6 +30,8 @@ pub enum Place {
     Xml(Text),
     /// A JSON pointer into a field of a form body.
     FormJson { field: Text, pointer: Text },
+    /// A JSON pointer into the claims of a token; a further one leads into the JSON that the string there is.
+    Claim { token: Box<Self>, pointers: List<Text> },
 }
 
 /// A name made of one place, or of several: a type like `order` and `paid` in two fields.
@@ -75,6 +83,9 @@ impl fmt::Display for Place {
             Self::Form(field) => write!(f, "form:{field}"),
             Self::Xml(name) => write!(f, "xml:{name}"),
             Self::FormJson { field, pointer } => write!(f, "form:{field}:{pointer}"),
+            Self::HeaderPart { name, part } => write!(f, "header:{name}:{part}"),
+            Self::Whole => f.write_str("body"),
+            Self::Claim { pointers, .. } => write!(f, "claim:{}", pointers.join(":")),
         }
     }
 }
@@ -84,7 +95,10 @@ impl Place {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Header(it) | Self::Body(it) | Self::Query(it) | Self::Form(it) | Self::Xml(it) => it,
+            Self::HeaderPart { name, .. } => name,
             Self::FormJson { pointer, .. } => pointer,
+            Self::Claim { pointers, .. } => pointers.last().map_or("", AsRef::as_ref),
+            Self::Whole => "",
         }
     }
 }
@@ -102,13 +116,16 @@ pub(super) struct Reader<'a> {
     /// In place of the call's.
     url: Option<&'a str>,
     is_form: bool,
+    /// What stands between the parts of a `multipart/form-data` body.
+    boundary: Option<&'a str>,
     /// Values of the body that were looked up together.
     fetched: Vec<(&'a str, Option<Cow<'a, str>>)>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(call: &'a Call<'a>) -> Self {
-        let is_form = call.headers.first("content-type").is_some_and(|it| {
+        let content_type = call.headers.first("content-type");
+        let is_form = content_type.is_some_and(|it| {
             let kind = b"application/x-www-form-urlencoded";
             it.len() >= kind.len() && it[..kind.len()].eq_ignore_ascii_case(kind)
         });
@@ -116,6 +133,7 @@ impl<'a> Reader<'a> {
             call,
             url: call.url,
             is_form,
+            boundary: content_type.and_then(multipart::boundary),
             fetched: Vec::new(),
         }
     }
@@ -167,17 +185,28 @@ impl<'a> Reader<'a> {
                     .map(|(_, value)| Cow::Borrowed(value)),
             ),
             Place::Query(name) => only(pairs(self.query(), name)),
-            Place::Form(field) if self.is_form => only(pairs(self.call.body, field)),
+            Place::HeaderPart { name, part } => {
+                let mut values = self.call.headers.iter().filter(|(it, _)| it == name);
+                match (values.next(), values.count()) {
+                    (Some((_, value)), 0) => part.read(value),
+                    (None, _) => Ok(None),
+                    (Some(_), more) => Err(Ambiguous { count: more + 1 }),
+                }
+            }
+            Place::Whole => Ok((!self.call.body.is_empty()).then_some(Cow::Borrowed(self.call.body))),
+            Place::Form(field) => only(self.fields(field)),
             Place::Body(pointer) if !self.is_form => Ok(self.at_pointer(pointer).map(into_bytes)),
-            Place::FormJson { field, pointer } if self.is_form => {
-                let Some(text) = only(pairs(self.call.body, field))? else {
-                    return Ok(None);
-                };
-                let value = json::find_one(&text, pointer).map(|it| it.into_owned().into_bytes());
-                Ok(value.map(Cow::Owned))
+            Place::FormJson { field, pointer } => {
+                Ok(only(self.fields(field))?.and_then(|it| inside(&it, pointer)))
             }
             Place::Xml(name) => Ok(xml_text(self.call.body, name).map(|it| Cow::Owned(it.into_bytes()))),
-            Place::Form(_) | Place::Body(_) | Place::FormJson { .. } => Ok(None),
+            Place::Claim { token, pointers } => {
+                let claims = self.one(token)?.and_then(|it| claims(&it)).map(Cow::Owned);
+                Ok(pointers
+                    .iter()
+                    .fold(claims, |text, pointer| inside(&text?, pointer)))
+            }
+            Place::Body(_) => Ok(None),
         }
     }
 
@@ -194,16 +223,23 @@ impl<'a> Reader<'a> {
         match place {
             Place::Header(name) => self.call.headers.first(name).map(Cow::Borrowed),
             Place::Query(name) => pairs(self.query(), name).next(),
-            Place::Form(field) if self.is_form => pairs(self.call.body, field).next(),
-            Place::FormJson { field, pointer } if self.is_form => {
-                let text = pairs(self.call.body, field).next()?;
-                let value = json::find_one(&text, pointer)?.into_owned();
-                Some(Cow::Owned(value.into_bytes()))
-            }
-            Place::Body(_) | Place::Form(_) | Place::FormJson { .. } | Place::Xml(_) => {
-                self.one(place).ok()?
-            }
+            Place::Form(field) => self.fields(field).next(),
+            Place::FormJson { field, pointer } => inside(&self.fields(field).next()?, pointer),
+            Place::Body(_)
+            | Place::HeaderPart { .. }
+            | Place::Whole
+            | Place::Claim { .. }
+            | Place::Xml(_) => self.one(place).ok()?,
         }
+    }
+
+    /// The values of a field of a form, whichever way it is written; none of a body that is no form.
+    fn fields(&self, name: &str) -> impl Iterator<Item = Cow<'a, [u8]>> {
+        let encoded = if self.is_form { self.call.body } else { b"" };
+        let parts = self
+            .boundary
+            .map(|it| multipart::values(self.call.body, it, name));
+        pairs(encoded, name).chain(parts.into_iter().flatten())
     }
 
     fn query(&self) -> &'a [u8] {
@@ -219,6 +255,18 @@ impl<'a> Reader<'a> {
             None => json::find_one(self.call.body, pointer),
         }
     }
+}
+
+/// The value at a pointer into a text that is JSON.
+fn inside(text: &[u8], pointer: &str) -> Option<Cow<'static, [u8]>> {
+    let value = json::find_one(text, pointer)?.into_owned();
+    Some(Cow::Owned(value.into_bytes()))
+}
+
+/// The claims of a token, with a word like `Bearer` before it or without.
+fn claims(token: &[u8]) -> Option<Vec<u8>> {
+    let token = token.rsplit(|it| *it == b' ').next()?;
+    encoding::decode_url(token.split(|it| *it == b'.').nth(1)?)
 }
 
 /// Of a document without a DTD, so without entities of its own.

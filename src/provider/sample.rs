@@ -1,15 +1,20 @@
 //! Makes requests as a sender would: for `gatepost send`, the demo and tests.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::{Map, Value};
+use url::form_urlencoded;
 use uuid::Uuid;
 
 use crate::{
     base::{clock::Timestamp, secret::Secret},
     event::headers::Headers,
     provider::{
-        BadSecret, Call, Key, Provider, Sample, Wanted, encoding, json, mac, message, moment,
+        BadSecret, Call, Key, Provider, Sample, Wanted, encoding,
+        header_part::HeaderPart,
+        json, mac,
+        message::{self, Known},
+        moment,
         place::{Place, Reader, Reading},
         scheme::{Family, Layout, Part, Scheme, Signature, Unit, When},
     },
@@ -31,11 +36,17 @@ pub(super) fn make(
     let event_type = wanted.event_type.unwrap_or_else(own_type);
     let marks = Marks::new(event_type, now);
     let named = named(provider, &marks);
-    let is_in_json = |it: &Scheme| it.places().iter().any(|it| matches!(it, Place::Body(_)));
+    let is_proof_in = |is_there: fn(&Place) -> bool| {
+        let mut schemes = provider.schemes.iter();
+        schemes.any(|it| it.places().iter().any(is_there))
+    };
     let is_form = form.is_none()
-        && wanted.body.is_none()
-        && named.iter().any(|(it, _)| matches!(it, Place::Form(_)))
-        && !provider.schemes.iter().any(is_in_json);
+        && (is_proof_in(|it| matches!(it, Place::Form(_)))
+            || wanted.body.is_none()
+                && named
+                    .iter()
+                    .any(|(it, _)| matches!(it, Place::Form(_) | Place::FormJson { .. }))
+                && !is_proof_in(|it| matches!(it, Place::Body(_))));
     let content_type = if is_form { FORM } else { "application/json" };
     let mut headers = vec![("content-type".to_owned(), content_type.to_owned())];
     for (name, value) in form.map_or(&[][..], |it| it.headers.as_ref()) {
@@ -74,9 +85,10 @@ pub(super) fn make(
                         .unwrap_or_default();
                     put_into(&mut body, &format!("{array}{pointer}"), value.into());
                 }
+                Place::Form(name) => put_into_form(&mut body, name, &value),
                 _ => {
                     return Err(cannot(
-                        "the token of this scheme is in the URL or in a form",
+                        "the token of this scheme is in the URL or inside another field",
                         URL_HINT,
                     ));
                 }
@@ -139,16 +151,25 @@ fn sign(
             "set `server.public_url`, or give `--url`",
         ));
     }
-    let no_place = || cannot("the signature of this scheme is not in a header", URL_HINT);
+    let no_place = || {
+        cannot(
+            "the signature of this scheme is in the URL or inside another field",
+            URL_HINT,
+        )
+    };
     let family = signature.families.first().ok_or_else(no_place)?;
     let place = family.signatures.first().ok_or_else(no_place)?;
-    if !matches!(place, Place::Header(_) | Place::Body(_)) {
+    if !matches!(place, Place::Header(_) | Place::Body(_) | Place::Form(_)) {
         return Err(no_place());
     }
     let unit = signature.time.map_or(Unit::Seconds, |it| it.unit);
     let timestamp = moment::write(marks.now, unit);
     push_family(family, headers, &timestamp, marks);
     push_signed(signature, family, headers, body, &timestamp, marks);
+    let fields = fields_beside(signature, place, marks);
+    if !fields.is_empty() {
+        headers.push((name_of(place), fields.clone()));
+    }
 
     let sent = Headers::from_pairs(
         headers
@@ -164,10 +185,18 @@ fn sign(
     };
     let reader = Reader::new(&call);
     let written = Cow::Borrowed(timestamp.as_bytes());
-    let pieces = message::assemble(&signature.signed, family, Some(&written), &reader)
-        .map_err(|refusal| cannot(format!("a sample lacks something: {refusal}"), URL_HINT))?;
+    let known = Known {
+        family,
+        timestamp: Some(&written),
+        reader: &reader,
+    };
+    let lacks = |refusal| cannot(format!("a sample lacks something: {refusal}"), URL_HINT);
+    let pieces = message::assemble(&signature.signed, known).map_err(lacks)?;
+    let key_pieces = message::assemble(&signature.key, known).map_err(lacks)?;
+    let made = (!key_pieces.is_empty()).then(|| mac::join(&key_pieces, key.material.expose()));
+    let material = made.as_deref().unwrap_or(key.material.expose());
     let encoded = signature.accepted.iter().find_map(|rule| {
-        let bytes = mac::compute(rule.method, key.material.expose(), &pieces)?;
+        let bytes = mac::compute(rule.method, material, &pieces)?;
         Some(format!(
             "{}{}",
             rule.prefix,
@@ -176,12 +205,52 @@ fn sign(
     });
     let encoded =
         encoded.ok_or_else(|| cannot("this scheme signs with a key that only the sender has", URL_HINT))?;
-    let value = lay_out(&signature.layout, &timestamp, &encoded);
+    let value = format!("{fields}{}", lay_out(signature, &timestamp, &encoded));
     match place {
         Place::Body(pointer) => put_into(body, pointer, value.into()),
-        _ => headers.push((name_of(place), value)),
+        Place::Form(name) => put_into_form(body, name, &value),
+        _ => {
+            let name = name_of(place);
+            headers.retain(|(it, _)| *it != name);
+            headers.push((name, value));
+        }
     }
     Ok(())
+}
+
+/// Fields of the signature's own header that are signed: `env=...,`.
+fn fields_beside(signature: &Signature, place: &Place, marks: &Marks<'_>) -> String {
+    let Layout::Fields { separator, .. } = &signature.layout else {
+        return String::new();
+    };
+    let own = |(it, value): (&Place, &str)| match it {
+        Place::HeaderPart {
+            name,
+            part: HeaderPart::Field(field),
+        } if *name == place.name() => Some(format!("{field}={value}{separator}")),
+        _ => None,
+    };
+    let signed = places_in(&signature.signed)
+        .into_iter()
+        .map(|it| (it, marks.id.as_str()));
+    let asked = signature
+        .when
+        .iter()
+        .filter_map(|it| Some((&it.place, it.patterns.first()?.as_ref())));
+    signed.chain(asked).filter_map(own).collect()
+}
+
+/// Where the parts are that must be there.
+fn places_in(parts: &[Part]) -> Vec<&Place> {
+    let mut places = Vec::new();
+    for part in parts {
+        match part {
+            Part::At(place) => places.push(place),
+            Part::Of(_, inner) => places.extend(places_in(inner)),
+            _ => {}
+        }
+    }
+    places
 }
 
 /// What stands in the request only because it is signed, or because it tells which scheme it is.
@@ -193,25 +262,52 @@ fn push_signed(
     timestamp: &str,
     marks: &Marks<'_>,
 ) {
-    for part in signature.signed.iter() {
-        match part {
-            Part::At(Place::Header(name)) => push_new(headers, name, marks.id.clone()),
-            Part::At(Place::Body(pointer)) if json::find_one(body, pointer).is_none() => {
+    for When { place, patterns } in signature.when.iter() {
+        match (place, patterns.first()) {
+            (Place::Header(name), Some(text)) => push_new(headers, name, text.to_string()),
+            (Place::Form(name), Some(text)) => put_into_form(body, name, text),
+            _ => {}
+        }
+    }
+    for place in places_in(&signature.signed) {
+        match place {
+            Place::Header(name) => push_new(headers, name, marks.id.clone()),
+            Place::HeaderPart {
+                name,
+                part: HeaderPart::Position(separator, position),
+            } => {
+                let before = format!("example{separator}").repeat(*position);
+                push_new(headers, name, format!("{before}{}", marks.id));
+            }
+            Place::Body(pointer) if json::find_one(body, pointer).is_none() => {
                 put_into(body, pointer, marks.id.clone().into());
+            }
+            Place::Form(name) if !form_urlencoded::parse(body).any(|(it, _)| it == *name) => {
+                put_into_form(body, name, &marks.id);
             }
             _ => {}
         }
+    }
+    for part in signature.signed.iter() {
+        match part {
+            Part::Raw(pointer) if json::raw(body, pointer).is_none() => {
+                put_into(body, pointer, serde_json::json!({ "id": marks.id }));
+            }
+            Part::ListedHeaders(list) => {
+                let time = family.timestamp.as_ref().map_or("", Place::name);
+                push_new(headers, list.name(), format!("{},{time}", list.name()));
+            }
+            _ => {}
+        }
+    }
+    if let Some(Place::Form(name)) = &family.timestamp {
+        put_into_form(body, name, timestamp);
     }
     if let Some(Place::Body(pointer)) = &family.timestamp {
         let number = timestamp
             .parse::<i64>()
             .map_or_else(|_| timestamp.into(), Value::from);
         put_into(body, pointer, number);
-    }
-    for When { place, patterns } in signature.when.iter() {
-        if let (Place::Header(name), Some(text)) = (place, patterns.first()) {
-            push_new(headers, name, text.to_string());
-        }
     }
 }
 
@@ -237,6 +333,13 @@ fn put_into(body: &mut Vec<u8>, pointer: &str, value: Value) {
     }
 }
 
+/// In place of another value of that name.
+fn put_into_form(body: &mut Vec<u8>, name: &str, value: &str) {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(form_urlencoded::parse(body).filter(|(it, _)| it != name));
+    *body = form.append_pair(name, value).finish().into_bytes();
+}
+
 /// The headers that are signed with the body.
 fn push_family(family: &Family, headers: &mut Vec<(String, String)>, timestamp: &str, marks: &Marks<'_>) {
     if let Some(Place::Header(name)) = &family.timestamp {
@@ -248,9 +351,19 @@ fn push_family(family: &Family, headers: &mut Vec<(String, String)>, timestamp: 
     }
 }
 
-fn lay_out(layout: &Layout, timestamp: &str, signature: &str) -> String {
-    match layout {
+fn lay_out(row: &Signature, timestamp: &str, signature: &str) -> String {
+    let asked_at = |wanted: usize| {
+        row.when.iter().find_map(|it| match &it.place {
+            Place::HeaderPart {
+                part: HeaderPart::Position(_, position),
+                ..
+            } if *position == wanted => it.patterns.first().map(AsRef::as_ref),
+            _ => None,
+        })
+    };
+    match &row.layout {
         Layout::One | Layout::List { .. } => signature.to_owned(),
+        Layout::Member => format!("sig1=:{signature}:"),
         Layout::Fields {
             separator,
             signature: name,
@@ -269,7 +382,7 @@ fn lay_out(layout: &Layout, timestamp: &str, signature: &str) -> String {
                     } else if *time_at == Some(position) {
                         timestamp
                     } else {
-                        "1"
+                        asked_at(position).unwrap_or("1")
                     }
                 })
                 .collect();
@@ -299,13 +412,24 @@ fn generic_body(named: &[(&Place, String)], marks: &Marks<'_>) -> Vec<u8> {
 
 /// The same as a form.
 fn form_body(named: &[(&Place, String)], marks: &Marks<'_>) -> Vec<u8> {
-    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("note", "a sample event made by gatepost")
         .append_pair("sample_id", &marks.id);
+    let mut inner: BTreeMap<&str, Value> = BTreeMap::new();
     for (place, text) in named {
-        if let Place::Form(name) = place {
-            form.append_pair(name, text);
+        match place {
+            Place::Form(name) => {
+                form.append_pair(name, text);
+            }
+            Place::FormJson { field, pointer } => {
+                let value = inner.entry(field.as_ref()).or_insert(Value::Null);
+                put(value, pointer, text.clone().into());
+            }
+            _ => {}
         }
+    }
+    for (name, value) in inner {
+        form.append_pair(name, &value.to_string());
     }
     form.finish().into_bytes()
 }

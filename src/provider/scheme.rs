@@ -51,6 +51,9 @@ pub struct Signature {
     pub signed: List<Part>,
     /// What may be signed in place of it; empty: nothing else.
     pub or_signed: List<Part>,
+    /// What the key of an HMAC is made of; empty: it is the secret.
+    pub key: List<Part>,
+    /// `None` where there is none, and where what stands in its place is signed but means no time.
     pub time: Option<Time>,
     pub secrets: List<SecretForm>,
 }
@@ -86,6 +89,8 @@ pub enum Layout {
         /// The field with the timestamp; it must come once.
         timestamp: Option<Text>,
     },
+    /// `label=:signature:`, the only member of a dictionary (RFC 8941).
+    Member,
     /// `1700000000,signature,signature`: counted from 0; everything from `signatures_from` on is a signature.
     Positions {
         separator: Text,
@@ -110,8 +115,12 @@ pub enum Method {
     Ed25519,
     /// ECDSA on P-256 with SHA-256, the signature in DER.
     EcdsaP256,
+    /// The same with SHA-1.
+    EcdsaP256Sha1,
     /// The same with the signature as two numbers of 32 bytes, as in a JWT.
     EcdsaP256Fixed,
+    /// ECDSA on P-521 with SHA-512, the signature as two numbers of 66 bytes.
+    EcdsaP521Fixed,
     /// RSASSA-PKCS1-v1_5.
     Rsa(Hash),
     /// RSASSA-PSS with SHA-512.
@@ -120,10 +129,15 @@ pub enum Method {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hash {
+    /// Broken where anybody may choose both texts: only for senders that have nothing else.
+    Md5,
+    /// As MD5.
     Sha1,
     Sha256,
     Sha384,
     Sha512,
+    /// Ethereum's SHA-3, with the padding from before the standard.
+    Keccak256,
 }
 
 /// Each has exactly one spelling of a value, so that no two texts carry one signature. Only `HexAny` has more.
@@ -176,8 +190,28 @@ pub enum Part {
     Line(Place),
     /// What the operator gave the source under this name; a literal once the source is made.
     Option(Text),
-    LowerCase(Place),
-    UpperCase(Place),
+    /// The JSON text at a pointer into the body, as it was written.
+    Raw(Text),
+    /// The body as JSON without white space, the names in its objects sorted: see `sorted_json`.
+    SortedJson,
+    /// The signature base of RFC 9421, in which these components must be.
+    SignatureBase(List<Text>),
+    /// The headers that the one at this place names: see `listed`.
+    ListedHeaders(Place),
+    /// What a function makes of other parts, of which none is a secret or an option.
+    Of(Function, Vec<Part>),
+}
+
+/// Makes one text of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// The bytes of its hash.
+    Hash(Hash),
+    Encode(Encoding),
+    /// A string in JSON, with its quotes.
+    Quote,
+    LowerCase,
+    UpperCase,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,6 +227,8 @@ pub struct Time {
 pub enum Unit {
     Seconds,
     Millis,
+    /// Told apart by their size, for senders that write both.
+    SecondsOrMillis,
     Rfc3339,
     /// The same, or without the time zone, which is UTC then: `2026-01-01T00:00:00.123456`.
     Iso8601,
@@ -217,10 +253,14 @@ pub enum SecretEncoding {
     Text,
     Base64,
     Hex,
-    /// The key is the SHA-1 of the text.
-    Sha1OfText,
+    /// The key is the hash of the text.
+    HashOfText(Hash),
+    /// The key is the text from its end to its beginning.
+    Reversed,
     /// A public key or a certificate in PEM, or the base64 of a key in DER (SPKI).
     PublicKey,
+    /// A certificate in PEM that others lead to.
+    Root,
 }
 
 #[derive(Debug, Clone)]
@@ -238,8 +278,8 @@ pub struct Jwt {
     pub prefix: Text,
     pub method: Method,
     pub secrets: List<SecretForm>,
-    /// Claims that must have one of these values: patterns as of `When`, or `{url}` for the public URL.
-    pub claims: List<(Text, List<Text>)>,
+    /// Claims, by name or by JSON pointer, of which the first that is there must have one of these values: patterns as of `When`, `{url}` for the public URL, or `{body}` for the body.
+    pub claims: List<(List<Text>, List<Text>)>,
     /// The claim with the SHA-256 of the body, and how that is written. Without it the body is not covered.
     pub body_claim: Option<Text>,
     pub body_encoding: Encoding,
@@ -250,6 +290,8 @@ pub struct Jwt {
     pub needs_end: bool,
     /// How long ago `iat` may be.
     pub max_age_s: Option<u32>,
+    /// The token brings its key along, in certificates that lead to the operator's: see `chain`.
+    pub chain: Option<List<Text>>,
 }
 
 impl Jwt {
@@ -270,11 +312,17 @@ impl Jwt {
     }
 
     pub fn signs_url(&self) -> bool {
-        self.url_claim.is_some()
-            || self
-                .claims
-                .iter()
-                .any(|(_, it)| it.iter().any(|it| it == "{url}"))
+        self.url_claim.is_some() || self.claims("{url}")
+    }
+
+    /// Whether the token is the body, or says what it is.
+    pub fn binds_body(&self) -> bool {
+        self.place == Place::Whole || self.body_claim.is_some() || self.claims("{body}")
+    }
+
+    fn claims(&self, pattern: &str) -> bool {
+        let mut patterns = self.claims.iter().flat_map(|(_, it)| it.iter());
+        patterns.any(|it| it == pattern)
     }
 }
 
@@ -301,8 +349,9 @@ impl SecretForm {
 impl Hash {
     pub const fn n_bytes(self) -> usize {
         match self {
+            Self::Md5 => 16,
             Self::Sha1 => 20,
-            Self::Sha256 => 32,
+            Self::Sha256 | Self::Keccak256 => 32,
             Self::Sha384 => 48,
             Self::Sha512 => 64,
         }
@@ -310,10 +359,12 @@ impl Hash {
 
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Md5 => "md5",
             Self::Sha1 => "sha1",
             Self::Sha256 => "sha256",
             Self::Sha384 => "sha384",
             Self::Sha512 => "sha512",
+            Self::Keccak256 => "keccak256",
         }
     }
 }
@@ -325,7 +376,9 @@ impl Method {
             Self::Hmac(hash) | Self::Digest(hash) => Some(hash.n_bytes()),
             Self::Ed25519 => Some(64),
             Self::EcdsaP256Fixed => Some(64),
-            Self::EcdsaP256 | Self::Rsa(_) | Self::RsaPss => None,
+            Self::EcdsaP521Fixed | Self::EcdsaP256 | Self::EcdsaP256Sha1 | Self::Rsa(_) | Self::RsaPss => {
+                None
+            }
         }
     }
 
@@ -346,17 +399,53 @@ fn option_before(prefix: &Text) -> Option<&str> {
     Some(name)
 }
 
+impl Part {
+    /// Whether this part is one, or is made of one.
+    pub fn is_of(&self, test: &dyn Fn(&Self) -> bool) -> bool {
+        match self {
+            Self::Of(_, inner) => inner.iter().any(|it| it.is_of(test)),
+            part => test(part),
+        }
+    }
+}
+
+impl Layout {
+    /// Whether a timestamp stands beside the signature.
+    pub const fn has_timestamp(&self) -> bool {
+        match self {
+            Self::One | Self::List { .. } | Self::Member => false,
+            Self::Fields { timestamp, .. } => timestamp.is_some(),
+            Self::Positions { timestamp, .. } => timestamp.is_some(),
+        }
+    }
+}
+
 impl Signature {
     pub fn signs_url(&self) -> bool {
-        self.signed.contains(&Part::Url)
+        let is_of_url = |it: &Part| match it {
+            Part::SignatureBase(covered) => {
+                covered.iter().any(|it| it == "@target-uri" || it == "@authority")
+            }
+            part => *part == Part::Url,
+        };
+        self.signs(&is_of_url)
+    }
+
+    /// Whether such a part is signed, by itself or inside another.
+    pub fn signs(&self, test: &dyn Fn(&Part) -> bool) -> bool {
+        self.signed.iter().any(|it| it.is_of(test))
     }
 
     /// The names of what the operator must give for it.
     pub fn options(&self) -> BTreeSet<&str> {
-        let signed = self.signed.iter().filter_map(|it| match it {
-            Part::Option(name) => Some(name.as_ref()),
-            _ => None,
-        });
+        let signed = self
+            .signed
+            .iter()
+            .chain(self.key.iter())
+            .filter_map(|it| match it {
+                Part::Option(name) => Some(name.as_ref()),
+                _ => None,
+            });
         let patterns = self.when.iter().flat_map(|it| it.patterns.iter());
         let prefixes = self.accepted.iter().filter_map(|it| option_before(&it.prefix));
         signed
@@ -368,7 +457,7 @@ impl Signature {
     /// Puts in what the operator gave.
     pub fn fill(&mut self, given: &BTreeMap<String, String>) {
         let value = |name: &str| given.get(name).map(|it| Text::Owned(it.clone()));
-        for part in self.signed.to_mut() {
+        for part in self.signed.to_mut().iter_mut().chain(self.key.to_mut()) {
             if let Part::Option(name) = part
                 && let Some(value) = value(name)
             {
@@ -390,11 +479,11 @@ impl Signature {
 
     /// Whether nobody can change a byte of the body without the key.
     pub fn binds_body(&self) -> bool {
-        self.signed.iter().any(|it| {
-            matches!(
-                it,
-                Part::Body | Part::BodyHash(_) | Part::SortedForm | Part::FormFields
-            )
-        }) && self.each.is_none()
+        let is_whole = |it: &Part| match it {
+            Part::Body | Part::BodyHash(_) | Part::SortedForm | Part::FormFields => true,
+            Part::SignatureBase(covered) => covered.iter().any(|it| it == "content-digest"),
+            _ => false,
+        };
+        self.signs(&is_whole) && self.each.is_none()
     }
 }

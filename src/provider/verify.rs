@@ -5,12 +5,14 @@ use std::{borrow::Cow, time::Duration};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    base::clock::Timestamp,
+    base::{clock::Timestamp, secret::Secret},
     event::Binding,
     provider::{
         Call, Key, Provider, Refusal,
         batch::{elements, in_each},
-        encoding, jwt, mac, message, moment,
+        encoding, jwt, mac,
+        message::{self, Known},
+        moment,
         place::{Place, Reader},
         scheme::{Family, Hash, Layout, List, Part, Scheme, Signature, Time, Token},
         written::{self, Candidate, MAX_SIGNATURES, Unreadable},
@@ -180,11 +182,17 @@ fn verify_at(
         });
     }
     let at = signed_time(signature, family, written_at, reader)?;
-    let pieces = message::assemble(signed, family, at.as_ref().map(|it| &it.text), reader)?;
+    let known = Known {
+        family,
+        timestamp: at.as_ref().map(|it| &it.text),
+        reader,
+    };
+    let pieces = message::assemble(signed, known)?;
+    let key_pieces = message::assemble(&signature.key, known)?;
     // Every key is tried, also after a match, so that the time taken does not tell which one it was.
     let mut is_genuine = false;
     for key in keys {
-        is_genuine |= matches_key(signature, key, &pieces, &candidates);
+        is_genuine |= matches_key(signature, key, &key_pieces, &pieces, &candidates);
     }
     if !is_genuine {
         return Err(Refusal::SignatureMismatch {
@@ -194,8 +202,8 @@ fn verify_at(
         });
     }
     // Only now: a `stale` in the records always was a genuine signature, never a forger's guess.
-    match (at, signature.time) {
-        (Some(at), Some(time)) => check_age(at.at, time, tolerance, now),
+    match (at.and_then(|it| it.at), signature.time) {
+        (Some(at), Some(time)) => check_age(at, time, tolerance, now),
         _ => Ok(()),
     }
 }
@@ -204,9 +212,12 @@ fn verify_at(
 fn matches_key(
     signature: &Signature,
     key: &Key,
+    key_pieces: &[mac::Piece<'_>],
     pieces: &[mac::Piece<'_>],
     candidates: &[Candidate],
 ) -> bool {
+    let made = (!key_pieces.is_empty()).then(|| Secret::new(mac::join(key_pieces, key.material.expose())));
+    let material = made.as_ref().unwrap_or(&key.material);
     let mut is_genuine = false;
     for (idx, rule) in signature.accepted.iter().enumerate() {
         let mut claims = candidates.iter().filter(|it| it.accepted == idx).peekable();
@@ -216,9 +227,9 @@ fn matches_key(
         if key.is_public {
             for claim in claims {
                 let bytes = claim.bytes.as_slice();
-                is_genuine |= mac::is_signed_by(rule.method, key.material.expose(), pieces, bytes);
+                is_genuine |= mac::is_signed_by(rule.method, material.expose(), pieces, bytes);
             }
-        } else if let Some(expected) = mac::compute(rule.method, key.material.expose(), pieces) {
+        } else if let Some(expected) = mac::compute(rule.method, material.expose(), pieces) {
             for claim in claims {
                 is_genuine |= is_same(expected.as_slice(), claim.bytes.as_slice());
             }
@@ -230,7 +241,8 @@ fn matches_key(
 /// A signed timestamp: as it was written, and what it means.
 struct SignedTime<'a> {
     text: Cow<'a, [u8]>,
-    at: Timestamp,
+    /// `None` where it only stands in the place of a time.
+    at: Option<Timestamp>,
 }
 
 fn signed_time<'a>(
@@ -239,9 +251,9 @@ fn signed_time<'a>(
     written: Option<&[u8]>,
     reader: &Reader<'a>,
 ) -> Result<Option<SignedTime<'a>>, Refusal> {
-    let Some(time) = signature.time else {
+    if family.timestamp.is_none() && !signature.layout.has_timestamp() {
         return Ok(None);
-    };
+    }
     let text = match &family.timestamp {
         Some(place) => reader.once(place)?,
         None => written.map(|it| Cow::Owned(it.to_vec())),
@@ -260,8 +272,11 @@ fn signed_time<'a>(
     let Some(text) = text else {
         return Err(Refusal::TimestampMissing { place: place() });
     };
+    let Some(time) = signature.time else {
+        return Ok(Some(SignedTime { text, at: None }));
+    };
     match moment::parse_signed(&text, time.unit) {
-        Ok(at) => Ok(Some(SignedTime { text, at })),
+        Ok(at) => Ok(Some(SignedTime { text, at: Some(at) })),
         Err(expected) => Err(Refusal::MalformedTimestamp {
             place: place(),
             problem: expected.to_owned(),
@@ -441,6 +456,9 @@ impl Scheme {
 
 fn unsigned(provider: &Provider, reader: &Reader<'_>) -> Refusal {
     let places: Vec<_> = provider.schemes.iter().flat_map(Scheme::places).collect();
+    if let Some(twice) = places.iter().find_map(|it| reader.once(it).err()) {
+        return twice;
+    }
     let wanted = places
         .iter()
         .map(|it| format!("`{it}`"))

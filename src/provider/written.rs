@@ -72,6 +72,14 @@ pub(super) fn read<'t>(
     let mut written = Written::default();
     match layout {
         Layout::One => written.take(text, accepted)?,
+        Layout::Member => {
+            let value = text.split_once('=').map(|(_, it)| it);
+            let inner = value.and_then(|it| it.strip_prefix(':')?.strip_suffix(':'));
+            written.take(
+                inner.ok_or_else(|| malformed("expected `label=:signature:`"))?,
+                accepted,
+            )?;
+        }
         Layout::List { separator } => {
             for text in text.split(separator.as_ref()) {
                 written.take(text, accepted)?;

@@ -541,7 +541,7 @@ fn the_page_of_the_providers_is_that_of_the_catalog() {
         .collect();
     let mut page = format!(
         "# Providers\n\n{} senders. `gatepost providers NAME` explains one: how its requests are verified, where to register, what to know. \
-         Facts: where the row was read; what is unconfirmed is known from one second-hand place. Any other sender that signs with a \
+         Facts: where the row was read; what is unconfirmed is known from one second-hand place. A hash in brackets is old or broken, and all that the sender has. Any other sender that signs with a \
          shared key works with `provider = \"hmac\"`.\n\nWritten by `GATEPOST_TEST_WRITE_DOCS=1 cargo test --test it the_page_of`.\n\n\
          | provider | name | scheme | verifies | handshake | facts |\n|---|---|---|---|---|---|\n",
         senders.len()
@@ -556,7 +556,10 @@ fn the_page_of_the_providers_is_that_of_the_catalog() {
             format!("`{}`", row.name),
             name,
             row.kind().to_owned(),
-            row.binding().as_str().to_owned(),
+            match row.weak_hash() {
+                Some(hash) => format!("{} ({})", row.binding().as_str(), hash.as_str()),
+                None => row.binding().as_str().to_owned(),
+            },
             handshake.to_owned(),
             row.confidence.as_str().to_owned(),
         ];

@@ -306,7 +306,7 @@ fn is_list(name: &str) -> bool {
         Scheme::Signature(it) => match &it.layout {
             Layout::List { separator } => separator == ",",
             Layout::Fields { timestamp, .. } => timestamp.is_none(),
-            Layout::One | Layout::Positions { .. } => false,
+            Layout::One | Layout::Member | Layout::Positions { .. } => false,
         },
         _ => false,
     })

@@ -8,6 +8,7 @@ the first of them.
 """
 
 import base64
+import copy
 import datetime
 import email.utils
 import hashlib
@@ -21,6 +22,7 @@ import urllib.parse
 try:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 except ImportError:
     serialization = None
 
@@ -58,6 +60,10 @@ def secret_of(recipe):
             return base64.b64encode(KEY).decode(), KEY
         case "whsec":
             return "whsec_" + base64.b64encode(KEY).decode(), KEY
+        case "sha256-of-text":
+            return PLAIN, hashlib.sha256(PLAIN.encode()).digest()
+        case "reversed":
+            return PLAIN, PLAIN[::-1].encode()
         case _:
             return PLAIN, PLAIN.encode()
 
@@ -72,12 +78,23 @@ def own_key(recipe):
     hashes_of = {"sha1": hashes.SHA1, "sha256": hashes.SHA256, "sha512": hashes.SHA512}
     if hash_name == "ed25519":
         private = ed25519.Ed25519PrivateKey.from_private_bytes(KEY)
+        if recipe.get("secret_encoding") == "public-key":
+            form = serialization.PublicFormat.SubjectPublicKeyInfo
+            return private.public_key().public_bytes(serialization.Encoding.PEM, form).decode(), private.sign
         raw = private.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
         text = raw.hex() if recipe.get("secret_encoding") == "hex" else base64.b64encode(raw).decode()
         return text, private.sign
-    if hash_name == "ecdsa-p256":
+    if hash_name == "ecdsa-p521":
+        private = ec.derive_private_key(int.from_bytes(KEY, "big"), ec.SECP521R1())
+
+        def sign_with(message):
+            numbers = decode_dss_signature(private.sign(message, ec.ECDSA(hashes.SHA512(), deterministic_signing=True)))
+            return b"".join(it.to_bytes(66, "big") for it in numbers)
+
+    elif hash_name.startswith("ecdsa-p256"):
         private = ec.derive_private_key(int.from_bytes(KEY, "big"), ec.SECP256R1())
-        signs = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+        algorithm = hashes.SHA1() if hash_name.endswith("-sha1") else hashes.SHA256()
+        signs = ec.ECDSA(algorithm, deterministic_signing=True)
         sign_with = lambda message: private.sign(message, signs)
     else:
         private = serialization.load_pem_private_key((HERE / "rsa-2048.pem").read_bytes(), None)
@@ -127,9 +144,18 @@ def encode(encoding, digest):
 
 class Request:
     def __init__(self, name, row):
+        self.name = name
         self.target = f"/webhooks/{name}"
         self.headers = {"content-type": "application/json"}
         self.data = {"note": "a request made from the row of the catalog", "amount": 1}
+        # What is in a form, with the fields that are JSON; `None` for other bodies.
+        self.form = {"note": self.data["note"], "amount": "1"} if is_form(row) else None
+        self.options = {}
+        # The claims of a token, of which one may be JSON in a string.
+        self.claims = {}
+        # Pieces of headers by the header's name: fields, and what stands in a token's own header.
+        self.fields = {}
+        self.protected = {}
         for kind, text in [("event_id", "example-1"), ("event_type", "example.created"), ("event_time", str(NOW))]:
             first = (many(row.get(kind, [])) or [""])[0]
             places = first.split(" + ") if first else []
@@ -139,68 +165,280 @@ class Request:
     def put(self, place, value):
         kind, _, rest = place.partition(":")
         if kind == "header":
-            self.headers.setdefault(rest, value)
+            header, _, piece = rest.partition(":")
+            if not piece:
+                self.headers.setdefault(header, value)
+            elif re.fullmatch(r"/[0-9]+", piece):
+                self.headers.setdefault(header, f"Example/{value}")
+            elif piece.startswith("/"):
+                self.protected.setdefault(header, {})[piece[1:]] = value
+            elif not piece.startswith("."):
+                self.fields.setdefault(header, {})[piece] = value
         elif kind == "query":
             self.target += f"{'&' if '?' in self.target else '?'}{rest}={value}"
+        elif kind == "form" and self.form is not None:
+            field, _, pointer = rest.partition(":")
+            if pointer:
+                self.form[field] = put_at(self.form.get(field, {}), pointer, value)
+            else:
+                self.form[rest] = value
+        elif kind == "claim":
+            *outer, last = rest.replace(":", "").split("/")[1:]
+            at = self.claims
+            for name in outer:
+                at = at.setdefault(name, {})
+            at[last] = value
         elif kind == "body":
-            tokens = rest.split("/")[1:]
-            if tokens[0] in ("*", "0") and isinstance(self.data, dict):
-                self.data = [self.data]
-            at = self.data
-            for token, following in zip(tokens, [*tokens[1:], None]):
-                is_last = following is None
-                fresh = value if is_last else ([None] if following in ("*", "0") else {})
-                if isinstance(at, list):
-                    if is_last or at[0] is None:
-                        at[0] = fresh
-                    at = at[0]
-                else:
-                    if is_last:
-                        at[token] = fresh
-                    at = at.setdefault(token, fresh)
+            self.data = put_at(self.data, rest, value)
 
     def get(self, place):
         kind, _, rest = place.partition(":")
         if kind == "header":
-            return self.headers[rest]
-        at = self.data
-        for token in rest.split("/")[1:]:
-            at = at[0] if isinstance(at, list) else at[token]
-        return at
+            header, _, piece = rest.partition(":")
+            if not piece:
+                return self.headers[header]
+            if re.fullmatch(r"/[0-9]+", piece):
+                return self.headers[header].split("/")[int(piece[1:])]
+            if piece.startswith("."):
+                return self.protected_header(header)
+            return self.fields[header][piece]
+        if kind == "query":
+            return dict(urllib.parse.parse_qsl(self.target.partition("?")[2]))[rest]
+        if kind == "form":
+            field, _, pointer = rest.partition(":")
+            return get_at(self.form[field], pointer) if pointer else self.form[rest]
+        return get_at(self.data, rest)
+
+    def copy(self):
+        return copy.deepcopy(self)
+
+    def change(self, place):
+        kind, _, rest = place.partition(":")
+        if kind == "header":
+            self.headers[rest] = "another-part"
+        elif kind == "query":
+            self.target = self.target.replace(f"{rest}={self.get(place)}", f"{rest}=another-part")
+        else:
+            self.put(place, "another-part")
+
+    def protected_header(self, header):
+        return url_safe(json.dumps({"alg": "example", "kid": "k1"} | self.protected.get(header, {})).encode())
 
     def body(self):
-        return json.dumps(self.data, separators=(",", ":"))
+        if self.form is None:
+            return json.dumps(self.data, separators=(",", ":"))
+        fields = {it: json.dumps(value, separators=(",", ":")) if isinstance(value, (dict, list)) else value
+                  for it, value in self.form.items()}
+        if self.name in MULTIPART:
+            self.headers["content-type"] = "multipart/form-data; boundary=xyz"
+            part = '--xyz\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+            return "".join(part.format(*it) for it in fields.items()) + "--xyz--\r\n"
+        self.headers["content-type"] = "application/x-www-form-urlencoded"
+        return urllib.parse.urlencode(fields)
 
 
-def message(template, request, timestamp, id_header, secret):
-    def part(found):
-        if found[0] in ("{{", "}}"):
-            return found[0][0]
-        name = found[1]
+# Senders whose forms are of this kind.
+MULTIPART = {"dropbox-sign"}
+
+
+def is_form(row):
+    """Whether what comes first in a row is in a form."""
+    first = [many(row[it])[0] for it in ("hmac", "token", "event_id", "event_type", "event_time", "resource") if row.get(it)]
+    text = json.dumps(first)
+    return "form:" in text and "body:" not in text
+
+
+def put_at(data, pointer, value):
+    """The data with a value at a pointer; arrays of one element where it says `*` or `0`."""
+    tokens = pointer.split("/")[1:]
+    if tokens[0] in ("*", "0") and isinstance(data, dict):
+        data = [data]
+    at = data
+    for token, following in zip(tokens, [*tokens[1:], None]):
+        is_last = following is None
+        fresh = value if is_last else ([None] if following in ("*", "0") else {})
+        if isinstance(at, list):
+            if is_last or at[0] is None:
+                at[0] = fresh
+            at = at[0]
+        else:
+            if is_last:
+                at[token] = fresh
+            at = at.setdefault(token, fresh)
+    return data
+
+
+def get_at(data, pointer):
+    for token in pointer.split("/")[1:]:
+        data = data[0] if isinstance(data, list) else data[token]
+    return data
+
+
+def digest(name, data):
+    """A bare hash."""
+    if name == "keccak256":
+        return keccak256(data)
+    return hashlib.new(name, data).digest()
+
+
+def keccak256(data):
+    """Keccak with the padding from before SHA-3, as in its authors' description."""
+    mask = (1 << 64) - 1
+
+    def turned(lane, by):
+        return ((lane << by) | (lane >> (64 - by))) & mask if by else lane
+
+    lanes = [[0] * 5 for _ in range(5)]
+    padded = bytearray(data + b"\x01" + bytes(-(len(data) + 1) % 136))
+    padded[-1] |= 0x80
+    for block in range(0, len(padded), 136):
+        for idx in range(17):
+            lanes[idx % 5][idx // 5] ^= int.from_bytes(padded[block + 8 * idx :][:8], "little")
+        register = 1
+        for _ in range(24):
+            columns = [lanes[x][0] ^ lanes[x][1] ^ lanes[x][2] ^ lanes[x][3] ^ lanes[x][4] for x in range(5)]
+            mixed = [columns[x - 1] ^ turned(columns[(x + 1) % 5], 1) for x in range(5)]
+            lanes = [[lane ^ mixed[x] for lane in lanes[x]] for x in range(5)]
+            x, y, current = 1, 0, lanes[1][0]
+            for step in range(24):
+                x, y = y, (2 * x + 3 * y) % 5
+                current, lanes[x][y] = lanes[x][y], turned(current, (step + 1) * (step + 2) // 2 % 64)
+            for y in range(5):
+                row = [lanes[x][y] for x in range(5)]
+                for x in range(5):
+                    lanes[x][y] = row[x] ^ (~row[(x + 1) % 5] & row[(x + 2) % 5] & mask)
+            for bit in range(7):
+                if register & 1:
+                    lanes[0][0] ^= 1 << ((1 << bit) - 1)
+                register = (register << 1) ^ (0x171 if register & 0x80 else 0)
+    return b"".join(lanes[idx % 5][idx // 5].to_bytes(8, "little") for idx in range(4))
+
+
+FUNCTIONS = {
+    "md5": lambda it: digest("md5", it),
+    "sha256": lambda it: digest("sha256", it),
+    "sha512": lambda it: digest("sha512", it),
+    "hex": lambda it: it.hex().encode(),
+    "base64": base64.b64encode,
+    "base64url": lambda it: url_safe(it).encode(),
+    "quoted": lambda it: json.dumps(it.decode(), ensure_ascii=False).encode(),
+    "lower": lambda it: it.decode().lower().encode(),
+    "upper": lambda it: it.decode().upper().encode(),
+}
+
+
+def pieces(template):
+    """The parts of a template: literal text, and what stands in braces."""
+    literal, at = "", 0
+    while at < len(template):
+        if template[at : at + 2] in ("{{", "}}"):
+            literal += template[at]
+            at += 2
+        elif template[at] == "{":
+            if literal:
+                yield "literal", literal
+            literal, end, n_open = "", at + 1, 1
+            while n_open:
+                n_open += {"{": 1, "}": -1}.get(template[end], 0)
+                end += 1
+            yield "part", template[at + 1 : end - 1]
+            at = end
+        else:
+            literal += template[at]
+            at += 1
+    if literal:
+        yield "literal", literal
+
+
+def places_in(template):
+    for kind, part in pieces(template):
+        word, _, inner = part.partition(":")
+        if kind == "part" and word in FUNCTIONS:
+            yield from places_in(inner if "{" in inner else "{" + inner + "}")
+        elif kind == "part" and word in ("header", "body", "query", "form") and not part.endswith("?"):
+            yield part
+
+
+class Message:
+    def __init__(self, request, timestamp, id_header, secret):
+        self.request, self.timestamp, self.id_header, self.secret = request, timestamp, id_header, secret
+
+    def of(self, template):
+        for place in places_in(template):
+            if not self.is_there(place):
+                self.request.put(place, "example-part")
+        return b"".join(it.encode() if kind == "literal" else self.part(it) for kind, it in pieces(template))
+
+    def is_there(self, place):
+        try:
+            return self.request.get(place) is not None
+        except (KeyError, IndexError):
+            return False
+
+    def part(self, name):
+        request = self.request
         match name:
             case "body":
-                return request.body()
+                return request.body().encode()
             case "timestamp":
-                return timestamp
+                return self.timestamp.encode()
             case "id":
-                return request.headers.setdefault(id_header, "example-1")
+                return request.headers.setdefault(self.id_header, "example-1").encode()
             case "url":
-                return URL + request.target
+                return (URL + request.target).encode()
             case "method":
-                return "POST"
-            case "path" | "target":
-                return request.target
+                return b"POST"
+            case "path":
+                return request.target.partition("?")[0].encode()
+            case "target":
+                return request.target.encode()
             case "secret":
-                return secret
+                return self.secret
+            case "sorted_form":
+                fields = urllib.parse.parse_qsl(request.body(), keep_blank_values=True)
+                return "".join(it + value for it, value in sorted(set(fields))).encode()
+            case "sorted_json":
+                return json.dumps(request.data, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+        word, _, inner = name.partition(":")
+        if word in FUNCTIONS:
+            return FUNCTIONS[word](self.of(inner if "{" in inner else "{" + inner + "}"))
+        if word == "raw":
+            if not self.is_there("body:" + inner):
+                request.put("body:" + inner, {"id": "example-part"})
+            return json.dumps(request.get("body:" + inner), separators=(",", ":")).encode()
+        if word == "signature_base":
+            return self.signature_base(inner.split(",")).encode()
+        if word == "listed":
+            header = inner.removeprefix("header:")
+            names = sorted(["x-contentful-timestamp", header])
+            request.headers[header] = ",".join(names)
+            return ";".join(f"{it}:{request.headers[it]}" for it in names).encode()
+        if word == "option":
+            return request.options.setdefault(inner, f"example-{inner}").encode()
         if name.startswith("body_"):
-            return hashlib.new(name.removeprefix("body_"), request.body().encode()).hexdigest()
-        if name.startswith(("header:", "body:")):
-            return str(request.get(name))
-        raise ValueError(name)
+            return hashlib.new(name.removeprefix("body_"), request.body().encode()).hexdigest().encode()
+        if name.endswith("?") and not self.is_there(name[:-1]):
+            return b""
+        value = request.get(name.removesuffix("?"))
+        return (json.dumps(value) if isinstance(value, bool) else str(value)).encode()
 
-    for name in re.findall(r"\{((?:header|body):[^}]*)\}", template):
-        request.put(name, "example-part")
-    return re.sub(r"\{\{|\}\}|\{([^{}]*)\}", part, template).encode()
+
+    def signature_base(self, names):
+        """RFC 9421, with the digest of RFC 9530."""
+        request = self.request
+        listed = " ".join(f'"{it}"' for it in names)
+        parameters = f'({listed});created={NOW};keyid="k1";alg="ed25519"'
+        request.headers["signature-input"] = f"sig1={parameters}"
+        hashed = base64.b64encode(hashlib.sha256(request.body().encode()).digest()).decode()
+        request.headers["content-digest"] = f"sha-256=:{hashed}:"
+        values = {"@request-target": request.target} | request.headers
+        lines = [f'"{it}": {values[it]}' for it in names]
+        return "\n".join([*lines, f'"@signature-params": {parameters}'])
+
+
+def with_options(text, options):
+    """A prefix or a pattern with an operator's options put in."""
+    return re.sub(r"\{option:([a-z_]+)\}", lambda it: options.setdefault(it[1], f"example-{it[1]}"), text)
 
 
 def sign(recipe, request, id_header):
@@ -212,27 +450,44 @@ def sign(recipe, request, id_header):
     if header := recipe.get("timestamp_header"):
         request.headers[header] = timestamp
     if place := recipe.get("timestamp_place"):
-        request.put(place, int(timestamp) if timestamp.isdigit() else timestamp)
+        request.put(place, int(timestamp) if timestamp.isdigit() and not place.startswith("form:") else timestamp)
     for place, value in recipe.get("when", {}).items():
-        request.put(place, value)
-    signed = message(recipe.get("signed", "{body}"), request, timestamp, id_header, secret)
+        request.put(place, many(value)[0])
+    place = f"header:{recipe['header']}" if "header" in recipe else recipe["place"]
+    message = Message(request, timestamp, id_header, key)
+    signed = message.of(recipe.get("signed", "{body}"))
     hash_name = recipe.get("hash", "sha256")
     if is_public(recipe):
-        digest = sign_with_own(signed)
+        made = sign_with_own(signed)
     elif hash_name.startswith("plain-"):
-        digest = hashlib.new(hash_name.removeprefix("plain-"), signed).digest()
+        made = digest(hash_name.removeprefix("plain-"), signed)
     else:
-        digest = hmac.new(key, signed, hash_name).digest()
-    text = recipe.get("prefix", "") + encode(recipe.get("encoding", "hex"), digest)
-    if "position" in recipe:
-        parts = [timestamp if it == recipe.get("timestamp_position") else "1" for it in range(recipe["position"])]
-        text = recipe.get("separator", ",").join([*parts, text])
+        made = hmac.new(message.of(recipe["key"]) if "key" in recipe else key, signed, hash_name).digest()
+    text = with_options(recipe.get("prefix", ""), request.options) + encode(recipe.get("encoding", "hex"), made)
+    header, _, piece = place.removeprefix("header:").partition(":") if place.startswith("header:") else ("", "", "")
+    if recipe.get("member"):
+        text = f"sig1=:{text}:"
+    elif "position" in recipe:
+        separator = recipe.get("separator", ",")
+        asked = request.fields.get(header, {})
+        parts = [asked.get(f"{separator}{it}", "1") for it in range(recipe["position"])]
+        if (position := recipe.get("timestamp_position")) is not None:
+            parts[position] = timestamp
+        if separator == ".":
+            parts = [request.protected_header(header), ""]
+        text = separator.join([*parts, text])
     elif field := recipe.get("field"):
-        text = f"{field}={text}"
+        separator = recipe.get("separator", ",")
+        fields = {it: value for it, value in request.fields.get(header, {}).items() if it != recipe.get("timestamp_field")}
         if time_field := recipe.get("timestamp_field"):
-            text = f"{time_field}={timestamp}{recipe.get('separator', ',')}{text}"
-    place = f"header:{recipe['header']}" if "header" in recipe else recipe["place"]
-    request.put(place, text)
+            fields = {time_field: timestamp} | fields
+        text = separator.join(f"{it}={value}" for it, value in (fields | {field: text}).items())
+    elif piece.startswith("/"):
+        text = base64.b64encode(json.dumps({"alg": "example", "kid": "k1", piece[1:]: text}).encode()).decode()
+    elif piece:
+        fields = {"keyid": "k1"} | request.fields.get(header, {}) | {piece: text}
+        text = ",".join(f'{it}="{value}"' for it, value in fields.items())
+    request.put(f"header:{header}" if piece else place, text)
     return secret, place
 
 
@@ -259,20 +514,20 @@ def vectors(name, row):
             return None
         first = (many(row.get("event_id", [])) or [""])[0]
         secret, place = sign(recipe, request, first.removeprefix("header:"))
-        is_time = "timestamp_unit" in recipe or any(it.startswith("timestamp") for it in recipe)
+        is_time = has_time(recipe)
         tolerance = recipe.get("tolerance", 300)
     elif (recipe := row.get("jwt")) is not None:
-        if serialization is None:
+        # Certificates are made of chance: see the file itself.
+        if serialization is None or "chain" in recipe:
             return None
         token, secret = signed_token(recipe, request)
-        prefix = recipe.get("prefix", "" if "header" in recipe else "Bearer ")
-        request.headers[recipe.get("header", "authorization")] = prefix + token
-        return list(bent_token(name, right_of(name, request, secret), recipe, prefix))
+        right = with_token(recipe, right_of(name, request, secret), token)
+        return list(bent_token(name, right, recipe))
     elif "token" in row:
         recipe = many(row["token"])[0]
         secret = PLAIN
         header = recipe.get("header")
-        place = recipe.get("place") or f"header:{header or 'authorization'}"
+        place = in_each(recipe, recipe.get("place") or f"header:{header or 'authorization'}")
         if "query" in recipe:
             place = f"query:{recipe['query']}"
         if place.startswith("form:"):
@@ -285,20 +540,86 @@ def vectors(name, row):
     else:
         return []
     is_signed = "hmac" in row or "standard_webhooks" in row
-    is_bound = "standard_webhooks" in row or "{body" in many(row.get("hmac", {}))[0].get("signed", "{body}")
+    signed = "{body}" if "standard_webhooks" in row else many(row.get("hmac", {}))[0].get("signed", "{body}")
+    is_bound = any(it in signed for it in ("{body}", "{body_", "{sorted_", "content-digest"))
     right = right_of(name, request, secret)
-    return list(bent(name, right, place, tolerance if is_time else None, is_signed, is_bound))
+    made = list(bent(name, right, place, tolerance if is_time else None, is_signed, is_bound, is_in_pieces(row, place)))
+    for it in made:
+        if "content-digest" in signed and it["id"].endswith("-s02"):
+            it["cause"] = "malformed_signed_part"
+    if is_signed and not is_bound:
+        made.append(tampered(name, right, request, signed))
+    return made + list(other_ways(name, row))
+
+
+def is_in_pieces(row, place):
+    """Whether the header is no proof of this kind at all without its other pieces."""
+    own = [it for it in many(row.get("hmac", {}))[0].get("when", {}) if it.startswith(place + ":")]
+    return place.startswith("header:") and (place.count(":") > 1 or bool(own))
+
+
+def has_time(recipe):
+    return recipe.get("timestamp_unit") != "none" and any(it.startswith("timestamp") for it in recipe)
+
+
+def other_ways(name, row):
+    """A right request in each further way that the row knows."""
+    for number, recipe in enumerate(many(row.get("hmac", []))[1:], 11):
+        if "each" in recipe or is_public(recipe):
+            continue
+        request = Request(name, row)
+        first = (many(row.get("event_id", [])) or [""])[0]
+        secret, _ = sign(recipe, request, first.removeprefix("header:"))
+        ours = {"id": f"{name}-s{number}", "why": "in another way of the row"}
+        yield right_of(name, request, secret) | ours
+
+
+def tampered(name, right, request, signed):
+    """The right request with another value in the first thing that is signed."""
+    taken = [it for it in places_in(signed) if not it.startswith("header:") or it.count(":") == 1]
+    taken += [f"body:{it.removeprefix('raw:')}/id" for _, it in pieces(signed) if it.startswith("raw:")]
+    taken += [it.removesuffix("?") for _, it in pieces(signed) if it.endswith("?")]
+    changed = request.copy()
+    changed.change(taken[0])
+    ours = {"id": f"{name}-s07", "why": f"{taken[0]} changed", "from": OURS, "expect": "reject", "cause": "signature_mismatch"}
+    return right | ours | {"target": changed.target, "headers": changed.headers, "body": changed.body()}
 
 
 def url_safe(data):
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
+def in_strings(claims):
+    """The claims with each object among them as JSON in a string."""
+    return {it: json.dumps(in_strings(value)) if isinstance(value, dict) else value for it, value in claims.items()}
+
+
+def token_prefix(recipe):
+    return recipe.get("prefix", "" if "header" in recipe or "place" in recipe else "Bearer ")
+
+
+def with_token(recipe, request, token):
+    """The request with a token where the row says; `None`: with none."""
+    if recipe.get("place") == "body":
+        return request | {"body": token or ""}
+    header = recipe.get("header", "authorization")
+    headers = {it: text for it, text in request["headers"].items() if it != header}
+    return request | {"headers": headers if token is None else headers | {header: token_prefix(recipe) + token}}
+
+
+def token_of(recipe, request):
+    if recipe.get("place") == "body":
+        return request["body"]
+    return request["headers"][recipe.get("header", "authorization")].removeprefix(token_prefix(recipe))
+
+
 def signed_token(recipe, request):
     """A JWT with every claim that the row wants; and the secret."""
-    claims = {"iat": NOW, "exp": NOW + 300}
+    claims = {"iat": NOW, "exp": NOW + 300} | in_strings(request.claims)
     for claim, wanted in recipe.get("claims", {}).items():
-        claims[claim] = {"{url}": URL + request.target, "**": "example"}.get(many(wanted)[0], many(wanted)[0])
+        known = {"{url}": URL + request.target, "{body}": request.body(), "**": "example"}
+        first = many(wanted)[0]
+        claims[claim] = known.get(first) or with_options(first, request.options)
     if claim := recipe.get("body"):
         digest = hashlib.sha256(request.body().encode())
         is_base64 = recipe.get("body_encoding") == "base64"
@@ -313,11 +634,10 @@ def signed_token(recipe, request):
     return f"{text}.{url_safe(sign_with(text.encode()))}", public
 
 
-def bent_token(name, right, recipe, prefix):
+def bent_token(name, right, recipe):
     """The right token, and those that must be refused."""
-    header = recipe.get("header", "authorization")
     yield right
-    head, claims, signature = right["headers"][header].removeprefix(prefix).split(".")
+    head, claims, signature = token_of(recipe, right).split(".")
     none = url_safe(b'{"alg":"none"}')
     wrong = [
         ("not signed", "unsigned", None),
@@ -326,13 +646,10 @@ def bent_token(name, right, recipe, prefix):
         ("two parts", "malformed_credentials", f"{head}.{claims}"),
     ]
     for number, (why, cause, token) in enumerate(wrong, 2):
-        headers = {it: text for it, text in right["headers"].items() if it != header}
-        if token is not None:
-            headers |= {header: prefix + token}
         ours = {"id": f"{name}-s{number:02}", "why": why, "from": OURS, "expect": "reject", "cause": cause}
-        yield right | ours | {"headers": headers}
+        yield with_token(recipe, right, token) | ours
     ours = {"id": f"{name}-s06", "from": OURS, "expect": "reject"}
-    if "body" in recipe:
+    if "body" in recipe or "{body}" in recipe.get("claims", {}).values():
         cause = "malformed_signed_part"
         yield right | ours | {"why": "body changed", "cause": cause, "body": right["body"] + " "}
     yield right | ours | {"id": f"{name}-s07", "why": "too old", "cause": "timestamp_stale", "now": right["now"] + 7200}
@@ -351,7 +668,7 @@ def right_of(name, request, secret):
         "headers": request.headers,
         "body": request.body(),
         "expect": "accept",
-    }
+    } | ({"options": request.options} if request.options else {})
 
 
 def in_each(recipe, place):
@@ -362,10 +679,11 @@ def in_each(recipe, place):
 def topped_up(name, row, foreign):
     """What must be refused, made of a request that somebody else signed."""
     others = []
-    if (recipe := row.get("jwt")) is not None:
-        prefix = recipe.get("prefix", "" if "header" in recipe else "Bearer ")
+    if (recipe := row.get("jwt")) is not None and "chain" in recipe:
+        return
+    if recipe is not None:
         right = next(it for it in foreign if it["expect"] == "accept")
-        yield from list(bent_token(name, right, recipe, prefix))[1:]
+        yield from list(bent_token(name, right, recipe))[1:]
         return
     if row.get("basic"):
         place, tolerance, is_signed = "header:authorization", None, False
@@ -376,8 +694,7 @@ def topped_up(name, row, foreign):
     elif "hmac" in row:
         recipe = many(row["hmac"])[0]
         place = f"header:{recipe['header']}" if "header" in recipe else in_each(recipe, recipe["place"])
-        is_time = any(it.startswith("timestamp") for it in recipe)
-        tolerance, is_signed = recipe.get("tolerance", 300) if is_time else None, True
+        tolerance, is_signed = recipe.get("tolerance", 300) if has_time(recipe) else None, True
         others = [f"header:{it['header']}" for it in recipe.get("also", [])]
     else:
         recipe = many(row["token"])[0]
@@ -386,13 +703,14 @@ def topped_up(name, row, foreign):
     for place in [place, *others]:
         kind, _, rest = place.partition(":")
         for it in foreign:
-            if it["expect"] != "reject" and (kind in ("body", "xml", "form") or rest in it["headers"]):
+            if it["expect"] != "reject" and (kind in ("body", "xml", "form") or rest.partition(":")[0] in it["headers"]):
                 is_bound = kind not in ("body", "form") and "body_base64" not in it
-                yield from list(bent(name, it, place, tolerance, is_signed, is_bound))[1:]
+                in_pieces = is_in_pieces(row, place)
+                yield from list(bent(name, it, place, tolerance, is_signed, is_bound, in_pieces))[1:]
                 return
 
 
-def bent(name, right, place, tolerance, is_signed, is_bound):
+def bent(name, right, place, tolerance, is_signed, is_bound, is_in_pieces=False):
     """The right request, and those that must be refused."""
     yield right
 
@@ -404,10 +722,15 @@ def bent(name, right, place, tolerance, is_signed, is_bound):
         """The request with another text in the place of the proof; `None`: with none."""
         kind, _, rest = place.partition(":")
         if kind == "header":
+            rest = rest.partition(":")[0]
             # Box signs with a second key too.
             proofs = (rest, rest.replace("-primary", "-secondary"))
             headers = {it: text for it, text in right["headers"].items() if it not in proofs}
             return {"headers": headers if value is None else headers | {rest: value}}
+        if kind == "form" and ":" in rest:
+            field, _, pointer = rest.partition(":")
+            old = re.search(f'name="{field}"\r\n\r\n(.*?)\r\n--', right["body"], re.DOTALL)[1]
+            return {"body": right["body"].replace(old, spoilt(old, pointer, value))}
         if kind == "form":
             fields = [it for it in urllib.parse.parse_qsl(right["body"]) if it[0] != rest or value is not None]
             fields = [(it, value if it == rest else text) for it, text in fields]
@@ -419,16 +742,7 @@ def bent(name, right, place, tolerance, is_signed, is_bound):
         if kind == "query":
             path = right["target"].partition("?")[0]
             return {"target": path if value is None else f"{path}?{rest}={urllib.parse.quote(value)}"}
-        data = json.loads(right["body"])
-        at = data
-        *path, last = rest.split("/")[1:]
-        for token in path:
-            at = at[0] if isinstance(at, list) else at[token]
-        if value is None:
-            del at[last]
-        else:
-            at[last] = value
-        return {"body": json.dumps(data, separators=(",", ":"))}
+        return {"body": spoilt(right["body"], rest, value)}
 
     other = another(right["secrets"][0])
     if is_signed:
@@ -438,7 +752,8 @@ def bent(name, right, place, tolerance, is_signed, is_bound):
             yield refused(2, "body changed", "signature_mismatch", body=changed)
         yield refused(3, "signed with another secret", "signature_mismatch", secrets=[other])
         yield refused(4, "not signed", "unsigned", **without(None))
-        yield refused(5, "signature cannot be read", "malformed_signature", **without("\u2014"))
+        cause = None if is_in_pieces else "malformed_signature"
+        yield refused(5, "signature cannot be read", cause, **without("\u2014"))
         if tolerance is not None:
             late = right["now"] + tolerance + (1 if is_ours(right) else 900)
             yield refused(6, "too old", "timestamp_stale", now=late)
@@ -458,6 +773,18 @@ def still_judged(vector, known):
     return vector
 
 
+def spoilt(text, pointer, value):
+    """JSON with another value at a pointer; `None`: with none."""
+    data = json.loads(text)
+    outer, _, last = pointer.rpartition("/")
+    at = get_at(data, outer)
+    if value is None:
+        del at[last]
+    else:
+        at[last] = value
+    return json.dumps(data, separators=(",", ":"))
+
+
 def value_at(right, place):
     kind, _, rest = place.partition(":")
     if kind == "header":
@@ -466,10 +793,7 @@ def value_at(right, place):
         return right["target"].partition("=")[2]
     if kind == "xml":
         return re.search(f"<{rest}>(.*?)</{rest}>", right["body"])[1]
-    at = json.loads(right["body"])
-    for token in rest.split("/")[1:]:
-        at = at[0] if isinstance(at, list) else at[token]
-    return at
+    return get_at(json.loads(right["body"]), rest)
 
 
 def another(secret):

@@ -8,8 +8,8 @@ use crate::provider::{
     Confidence, Provider, SampleForm, key,
     place::{Place, Reading},
     recipe::{
-        Fault, HmacRecipe, TokenRecipe, handshake, jwt, parse_place, published, signature, standard_webhooks,
-        token_at,
+        Fault, HmacRecipe, TokenRecipe, handshake, json_pointer, jwt, parse_place, published, signature,
+        standard_webhooks, token_at,
     },
     scheme::{List, Scheme, SecretForm, Text},
 };
@@ -100,7 +100,12 @@ impl<T> Many<T> {
 impl Row {
     pub(super) fn provider(self, name: String) -> Result<Provider, Vec<Fault>> {
         let mut faults = Vec::new();
-        let event_id = readings(&self.event_id, "event_id", &mut faults);
+        let jwt = self.jwt.and_then(|it| it.jwt(&mut faults));
+        let token = jwt.as_ref().map(|it| &it.place);
+        let event_id = readings(&self.event_id, "event_id", token, &mut faults);
+        let event_type = readings(&self.event_type, "event_type", token, &mut faults);
+        let event_time = readings(&self.event_time, "event_time", token, &mut faults);
+        let resource = readings(&self.resource, "resource", token, &mut faults);
         let id = event_id.first().and_then(|it| match it {
             Reading::At(place @ Place::Header(_)) => Some(place.clone()),
             _ => None,
@@ -115,7 +120,7 @@ impl Row {
         for recipe in self.token.as_slice() {
             schemes.extend(token_at(recipe, &mut faults).map(Scheme::Token));
         }
-        schemes.extend(self.jwt.and_then(|it| it.jwt(&mut faults)).map(Scheme::Jwt));
+        schemes.extend(jwt.map(Scheme::Jwt));
         if self.basic {
             schemes.push(Scheme::Basic);
         }
@@ -149,9 +154,9 @@ impl Row {
             methods: self.methods.into_iter().map(Cow::Owned).collect(),
             min_secret: self.min_secret.unwrap_or(key::MIN_CHARS),
             event_id,
-            event_type: readings(&self.event_type, "event_type", &mut faults),
-            event_time: readings(&self.event_time, "event_time", &mut faults),
-            resource: readings(&self.resource, "resource", &mut faults),
+            event_type,
+            event_time,
+            resource,
             handshakes: self
                 .handshake
                 .as_slice()
@@ -183,12 +188,25 @@ impl Sample {
     }
 }
 
-fn readings(texts: &Many<String>, key: &str, faults: &mut Vec<Fault>) -> List<Reading> {
+/// `token` is where the row's token is, for what stands in its claims.
+fn readings(
+    texts: &Many<String>,
+    key: &str,
+    token: Option<&Place>,
+    faults: &mut Vec<Fault>,
+) -> List<Reading> {
+    let mut place = |text: &str| match (text.strip_prefix("claim:"), token) {
+        (Some(claim), Some(token)) => {
+            let pointers = claim.split(':').map(|it| json_pointer(it, key, faults));
+            Some(Place::Claim {
+                token: Box::new(token.clone()),
+                pointers: pointers.collect(),
+            })
+        }
+        _ => parse_place(text, key, faults),
+    };
     let reading = |text: &String| {
-        let mut places: Vec<_> = text
-            .split(" + ")
-            .filter_map(|it| parse_place(it, key, faults))
-            .collect();
+        let mut places: Vec<_> = text.split(" + ").filter_map(&mut place).collect();
         match places.len() {
             1 => Reading::At(places.remove(0)),
             _ => Reading::Joined {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::provider::{
     confirmation::Confirmation,
-    handshake::{Allowed, Handshake, Proof},
+    handshake::{Allowed, Handshake, Mac, Proof},
     recipe::{
         Fault, fault,
         words::{ENCODINGS, HASHES, choose, parse_place},
@@ -39,6 +39,10 @@ pub(in crate::provider) struct Recipe {
     hash: Option<String>,
     /// The call that is made before it is answered: `sns`.
     confirm: Option<String>,
+    /// `{value}{verify_token}{url}`: what the MAC is of, where that is not the value alone.
+    mac_of: Option<String>,
+    /// The status where the `verify_token` is wrong, for senders that try it out.
+    otherwise: Option<u16>,
 }
 
 const ALLOWED: &[(&str, Allowed)] = &[
@@ -60,8 +64,11 @@ impl Recipe {
         let value = self.value.as_ref().and_then(|it| parse_place(it, KEY, faults));
         let allowed = choose(self.allowed.as_deref(), KEY, ALLOWED, faults).unwrap_or(Allowed::Token);
         let method = choose(self.hash.as_deref(), KEY, HASHES, faults);
-        let mac = choose(self.mac.as_deref(), KEY, ENCODINGS, faults)
-            .map(|encoding| (method.unwrap_or(Method::Hmac(Hash::Sha256)), encoding));
+        let mac = choose(self.mac.as_deref(), KEY, ENCODINGS, faults).map(|encoding| Mac {
+            method: method.unwrap_or(Method::Hmac(Hash::Sha256)),
+            encoding,
+            of: Cow::Owned(self.mac_of.clone().unwrap_or_else(|| "{value}".to_owned())),
+        });
         if mac.is_some() && allowed == Allowed::Text {
             let hint = "a text of anybody's choice would get a signature; allow `token` or `hex`";
             faults.push(fault(KEY, "any text may be signed", Some(hint)));
@@ -111,6 +118,7 @@ impl Recipe {
             body: Cow::Owned(body),
             headers: Cow::Owned(headers),
             mac,
+            otherwise: self.otherwise,
             confirmation,
         }
     }

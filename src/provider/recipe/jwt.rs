@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::provider::{
     recipe::{
         Fault, OneOf,
-        words::{ENCODINGS, choose, header_name},
+        words::{ENCODINGS, choose, header_name, parse_place},
     },
     scheme::{Encoding, Hash, Jwt, Method, SecretEncoding, SecretForm, Text},
 };
@@ -18,6 +18,8 @@ use crate::provider::{
 pub(in crate::provider) struct Recipe {
     algorithm: String,
     header: Option<String>,
+    /// Where it is, if in no header: `body:/signedPayload`, or `body` where it is all of that.
+    place: Option<String>,
     prefix: Option<String>,
     claims: BTreeMap<String, OneOf>,
     /// The claim with the body's SHA-256, written as `body_encoding` says: `hex` or `base64`.
@@ -27,6 +29,8 @@ pub(in crate::provider) struct Recipe {
     request: Option<String>,
     needs_end: bool,
     max_age: Option<u32>,
+    /// Extensions by number, one for each certificate of `x5c` but the root, which is the key.
+    chain: Option<Vec<String>>,
 }
 
 const ALGORITHMS: &[(&str, Method)] = &[
@@ -44,28 +48,38 @@ impl Recipe {
             ENCODINGS,
             faults,
         );
-        let prefix = if self.header.is_none() { "Bearer " } else { "" };
-        let owned = |it: Option<String>| it.map(Text::Owned);
-        let claims = self.claims.into_iter();
-        Some(Jwt {
-            place: header_name(
+        let is_bearer = self.header.is_none() && self.place.is_none();
+        let prefix = if is_bearer { "Bearer " } else { "" };
+        let place = match self.place.as_deref() {
+            Some(place) => parse_place(place, "jwt.place", faults)?,
+            None => header_name(
                 self.header.as_deref().unwrap_or("authorization"),
                 "jwt.header",
                 faults,
             ),
+        };
+        let owned = |it: Option<String>| it.map(Text::Owned);
+        let claims = self.claims.into_iter();
+        Some(Jwt {
+            place,
             prefix: Cow::Owned(self.prefix.unwrap_or_else(|| prefix.to_owned())),
             method,
             secrets: Cow::Owned(vec![SecretForm {
-                encoding: if method.is_public() {
-                    SecretEncoding::PublicKey
-                } else {
-                    SecretEncoding::Text
+                encoding: match method.is_public() {
+                    true if self.chain.is_some() => SecretEncoding::Root,
+                    true => SecretEncoding::PublicKey,
+                    false => SecretEncoding::Text,
                 },
                 public: method.is_public(),
                 ..SecretForm::TEXT
             }]),
             claims: claims
-                .map(|(name, it)| (Cow::Owned(name), it.patterns()))
+                .map(|(names, it)| {
+                    (
+                        names.split(" | ").map(|it| Cow::Owned(it.to_owned())).collect(),
+                        it.patterns(),
+                    )
+                })
                 .collect(),
             body_claim: owned(self.body),
             body_encoding: encoding.unwrap_or(Encoding::HexLower),
@@ -73,6 +87,7 @@ impl Recipe {
             request_claim: owned(self.request),
             needs_end: self.needs_end,
             max_age_s: self.max_age,
+            chain: self.chain.map(|it| it.into_iter().map(Cow::Owned).collect()),
         })
     }
 }

@@ -15,7 +15,7 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
-pub(super) use crate::provider::recipe::words::parse_place;
+pub(super) use crate::provider::recipe::words::{json_pointer, parse_place};
 use crate::provider::{
     Confidence, Provider, find, key,
     place::{Place, Reading},
@@ -52,6 +52,8 @@ pub struct HmacRecipe {
     #[serde(deserialize_with = "seconds")]
     pub tolerance: Option<Duration>,
     // What follows is for senders whose ways are stranger, and only in the catalog so far.
+    /// The signature is the only member of a dictionary: `label=:...:` (RFC 9421).
+    pub member: bool,
     /// Where the signature is, if in no header: `body:/signature`.
     pub place: Option<String>,
     /// Where the timestamp is, if in no header.
@@ -77,6 +79,8 @@ pub struct HmacRecipe {
     pub body_digest: Option<String>,
     /// Seconds that a time may lie in the future, where that is not `tolerance`.
     pub ahead: Option<u32>,
+    /// `{secret}&`: what the key is made of, where that is not the secret alone.
+    pub key: Option<String>,
 }
 
 /// One pattern, or several of which any will do; `*` is a text without `/`.
@@ -165,7 +169,7 @@ pub(super) fn signature(recipe: &HmacRecipe, id: Option<Place>, faults: &mut Vec
         UNITS,
         faults,
     )
-    .unwrap_or(Unit::Seconds);
+    .unwrap_or(Some(Unit::Seconds));
     let secret_key = "hmac.secret_encoding";
     let (secret_prefix, secret_encoding) = choose(
         recipe.secret_encoding.as_deref(),
@@ -250,7 +254,13 @@ pub(super) fn signature(recipe: &HmacRecipe, id: Option<Place>, faults: &mut Vec
         weak: weak.collect(),
         signed: Cow::Owned(signed),
         or_signed: or_signed.map(Cow::Owned).unwrap_or_default(),
-        time: has_time.then(|| Time {
+        key: recipe
+            .key
+            .as_ref()
+            .map(|it| template::parse(it, faults))
+            .map(Cow::Owned)
+            .unwrap_or_default(),
+        time: unit.filter(|_| has_time).map(|unit| Time {
             unit,
             tolerance_s: recipe.tolerance.map_or(DEFAULT_TOLERANCE_S, |it| {
                 u32::try_from(it.as_secs()).unwrap_or(u32::MAX)
@@ -369,6 +379,9 @@ fn layout(recipe: &HmacRecipe, faults: &mut Vec<Fault>) -> Layout {
             Some("leave it out where there is one signature"),
         ));
     }
+    if recipe.member {
+        return Layout::Member;
+    }
     if let Some(signatures_from) = recipe.position {
         return Layout::Positions {
             separator: separator.unwrap_or(Cow::Borrowed(",")),
@@ -410,11 +423,22 @@ fn check_time(recipe: &HmacRecipe, signed: &[Part], faults: &mut Vec<Fault>) -> 
         ));
     }
     // A time in the body is signed with it.
-    let is_in_body = recipe
-        .timestamp_place
-        .as_ref()
-        .is_some_and(|it| !it.starts_with("header:"));
-    let is_signed = signed.contains(&Part::Timestamp) || (is_in_body && signed.contains(&Part::Body));
+    let place = recipe.timestamp_place.as_deref().unwrap_or("header:");
+    let is_in_body = !place.starts_with("header:");
+    let signs = |part: &Part| signed.iter().any(|it| it.is_of(&|it| it == part));
+    let is_in_key = recipe.key.as_ref().is_some_and(|it| it.contains("{timestamp}"));
+    // A time in the header of a JWS is signed with that.
+    let is_in_token = !is_in_body
+        && place.contains(":/")
+        && signed
+            .iter()
+            .any(|it| matches!(it, Part::At(Place::HeaderPart { .. })));
+    let names_it = |it: &Part| matches!(it, Part::SignatureBase(_) | Part::ListedHeaders(_));
+    let is_signed = signs(&Part::Timestamp)
+        || is_in_key
+        || signed.iter().any(names_it)
+        || (is_in_body && (signs(&Part::Body) || signed.contains(&Part::SortedJson)))
+        || is_in_token;
     match given.first() {
         Some((key, _)) if !is_signed => {
             let hint = "put `{timestamp}` into `signed`, or leave this out: a timestamp that is not signed proves nothing";

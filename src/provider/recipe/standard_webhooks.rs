@@ -56,6 +56,7 @@ impl Recipe {
             without: Cow::Borrowed(&[]),
             each: None,
             or_signed: Cow::Borrowed(&[]),
+            key: Cow::Borrowed(&[]),
             any_port: false,
             body_digest: None,
             families: self.headers.iter().map(&mut family).collect(),

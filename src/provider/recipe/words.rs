@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use crate::provider::{
+    header_part::HeaderPart,
     place::Place,
     recipe::{Fault, fault},
-    scheme::{Encoding, Hash, Method, SecretEncoding, Text, Unit},
+    scheme::{Encoding, Function, Hash, Method, SecretEncoding, Text, Unit},
 };
 
 pub(super) const HASHES: &[(&str, Method)] = &[
@@ -13,12 +14,17 @@ pub(super) const HASHES: &[(&str, Method)] = &[
     ("sha384", Method::Hmac(Hash::Sha384)),
     ("sha512", Method::Hmac(Hash::Sha512)),
     ("sha1", Method::Hmac(Hash::Sha1)),
+    ("md5", Method::Hmac(Hash::Md5)),
+    ("plain-md5", Method::Digest(Hash::Md5)),
     ("plain-sha1", Method::Digest(Hash::Sha1)),
     ("plain-sha256", Method::Digest(Hash::Sha256)),
     ("plain-sha384", Method::Digest(Hash::Sha384)),
     ("plain-sha512", Method::Digest(Hash::Sha512)),
+    ("plain-keccak256", Method::Digest(Hash::Keccak256)),
     ("ed25519", Method::Ed25519),
     ("ecdsa-p256", Method::EcdsaP256),
+    ("ecdsa-p256-sha1", Method::EcdsaP256Sha1),
+    ("ecdsa-p521", Method::EcdsaP521Fixed),
     ("rsa-sha1", Method::Rsa(Hash::Sha1)),
     ("rsa-sha256", Method::Rsa(Hash::Sha256)),
     ("rsa-sha512", Method::Rsa(Hash::Sha512)),
@@ -35,19 +41,36 @@ pub(super) const ENCODINGS: &[(&str, Encoding)] = &[
     ("base64-of-hex", Encoding::Base64OfHex),
     ("base64url-of-hex", Encoding::Base64UrlOfHex),
 ];
-pub(super) const UNITS: &[(&str, Unit)] = &[
-    ("s", Unit::Seconds),
-    ("ms", Unit::Millis),
-    ("rfc3339", Unit::Rfc3339),
-    ("iso8601", Unit::Iso8601),
-    ("http-date", Unit::HttpDate),
+/// `none`: what is signed there is no time, or nobody knows in what unit.
+pub(super) const UNITS: &[(&str, Option<Unit>)] = &[
+    ("s", Some(Unit::Seconds)),
+    ("ms", Some(Unit::Millis)),
+    ("s-or-ms", Some(Unit::SecondsOrMillis)),
+    ("rfc3339", Some(Unit::Rfc3339)),
+    ("iso8601", Some(Unit::Iso8601)),
+    ("http-date", Some(Unit::HttpDate)),
+    ("none", None),
+];
+pub(super) const FUNCTIONS: &[(&str, Function)] = &[
+    ("md5", Function::Hash(Hash::Md5)),
+    ("sha1", Function::Hash(Hash::Sha1)),
+    ("sha256", Function::Hash(Hash::Sha256)),
+    ("sha512", Function::Hash(Hash::Sha512)),
+    ("hex", Function::Encode(Encoding::HexLower)),
+    ("base64", Function::Encode(Encoding::Base64)),
+    ("base64url", Function::Encode(Encoding::Base64UrlUnpadded)),
+    ("quoted", Function::Quote),
+    ("lower", Function::LowerCase),
+    ("upper", Function::UpperCase),
 ];
 pub(super) const SECRET_ENCODINGS: &[(&str, (&str, SecretEncoding))] = &[
     ("text", ("", SecretEncoding::Text)),
     ("base64", ("", SecretEncoding::Base64)),
     ("hex", ("", SecretEncoding::Hex)),
     ("whsec", ("whsec_", SecretEncoding::Base64)),
-    ("sha1-of-text", ("", SecretEncoding::Sha1OfText)),
+    ("sha1-of-text", ("", SecretEncoding::HashOfText(Hash::Sha1))),
+    ("sha256-of-text", ("", SecretEncoding::HashOfText(Hash::Sha256))),
+    ("reversed", ("", SecretEncoding::Reversed)),
     ("public-key", ("", SecretEncoding::PublicKey)),
 ];
 const PLACES: &[(&str, ())] = &[
@@ -61,6 +84,9 @@ const PLACES: &[(&str, ())] = &[
 /// `None` with a fault pushed.
 pub(in crate::provider) fn parse_place(text: &str, key: &str, faults: &mut Vec<Fault>) -> Option<Place> {
     let shapes = "expected `header:NAME`, `body:/POINTER`, `query:NAME` or `form:FIELD`";
+    if text == "body" {
+        return Some(Place::Whole);
+    }
     let Some((kind, rest)) = text.split_once(':') else {
         faults.push(fault(key, format!("`{text}` is not a place: {shapes}"), None));
         return None;
@@ -76,7 +102,13 @@ pub(in crate::provider) fn parse_place(text: &str, key: &str, faults: &mut Vec<F
         return None;
     }
     Some(match kind {
-        "header" => header_name(rest, key, faults),
+        "header" => match rest.split_once(':') {
+            Some((name, part)) => Place::HeaderPart {
+                name: Cow::Owned(header_name(name, key, faults).name().to_owned()),
+                part: HeaderPart::parse(part),
+            },
+            None => header_name(rest, key, faults),
+        },
         "query" => Place::Query(owned()),
         "xml" => Place::Xml(owned()),
         "form" => match rest.split_once(':') {
@@ -90,7 +122,7 @@ pub(in crate::provider) fn parse_place(text: &str, key: &str, faults: &mut Vec<F
     })
 }
 
-pub(super) fn json_pointer(text: &str, key: &str, faults: &mut Vec<Fault>) -> Text {
+pub(in crate::provider) fn json_pointer(text: &str, key: &str, faults: &mut Vec<Fault>) -> Text {
     if !text.starts_with('/') {
         let hint = format!(
             "a JSON pointer starts with a slash: `/{}`",

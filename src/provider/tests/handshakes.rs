@@ -27,7 +27,7 @@ fn shown(asked: Option<Asked>) -> (u16, String, Vec<String>) {
 #[test]
 fn dozens_of_rows_have_a_handshake() {
     let with = all().iter().filter(|it| !it.handshakes.is_empty());
-    assert!(with.clone().count() >= 24, "{}", with.count());
+    assert!(with.clone().count() >= 45, "{}", with.count());
 }
 
 #[test]
@@ -124,6 +124,60 @@ fn the_verify_token_is_asked_for() {
     }
     let without_mode = get("hub.challenge=1&hub.verify_token=vt", &[]);
     assert_eq!(asked("meta", &keys, Some("vt"), &without_mode), None);
+}
+
+#[test]
+fn ebay_is_answered_a_hash_that_no_event_has() {
+    let token = "71745723-d031-455c-bfa5-f90d11b4f20a";
+    let ask = |token: Option<&str>, url: Option<&str>| {
+        let mut bent = get("challenge_code=a8628072-3d33-45ee-9004-bee86830a22d", &[]);
+        bent.url = url.map(str::to_owned);
+        asked("ebay", &[], token, &bent)
+    };
+    let url = "https://ngrok.com/webhook?challenge_code=a8628072-3d33-45ee-9004-bee86830a22d";
+    let (status, body, _) = shown(ask(Some(token), Some(url)));
+    // Made by Python's hashlib of the three texts.
+    assert_eq!(
+        (status, body.as_str()),
+        (
+            200,
+            r#"{"challengeResponse":"4daffadc86a7a6c20be3fdc32bbd17b141d0de31a78710cc41cfa0d19bdf6410"}"#
+        )
+    );
+    assert_eq!(ask(None, Some(url)), None);
+    assert_eq!(ask(Some(token), None), None);
+    assert!(row("ebay").has_verify_token());
+}
+
+#[test]
+fn fitbit_tries_a_wrong_code_and_gets_its_status() {
+    let keys = [key(row("fitbit"), PLAIN)];
+    let ask = |code: &str| {
+        asked(
+            "fitbit",
+            &keys,
+            Some("right-code"),
+            &get(&format!("verify={code}"), &[]),
+        )
+    };
+    assert_eq!(shown(ask("right-code")).0, 204);
+    assert_eq!(shown(ask("wrong-code")).0, 404);
+    assert_eq!(shown(asked("fitbit", &keys, None, &get("verify=x", &[]))).0, 404);
+}
+
+#[test]
+fn a_handshake_that_is_a_signed_event_needs_what_makes_it_one() {
+    let keys = [key(row("line"), PLAIN)];
+    let signed =
+        |body: &str| Bent::new(&[], body.as_bytes()).with(|call| row("line").signed_handshake(&keys, call));
+    assert!(signed(r#"{"destination":"U1","events":[]}"#).is_some());
+    for event in [
+        r#"{"destination":"U1","events":[{"type":"message"}]}"#,
+        r#"{"events":[]}"#,
+        "no json",
+    ] {
+        assert_eq!(signed(event), None, "{event}");
+    }
 }
 
 #[test]

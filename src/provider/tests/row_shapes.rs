@@ -4,7 +4,7 @@ use super::{shapes::check, *};
 use crate::provider::{
     place::{Place, body, header},
     scheme::{
-        Accepted, Encoding, Family, Hash, Layout, Method, Part, Scheme, SecretEncoding, SecretForm,
+        Accepted, Encoding, Family, Function, Hash, Layout, Method, Part, Scheme, SecretEncoding, SecretForm,
         Signature, Time, Token, Unit,
     },
 };
@@ -28,6 +28,7 @@ fn signature(place: Place, signed: Vec<Part>) -> Signature {
         without: Cow::Borrowed(&[]),
         each: None,
         or_signed: Cow::Borrowed(&[]),
+        key: Cow::Borrowed(&[]),
         any_port: false,
         body_digest: None,
         families: Cow::Owned(vec![Family {
@@ -100,7 +101,10 @@ fn parts_in_another_case_can_be_said_in_a_row() {
     let literal = |text| Part::Literal(Cow::Borrowed(text));
     let signed = vec![
         literal("id:"),
-        Part::LowerCase(Place::Query(Cow::Borrowed("data.id"))),
+        Part::Of(
+            Function::LowerCase,
+            vec![Part::At(Place::Query(Cow::Borrowed("data.id")))],
+        ),
         literal(";request-id:"),
         Part::At(header("x-request-id")),
         literal(";ts:"),

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::provider::{nearest, place::Reading};
+use crate::provider::{find, nearest, place::Reading};
 
 #[test]
 fn rows_are_sorted_and_found() {
@@ -47,7 +47,12 @@ fn places_are_well_formed() {
                     );
                 }
                 Place::Body(pointer) | Place::FormJson { pointer, .. } => assert!(pointer.starts_with('/')),
-                Place::Query(_) | Place::Form(_) | Place::Xml(_) => {}
+                Place::HeaderPart { .. }
+                | Place::Whole
+                | Place::Claim { .. }
+                | Place::Query(_)
+                | Place::Form(_)
+                | Place::Xml(_) => {}
             }
         }
         assert!(!row.register.is_empty() && !row.title.is_empty());

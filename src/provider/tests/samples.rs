@@ -5,11 +5,12 @@ use crate::provider::place::Reading;
 fn samples() -> Vec<(&'static Provider, Sample)> {
     let mut without = Vec::new();
     let mut samples = Vec::new();
-    for provider in all() {
+    for provider in all().iter().map(|it| row(&it.name)) {
         match sample_of(&provider.name, &TO_US) {
             Ok(sample) => samples.push((provider, sample)),
             Err(bad) if bad.problem.starts_with("a public key") => {}
             Err(bad) if bad.problem.contains("made by its sender alone") => {}
+            Err(bad) if bad.problem.contains("in the URL") => {}
             Err(bad) => without.push(format!("{}: {bad}", provider.name)),
         }
     }
@@ -25,7 +26,8 @@ fn every_row_verifies_its_own_sample() {
         let bent = Bent::from(sample.clone());
         bent.verify(provider, &keys)
             .unwrap_or_else(|it| panic!("{}: {it}", provider.name));
-        if provider.reads_form_first() {
+        let is_form = sample.headers.iter().any(|(_, value)| value.contains("form"));
+        if is_form || provider.reads_form_first() {
             continue;
         }
         let names = bent.with(|call| provider.names(call));

@@ -106,7 +106,12 @@ fn signed_text(provider: &Provider, bent: &Bent, timestamp: &str) -> Option<Vec<
     bent.with(|call| {
         let reader = Reader::new(call);
         let at = Cow::Owned(timestamp.as_bytes().to_vec());
-        let pieces = message::assemble(&signature.signed, &signature.families[0], Some(&at), &reader).ok()?;
+        let known = message::Known {
+            family: &signature.families[0],
+            timestamp: Some(&at),
+            reader: &reader,
+        };
+        let pieces = message::assemble(&signature.signed, known).ok()?;
         Some(pieces.iter().flat_map(|it| it.bytes(&[]).to_vec()).collect())
     })
 }

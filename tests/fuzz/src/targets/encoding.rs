@@ -60,6 +60,7 @@ fn sender(hash: Hash, encoding: Encoding) -> Sender {
         Hash::Sha256 => mac::HMAC_SHA256,
         Hash::Sha384 => mac::HMAC_SHA384,
         Hash::Sha512 => mac::HMAC_SHA512,
+        Hash::Md5 | Hash::Keccak256 => unreachable!("the reference has neither"),
     };
     let right = mac::hmac(&hmac::Key::new(algorithm, SECRET.as_bytes()), &[]);
     Sender {

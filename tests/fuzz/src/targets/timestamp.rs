@@ -34,6 +34,7 @@ const UNITS: &[Unit] = &[
     Unit::Rfc3339,
     Unit::Iso8601,
     Unit::HttpDate,
+    Unit::SecondsOrMillis,
 ];
 const TOLERANCE: i128 = 300_000_000;
 
@@ -127,6 +128,10 @@ pub(crate) fn micros(unit: Unit, text: &[u8]) -> Option<i128> {
     match unit {
         Unit::Seconds => whole_number(text).map(|it| i128::from(it) * 1_000_000),
         Unit::Millis => whole_number(text).map(|it| i128::from(it) * 1_000),
+        Unit::SecondsOrMillis => {
+            let is_millis = text.len() > 11;
+            micros(if is_millis { Unit::Millis } else { Unit::Seconds }, text)
+        }
         Unit::Rfc3339 => rfc3339(std::str::from_utf8(text).ok().filter(|it| it.len() <= 40)?),
         Unit::Iso8601 => {
             let text = std::str::from_utf8(text).ok().filter(|it| it.len() <= 40)?;
