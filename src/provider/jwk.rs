@@ -88,7 +88,10 @@ fn read(key: &Value) -> Option<(Kind, Vec<u8>)> {
                 let digits = number(name).filter(|it| it.len() <= P521_BYTES)?;
                 Some([&vec![0; P521_BYTES - digits.len()][..], &digits[..]].concat())
             };
-            Some((Kind::P521, [vec![UNCOMPRESSED], padded("x")?, padded("y")?].concat()))
+            Some((
+                Kind::P521,
+                [vec![UNCOMPRESSED], padded("x")?, padded("y")?].concat(),
+            ))
         }
         ("OKP", Some("Ed25519")) => Some((Kind::Ed25519, coordinate("x")?)),
         _ => None,

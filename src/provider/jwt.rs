@@ -40,9 +40,7 @@ pub(super) fn verify(jwt: &Jwt, keys: &[&Key], call: &Call<'_>, now: Timestamp) 
     let certificates = match &jwt.chain {
         Some(marks) => {
             let read = chain::read(header.get("x5c"), marks.len() + 1);
-            read.ok_or_else(|| {
-                malformed(&format!("expected {} certificates in its `x5c`", marks.len() + 1))
-            })?
+            read.ok_or_else(|| malformed(&format!("expected {} certificates in its `x5c`", marks.len() + 1)))?
         }
         None => Vec::new(),
     };
@@ -94,7 +92,11 @@ fn read(jwt: &Jwt, call: &Call<'_>) -> Result<String, Refusal> {
             wanted: format!("`{}`", jwt.place),
         })?;
     let is_in_header = matches!(jwt.place, Place::Header(_));
-    let max_token = if is_in_header { MAX_TOKEN } else { MAX_TOKEN_IN_BODY };
+    let max_token = if is_in_header {
+        MAX_TOKEN
+    } else {
+        MAX_TOKEN_IN_BODY
+    };
     token
         .strip_prefix(jwt.prefix.as_bytes())
         .and_then(|it| std::str::from_utf8(it).ok())
