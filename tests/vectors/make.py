@@ -242,10 +242,10 @@ MULTIPART = {"dropbox-sign"}
 
 
 def is_form(row):
-    """Whether what comes first in a row is in a form."""
-    first = [many(row[it])[0] for it in ("hmac", "token", "event_id", "event_type", "event_time", "resource") if row.get(it)]
-    text = json.dumps(first)
-    return "form:" in text and "body:" not in text
+    """Whether what it signs is in a form, or all that is there."""
+    proof = json.dumps([many(row[it])[0] for it in ("hmac", "token") if row.get(it)])
+    names = [many(row[it])[0] for it in ("event_type", "event_time", "resource") if row.get(it)]
+    return "form:" in proof or "_form" in proof or ('"query"' in proof and all(it.startswith("form:") for it in names))
 
 
 def put_at(data, pointer, value):

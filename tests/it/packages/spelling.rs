@@ -116,7 +116,7 @@ fn is_plain(text: &str, unit: Unit) -> bool {
 fn is_odd(signature: &Signature, value: &str) -> bool {
     let is_right = |text: &str| signature.accepted.iter().any(|it| is_spelled_right(it, text));
     let texts: Vec<&str> = match &signature.layout {
-        Layout::One => vec![value],
+        Layout::One | Layout::Member => vec![value],
         Layout::List { separator } => value.split(separator.as_ref()).collect(),
         Layout::Fields { separator, .. } | Layout::Positions { separator, .. } => {
             value.split(separator.as_ref()).collect()
