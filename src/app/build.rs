@@ -14,13 +14,13 @@ use crate::{
     },
     base::{ids::WorkerId, metrics::Metrics},
     config::{Inputs, Loaded, Settings},
-    delivery::{self, Wake, claimer, heartbeat, lanes::Lanes, pool, pool::Held, settler::Settler},
+    delivery::{self, claimer, heartbeat, lanes::Lanes, pool, pool::Held, settler::Settler},
     egress,
     ingest::{Ingest, Parts},
     maintenance,
     registry::{Registry, Snapshot},
     source::asking::Asking,
-    store::{Store, clock::StoreClock, handover::Handover},
+    store::{Store, clock::StoreClock, handover::Handover, wake::Wake},
     web::{
         health::Health,
         listener::{self, Limits},
@@ -125,6 +125,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
             metrics: metrics.clone(),
             clock: clock.clone(),
             handover: role.delivers().then(|| handover.clone()),
+            wake: wake.clone(),
             lease: settings.delivery.lease,
         },
     );

@@ -11,8 +11,8 @@ use crate::{
         trial::{self, Point},
     },
     config::{self, Inputs, Loaded, Settings},
-    delivery::Wake,
     registry::{Registry, Snapshot},
+    store::wake::Wake,
     web,
 };
 

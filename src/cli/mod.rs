@@ -24,6 +24,9 @@ mod retry;
 mod send;
 mod serve;
 mod settings;
+mod test;
+mod trial;
+mod try_route;
 mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -71,6 +74,8 @@ enum Command {
     Migrate(migrate::Args),
     Send(send::Args),
     Verify(verify::Args),
+    Try(try_route::Args),
+    Test(test::Args),
     Events(events::Args),
     Deliveries(deliveries::Args),
     Requests(requests::Args),
@@ -117,12 +122,14 @@ fn dispatch(cli: Cli) -> Result {
     match command {
         Command::Check(args) => check::run(config, &args),
         Command::Verify(args) => block_on(verify::run(config, &args)),
+        Command::Test(args) => test::run(config, &args),
         Command::Providers(args) => providers::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Serve(args) => block_on(serve::run(config, args)),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Migrate(args) => block_on(migrate::run(config, &args)),
         Command::Send(args) => block_on(send::run(config, args)),
+        Command::Try(args) => block_on(try_route::run(config, args)),
         Command::Events(args) => block_on(events::run(config, args)),
         Command::Deliveries(args) => block_on(deliveries::run(config, args)),
         Command::Requests(args) => block_on(requests::run(config, args)),

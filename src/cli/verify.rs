@@ -261,7 +261,7 @@ fn method(text: &str) -> Result<http::Method> {
 }
 
 /// Header values are bytes, as off the wire.
-fn headers(texts: &[OsString]) -> Result<Headers> {
+pub(crate) fn headers(texts: &[OsString]) -> Result<Headers> {
     let pairs = texts.iter().map(|it| header(it)).collect::<Result<Vec<_>>>()?;
     Ok(Headers::from_pairs(
         pairs.iter().map(|(name, value)| (name.as_str(), *value)),

@@ -4,7 +4,8 @@ use crate::{
     config::{
         Settings, check, destination,
         error::Fault,
-        parse, process,
+        parse, process, route,
+        route_test::{self, RouteTest},
         section::{Bad, Reading, Section},
         source,
         tree::{Entry, Node, Table, Value},
@@ -94,6 +95,7 @@ pub(super) fn settings(tree: &Table, reading: &mut Reading<'_>) -> Result<Settin
     });
     let destinations = named(&mut top, "destinations", reading, destination::destination);
     let routes = routes(&mut top, reading);
+    let tests = tests(&mut top, &routes, reading);
     top.finish(reading);
     if let (Ok((server, _)), Ok(ingest)) = (&server, &ingest) {
         check::bodies(server, &ingest.settings, &sources.sound, tree, reading);
@@ -112,6 +114,7 @@ pub(super) fn settings(tree: &Table, reading: &mut Reading<'_>) -> Result<Settin
         ingest: ingest.settings,
         delivery: delivery?,
         registry: registry?,
+        tests: tests?,
         log: log?,
         grace,
     })
@@ -171,8 +174,41 @@ fn routes(top: &mut Section<'_>, reading: &mut Reading<'_>) -> Vec<Result<crate:
     nodes
         .iter()
         .enumerate()
-        .map(|(idx, node)| destination::route(idx, node, reading))
+        .map(|(idx, node)| route::route(idx, node, reading))
         .collect()
+}
+
+/// Each names a route of this config.
+fn tests(
+    top: &mut Section<'_>,
+    routes: &[Result<crate::route::Settings, Bad>],
+    reading: &mut Reading<'_>,
+) -> Result<Vec<RouteTest>, Bad> {
+    let nodes = top.items("tests", reading)?;
+    let names: Vec<_> = routes
+        .iter()
+        .flatten()
+        .map(crate::route::Settings::name)
+        .collect();
+    let read_one = |(idx, node): (usize, &Node)| {
+        let test = route_test::route_test(idx, node, reading)?;
+        // A faulty route has its own fault, and may be the one.
+        if names.contains(&test.route) || routes.iter().any(Result::is_err) {
+            return Ok(test);
+        }
+        let hint = match value::nearest(&test.route, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("this config has: {}", names.join(", ")),
+        };
+        let problem = format!(
+            "`tests[{idx}].route` names no route: `{}`",
+            value::shown(&test.route)
+        );
+        Err(reading.fault(Fault::new(&node.place, problem).hint(hint)))
+    };
+    // All of them are read before the first fault ends it.
+    let tests: Vec<_> = nodes.iter().enumerate().map(read_one).collect();
+    tests.into_iter().collect()
 }
 
 /// What only the rooms themselves can say: whether a key fits its provider, whether a route leads somewhere.

@@ -1,4 +1,4 @@
-//! `[destinations.NAME]` and `[[routes]]`.
+//! `[destinations.NAME]`.
 
 use std::time::Duration;
 
@@ -13,8 +13,10 @@ use crate::{
         units::show_duration,
         value::{self, DAY},
     },
-    destination::{self, Retry},
-    route,
+    destination::{
+        self,
+        retry::{Retry, Statuses},
+    },
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -107,6 +109,28 @@ fn headers(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Vec<(
     headers.into_iter().collect()
 }
 
+/// `["429", "5xx", "500-503"]`; a plain status may stand without quotes.
+fn statuses(
+    section: &mut Section<'_>,
+    key: &'static str,
+    reading: &mut Reading<'_>,
+) -> Result<Statuses, Bad> {
+    let texts = section.list(key, reading, |node| {
+        let text = match &node.value {
+            Value::Integer(number) => number.to_string(),
+            _ => node.text().unwrap_or_default().to_owned(),
+        };
+        match Statuses::parse([text.as_str()]) {
+            Ok(_) => Ok(text),
+            Err(_) => value::mismatch(
+                node,
+                "a status that is no success, as in 429, \"5xx\" or \"500-503\"",
+            ),
+        }
+    })?;
+    Ok(Statuses::parse(texts.iter().map(String::as_str)).unwrap_or_default())
+}
+
 fn retry(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Retry, Bad> {
     let Some(mut section) = section.section("retry", reading)? else {
         return Err(section.missing("retry", reading));
@@ -115,12 +139,18 @@ fn retry(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Retry, 
     let max_age = section.need("max_age", reading, value::duration(MILLISECOND, 365 * DAY));
     let first = section.need("first", reading, value::duration(MILLISECOND, DAY));
     let cap = section.need("cap", reading, value::duration(MILLISECOND, 7 * DAY));
+    let schedule = section.list("schedule", reading, value::duration(MILLISECOND, 7 * DAY));
+    let on = statuses(&mut section, "on", reading);
+    let never = statuses(&mut section, "never", reading);
     section.finish(reading);
     let retry = Retry {
         max_attempts: max_attempts?,
         max_age: max_age?,
         first: first?,
         cap: cap?,
+        schedule: schedule?,
+        on: Some(on?).filter(|it| !it.is_empty()),
+        never: never?,
     };
     let crossed = |low: (&str, Duration), high: (&str, Duration), reading: &mut Reading<'_>| {
         let place = section.place_of_either(low.0, high.0);
@@ -147,19 +177,4 @@ fn retry(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Retry, 
         ));
     }
     Ok(retry)
-}
-
-pub(super) fn route(idx: usize, node: &Node, reading: &mut Reading<'_>) -> Result<route::Settings, Bad> {
-    let mut section = Section::of(node, format!("routes[{idx}]"), "routes[]", reading)?;
-    let name = section.read("name", reading, value::text);
-    let source = section.need("source", reading, value::text);
-    let destination = section.need("destination", reading, value::text);
-    let types = section.list("types", reading, value::text);
-    section.finish(reading);
-    Ok(route::Settings {
-        name: name?,
-        source: source?,
-        destination: destination?,
-        types: types?,
-    })
 }

@@ -112,7 +112,7 @@ fn collect_node(node: &Node, is_secret: bool, spans: &mut Vec<Range<usize>>) {
                 spans.push(span.start + 1..span.end.saturating_sub(1));
             }
         }
-        Value::Integer(_) | Value::Other(_) if is_secret => {
+        Value::Integer(_) | Value::Float(_) | Value::Other(_) if is_secret => {
             if let Place::File(span) = &node.place {
                 spans.push(span.clone());
             }

@@ -15,6 +15,8 @@ mod mask;
 mod overlay;
 mod parse;
 mod process;
+mod route;
+pub mod route_test;
 mod secrets;
 mod section;
 mod show;
@@ -32,7 +34,7 @@ use std::{
 };
 
 use crate::{
-    config::{error::Fault, section::Reading, tree::Place},
+    config::{error::Fault, route_test::RouteTest, section::Reading, tree::Place},
     delivery, ingest, registry, store, web,
 };
 
@@ -51,6 +53,8 @@ pub struct Settings {
     pub ingest: ingest::Settings,
     pub delivery: delivery::Settings,
     pub registry: registry::Settings,
+    /// What its routes must make of some events: for `gatepost test`.
+    pub tests: Vec<RouteTest>,
     pub log: Log,
     /// How long a stop waits for attempts in flight.
     pub grace: Duration,

@@ -99,7 +99,10 @@ fn node_of(value: Spanned<DeValue<'_>>, place: Placing<'_>) -> Node {
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map_or(Value::Other("an integer beyond 64 bits"), Value::Integer),
         DeValue::Boolean(it) => Value::Boolean(it),
-        DeValue::Float(_) => Value::Other("a number with a fraction"),
+        DeValue::Float(number) => match number.as_str().replace('_', "").parse() {
+            Ok(number) if f64::is_finite(number) => Value::Float(number),
+            _ => Value::Other("a number beyond all bounds"),
+        },
         DeValue::Datetime(_) => Value::Other("a date or time"),
         DeValue::Array(items) => Value::Array(items.into_iter().map(|it| node_of(it, place)).collect()),
         DeValue::Table(table) => Value::Table(table_of(table, place)),

@@ -48,8 +48,9 @@ fn value(node: &Node, is_secret: bool) -> String {
     match &node.value {
         Value::Text(text) if is_secret || mask::has_password(text) => "\"***\"".to_owned(),
         Value::Text(text) => format!("\"{}\"", shown(text)),
-        Value::Integer(_) if is_secret => "***".to_owned(),
+        Value::Integer(_) | Value::Float(_) if is_secret => "***".to_owned(),
         Value::Integer(number) => number.to_string(),
+        Value::Float(number) => format!("{number:?}"),
         Value::Boolean(it) => it.to_string(),
         Value::Array(items) => {
             let items: Vec<_> = items.iter().map(|it| value(it, is_secret)).collect();

@@ -57,6 +57,7 @@ fn keys_of(node: &Node, shape: &str, res: &mut BTreeSet<String>) {
         "tokens[].token",
         "public_key",
         "verify_token",
+        "filter",
         "certificate",
         "jwks",
     ]

@@ -28,10 +28,11 @@ pub(super) struct Node {
 pub(super) enum Value {
     Text(String),
     Integer(i64),
+    Float(f64),
     Boolean(bool),
     Array(Vec<Node>),
     Table(Table),
-    /// What no key of ours takes: a float, a date, a number beyond 64 bits. Says which.
+    /// What no key of ours takes: a date, a number beyond 64 bits, `inf`. Says which.
     Other(&'static str),
 }
 
@@ -51,6 +52,7 @@ impl Node {
         match &self.value {
             Value::Text(_) => "text",
             Value::Integer(_) => "an integer",
+            Value::Float(_) => "a number with a fraction",
             Value::Boolean(_) => "a boolean",
             Value::Array(_) => "an array",
             Value::Table(_) => "a table",
@@ -63,7 +65,7 @@ impl Node {
         match &self.value {
             Value::Text(text) => Some(text),
             Value::Array(_) | Value::Table(_) => None,
-            Value::Integer(_) | Value::Boolean(_) | Value::Other(_) => self.raw.as_deref(),
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Other(_) => self.raw.as_deref(),
         }
     }
 

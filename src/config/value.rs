@@ -82,6 +82,23 @@ pub(super) fn any_text(node: &Node) -> Read<String> {
         .map_or_else(|| mismatch(node, "text in quotes"), |it| Ok(it.to_owned()))
 }
 
+/// A tree of tables, lists and plain values, for what the rooms read themselves.
+pub(super) fn json(node: &Node) -> Read<serde_json::Value> {
+    Ok(match &node.value {
+        Value::Text(text) => text.as_str().into(),
+        Value::Integer(number) => (*number).into(),
+        Value::Float(number) => (*number).into(),
+        Value::Boolean(it) => (*it).into(),
+        Value::Array(items) => items.iter().map(json).collect::<Read<Vec<_>>>()?.into(),
+        Value::Table(table) => {
+            let entry =
+                |(key, entry): (&String, &crate::config::tree::Entry)| Ok((key.clone(), json(&entry.node)?));
+            serde_json::Value::Object(table.0.iter().map(entry).collect::<Read<_>>()?)
+        }
+        Value::Other(_) => return mismatch(node, "text, a number, true or false, a list or a table"),
+    })
+}
+
 pub(super) fn boolean(node: &Node) -> Read<bool> {
     match &node.value {
         Value::Boolean(it) => Ok(*it),

@@ -19,13 +19,14 @@ use crate::{
         schedule,
         settler::{Settler, ToSettle},
     },
-    destination::{Message, Response, Retry, SendError},
+    destination::{Message, Response, SendError, retry::Retry},
     event::{
         attempt::{Attempt, Outcome, Trigger},
         delivery::Fence,
         headers::Headers,
     },
     registry::Outlet,
+    route::transform::Input,
     store::{
         claim::{Claim, Settlement},
         handover::InHand,
@@ -127,6 +128,7 @@ async fn send(
         delivery_id: claim.delivery.id,
         origin: claim.delivery.origin,
         attempt: number,
+        is_stale: claim.is_stale,
         now: wall_now(),
     };
     #[cfg(feature = "trial")]
@@ -134,7 +136,7 @@ async fn send(
     let result = tokio::select! {
         biased;
         () = stop.hard.cancelled() => return None,
-        result = trial::during(Point::RequestSent, outlet.destination.send(&message)) => result,
+        result = trial::during(Point::RequestSent, transform_and_send(context, outlet, claim, message)) => result,
     };
     trial::point(Point::HandlerAnswered);
     drop((slot, under_way));
@@ -142,7 +144,7 @@ async fn send(
     let duration = started.elapsed();
     // The store's time, as the schedule is on it.
     let now = context.clock.now();
-    let judgement = judge(&result, now);
+    let judgement = judge(&result, &outlet.settings.retry, now);
     let outcome = outcome(&judgement, &outlet.settings.retry, claim, number, now);
     lane.metrics.attempted(label(&result, &outcome), duration);
     if outcome == Outcome::Delivered {
@@ -171,6 +173,25 @@ async fn send(
         hold_route,
         lane,
     })
+}
+
+/// A transform that fails is an attempt that failed: it shows, and is made again on the schedule.
+async fn transform_and_send(
+    context: &Context,
+    outlet: &Outlet,
+    claim: &Claim,
+    mut message: Message,
+) -> Result<Response, SendError> {
+    let route = context.registry.current().route(&claim.delivery.route).cloned();
+    if let Some(transform) = route.as_ref().and_then(|it| it.transform.as_ref()) {
+        let input = Input::new(&message.event, message.attempt);
+        let output = transform.run(input).await.map_err(|error| SendError {
+            code: "transform",
+            explanation: error.to_string(),
+        })?;
+        message.event = Arc::new(output.apply(&message.event));
+    }
+    outlet.destination.send(&message).await
 }
 
 fn outcome(judgement: &Judgement, retry: &Retry, claim: &Claim, number: u32, now: Timestamp) -> Outcome {

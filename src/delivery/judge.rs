@@ -8,7 +8,7 @@ use crate::{
         trial::{self, Flaw},
     },
     delivery::schedule::MAX_RETRY_AFTER,
-    destination::{Response, SendError},
+    destination::{Response, SendError, retry::Retry},
 };
 
 /// What becomes of a delivery, and the sentence that says why.
@@ -35,8 +35,8 @@ pub enum Verdict {
     },
 }
 
-/// Judges what came back from one attempt.
-pub fn judge(result: &Result<Response, SendError>, now: Timestamp) -> Judgement {
+/// Judges what came back from one attempt. The operator's own rules come before the contract's.
+pub fn judge(result: &Result<Response, SendError>, retry: &Retry, now: Timestamp) -> Judgement {
     let response = match result {
         Ok(response) => response,
         Err(error) => {
@@ -64,9 +64,23 @@ pub fn judge(result: &Result<Response, SendError>, now: Timestamp) -> Judgement 
                 error: None,
             };
         }
-        410 => (
+        409 if is_done_before(response) => {
+            return Judgement {
+                verdict: Verdict::Delivered,
+                error: None,
+            };
+        }
+        _ if retry.is_final(status) => (
+            Verdict::Dead { hold_route: false },
+            format!("the handler answered {status}, which this destination does not try again"),
+        ),
+        410 if !retry.is_wanted(status) => (
             Verdict::Dead { hold_route: true },
             "the handler answered 410 (gone): it wants no more of these".to_owned(),
+        ),
+        422 if !retry.is_wanted(status) => (
+            Verdict::Dead { hold_route: false },
+            "the handler answered 422 (unprocessable): it will never take this one".to_owned(),
         ),
         300..=399 => (Verdict::Retry { not_before }, redirect_error(response)),
         100..=199 => (
@@ -88,6 +102,12 @@ pub fn judge(result: &Result<Response, SendError>, now: Timestamp) -> Judgement 
         verdict,
         error: Some(error),
     }
+}
+
+/// The handler did the work at an earlier attempt, and says so.
+fn is_done_before(response: &Response) -> bool {
+    let says = response.headers.first_str("gatepost-duplicate");
+    says.is_some_and(|it| it.trim().eq_ignore_ascii_case("true"))
 }
 
 /// Seconds or an HTTP date. What is neither counts as absent; what lies in the past means now.
@@ -139,7 +159,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::headers::Headers;
+    use crate::{destination::retry::Statuses, event::headers::Headers};
+
+    const RETRY: Retry = Retry {
+        max_attempts: 12,
+        max_age: Duration::from_hours(72),
+        first: Duration::from_secs(10),
+        cap: Duration::from_hours(6),
+        schedule: Vec::new(),
+        on: None,
+        never: Statuses::NONE,
+    };
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 
@@ -149,7 +179,47 @@ mod tests {
             headers: Headers::from_pairs(headers.iter().copied()),
             body: Bytes::new(),
         };
-        judge(&Ok(response), NOW)
+        judge(&Ok(response), &RETRY, NOW)
+    }
+
+    /// Under rules of the operator's own.
+    fn ruled(on: &[&str], never: &[&str], status: u16) -> Verdict {
+        let statuses = |texts: &[&str]| Statuses::parse(texts.iter().copied()).unwrap();
+        let retry = Retry {
+            on: Some(statuses(on)).filter(|it| !it.is_empty()),
+            never: statuses(never),
+            ..RETRY
+        };
+        let response = Response {
+            status,
+            headers: Headers::default(),
+            body: Bytes::new(),
+        };
+        judge(&Ok(response), &retry, NOW).verdict
+    }
+
+    #[test]
+    fn the_operators_rules_come_first() {
+        let again = Verdict::Retry { not_before: None };
+        let dead = Verdict::Dead { hold_route: false };
+        assert_eq!(ruled(&[], &["4xx"], 404), dead);
+        assert_eq!(ruled(&[], &["4xx"], 500), again);
+        assert_eq!(ruled(&["5xx"], &[], 404), dead);
+        assert_eq!(ruled(&["5xx"], &[], 503), again);
+        assert_eq!(ruled(&["5xx"], &["503"], 503), dead);
+        assert_eq!(ruled(&["410", "422"], &[], 410), again);
+        assert_eq!(ruled(&["410", "422"], &[], 422), again);
+        assert_eq!(ruled(&["5xx"], &[], 204), Verdict::Delivered);
+    }
+
+    #[test]
+    fn f12_a_handler_that_did_it_before_may_say_so() {
+        let done = [("gatepost-duplicate", &b"true"[..])];
+        assert_eq!(answer(409, &done).verdict, Verdict::Delivered);
+        assert_eq!(answer(409, &[]).verdict, Verdict::Retry { not_before: None });
+        assert_eq!(answer(500, &done).verdict, Verdict::Retry { not_before: None });
+        let no = [("gatepost-duplicate", &b"false"[..])];
+        assert_eq!(answer(409, &no).verdict, Verdict::Retry { not_before: None });
     }
 
     fn asked(status: u16, value: &str) -> Option<Duration> {
@@ -166,6 +236,7 @@ mod tests {
             let expected = match status {
                 200..=299 => Verdict::Delivered,
                 410 => Verdict::Dead { hold_route: true },
+                422 => Verdict::Dead { hold_route: false },
                 _ => again,
             };
             let judgement = answer(status, &[]);
@@ -190,7 +261,7 @@ mod tests {
                 code,
                 explanation: format!("it was {code}"),
             };
-            let judgement = judge(&Err(error), NOW);
+            let judgement = judge(&Err(error), &RETRY, NOW);
             assert_eq!(judgement.verdict, Verdict::Retry { not_before: None });
             assert_eq!(judgement.error.unwrap(), format!("it was {code}"));
         }
@@ -279,7 +350,7 @@ mod tests {
             prop_assert_eq!(found.verdict == Verdict::Delivered, is_taken);
             prop_assert_eq!(found.error.is_none(), is_taken);
             let is_dead = matches!(found.verdict, Verdict::Dead { .. });
-            prop_assert_eq!(is_dead, status == 410);
+            prop_assert_eq!(is_dead, [410, 422].contains(&status));
         }
 
         #[test]

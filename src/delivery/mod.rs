@@ -6,7 +6,7 @@
 //!
 //! It knows nothing of requests: `ingest` and `delivery` meet only in the store.
 //!
-//! Imports: `base`, `event`, `store`, `destination`, `registry`.
+//! Imports: `base`, `event`, `store`, `destination`, `route`, `registry`.
 
 pub mod attempt;
 pub mod claimer;
@@ -17,14 +17,12 @@ pub mod pool;
 pub mod schedule;
 pub mod settler;
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::sync::Notify;
+use std::time::Duration;
 
 use crate::{
     base::metrics::Metrics,
     registry::Registry,
-    store::{Store, clock::StoreClock, handover::Handover},
+    store::{Store, clock::StoreClock, handover::Handover, wake::Wake},
 };
 
 #[derive(Debug, Clone)]
@@ -33,20 +31,6 @@ pub struct Settings {
     pub lease: Duration,
     /// How often the store is asked for work when nothing else wakes the pool.
     pub poll: Duration,
-}
-
-/// Tells the pool to look at the store now. Clones share everything.
-#[derive(Debug, Clone, Default)]
-pub struct Wake(Arc<Notify>);
-
-impl Wake {
-    pub fn now(&self) {
-        self.0.notify_one();
-    }
-
-    async fn woken(&self) {
-        self.0.notified().await;
-    }
 }
 
 /// What every part of the pool works with.

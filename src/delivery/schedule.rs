@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     base::{backoff::full_jitter, clock::Timestamp},
-    destination::Retry,
+    destination::retry::Retry,
 };
 
 /// The longest that a handler's `Retry-After` can put a delivery off.
@@ -15,7 +15,7 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 /// `n_attempts` counts those made, the one that just failed included; `since` is when the delivery was made; `random`
 /// lies in 0..1. Given up is a delivery that had `max_attempts`, or whose `max_age` has passed.
 ///
-/// Without `not_before` the wait is exponential with full jitter. With it (a handler's `Retry-After`) the attempt comes
+/// Without `not_before` the wait is exponential with full jitter, or that of the list and up to a tenth more. With it (a handler's `Retry-After`) the attempt comes
 /// then, or up to `first` later: handlers tend to tell everyone the same second. It may exceed `cap`, not
 /// `MAX_RETRY_AFTER`. Neither leads past `max_age`: what would is pulled in to that very moment, so that a delivery's
 /// last attempt comes when its time is up and not long before.
@@ -39,14 +39,17 @@ pub fn next(
                 .clamp(now, now.plus(MAX_RETRY_AFTER))
                 .plus(full_jitter(0, retry.first, retry.cap, random))
         }
-        None => now.plus(full_jitter(
-            n_attempts.saturating_sub(1),
-            retry.first,
-            retry.cap,
-            random,
-        )),
+        None => now.plus(pause(retry, n_attempts.saturating_sub(1), random)),
     };
     Some(at.min(limit))
+}
+
+fn pause(retry: &Retry, n_before: u32, random: f64) -> Duration {
+    let listed = retry.schedule.get(n_before as usize).or(retry.schedule.last());
+    match listed {
+        Some(pause) => pause.mul_f64(1.0 + random.clamp(0.0, 1.0) / 10.0),
+        None => full_jitter(n_before, retry.first, retry.cap, random),
+    }
 }
 
 #[cfg(test)]
@@ -54,12 +57,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::destination::retry::Statuses;
 
     const RETRY: Retry = Retry {
         max_attempts: 12,
         max_age: Duration::from_hours(72),
         first: Duration::from_secs(10),
         cap: Duration::from_hours(6),
+        schedule: Vec::new(),
+        on: None,
+        never: Statuses::NONE,
     };
 
     fn at(seconds: i64) -> Timestamp {
@@ -76,6 +83,21 @@ mod tests {
         assert_eq!(wait(5), Some(160));
         assert_eq!(wait(11), Some(10_240));
         assert_eq!(wait(12), None);
+    }
+
+    #[test]
+    fn a_list_of_pauses_is_kept_and_its_last_one_repeats() {
+        let retry = Retry {
+            schedule: [1, 60, 3600].map(Duration::from_secs).to_vec(),
+            ..RETRY
+        };
+        let wait = |n_attempts, random| {
+            let next = next(&retry, n_attempts, at(0), at(100), random, None);
+            next.map(|it| it.since(at(100)).as_millis())
+        };
+        assert_eq!((wait(1, 0.0), wait(1, 1.0)), (Some(1_000), Some(1_100)));
+        assert_eq!((wait(2, 0.0), wait(3, 0.0)), (Some(60_000), Some(3_600_000)));
+        assert_eq!((wait(9, 0.0), wait(12, 0.0)), (Some(3_600_000), None));
     }
 
     #[test]
@@ -140,6 +162,9 @@ mod tests {
                 max_age: Duration::from_secs(max_age_s),
                 first: Duration::from_millis(first_ms),
                 cap: Duration::from_millis(cap_ms),
+                schedule: Vec::new(),
+                on: None,
+                never: Statuses::NONE,
             };
             let now = at(i64::from(age_s));
             let asked = asked.map(Timestamp::from_micros);

@@ -49,7 +49,7 @@ fn fault(key: impl Into<String>, problem: impl Into<String>, hint: &str) -> Faul
 }
 
 fn check_numbers(settings: &Settings, faults: &mut Vec<Fault>) {
-    let retry = settings.retry;
+    let retry = &settings.retry;
     let durations = [
         ("timeout", settings.timeout),
         ("retry.first", retry.first),
@@ -161,7 +161,10 @@ fn check_headers(given: &[(String, Secret)], faults: &mut Vec<Fault>) -> Vec<(He
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{base::safe_url::SafeUrl, destination::Retry};
+    use crate::{
+        base::safe_url::SafeUrl,
+        destination::retry::{Retry, Statuses},
+    };
 
     fn settings(url: &str) -> Settings {
         Settings {
@@ -177,6 +180,9 @@ mod tests {
                 max_age: Duration::from_hours(72),
                 first: Duration::from_secs(10),
                 cap: Duration::from_hours(6),
+                schedule: Vec::new(),
+                on: None,
+                never: Statuses::NONE,
             },
         }
     }
@@ -266,6 +272,9 @@ mod tests {
             max_age: Duration::ZERO,
             first: Duration::from_secs(10),
             cap: Duration::from_secs(5),
+            schedule: Vec::new(),
+            on: None,
+            never: Statuses::NONE,
         };
         assert_eq!(
             keys(&settings),

@@ -8,6 +8,7 @@
 pub mod check;
 pub mod headers;
 pub mod http;
+pub mod retry;
 pub mod signing;
 pub mod trace;
 
@@ -17,6 +18,7 @@ use bytes::Bytes;
 
 use crate::{
     base::{clock::Timestamp, ids::DeliveryId, safe_url::SafeUrl, secret::Secret},
+    destination::retry::Retry,
     event::{Event, Origin, headers::Headers},
 };
 
@@ -39,15 +41,6 @@ pub struct Settings {
     pub retry: Retry,
 }
 
-/// When to try again, and when to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
-    pub max_attempts: u32,
-    pub max_age: Duration,
-    pub first: Duration,
-    pub cap: Duration,
-}
-
 /// One event on its way to one destination.
 #[derive(Debug, Clone)]
 pub struct Message {
@@ -56,6 +49,8 @@ pub struct Message {
     pub origin: Origin,
     /// 1 for the first.
     pub attempt: u32,
+    /// A newer event of its key was delivered before, and the route marks that.
+    pub is_stale: bool,
     pub now: Timestamp,
 }
 

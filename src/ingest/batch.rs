@@ -248,7 +248,7 @@ fn hand_over(event: &NewEvent, places: Vec<(usize, Place)>) {
 }
 
 fn claim_of(event: &NewEvent, new: &crate::store::record::NewDelivery) -> Option<Claim> {
-    let Claimed { lease_until, .. } = new.claimed?;
+    let Claimed { lease_until, .. } = new.start.claimed()?;
     let created_at: Timestamp = event.event.received_at;
     Some(Claim {
         delivery: Delivery {
@@ -261,12 +261,14 @@ fn claim_of(event: &NewEvent, new: &crate::store::record::NewDelivery) -> Option
             n_attempts: 0,
             next_attempt_at: None,
             last_error: None,
+            cause: None,
             created_at,
         },
         event: Arc::clone(&event.event),
         fence: Claimed::FENCE,
         lease_until,
         is_manual: false,
+        is_stale: false,
     })
 }
 

@@ -9,11 +9,12 @@ use crate::{
     },
     event::{Event, Origin},
     registry::Snapshot,
+    route::{Route, filter::subject::Subject},
     source::{Request, Source, Verified},
     store::{
         clock::StoreClock,
         handover::{Handover, Place},
-        record::{Claimed, NewDelivery, NewEvent},
+        record::{Claimed, NewDelivery, NewEvent, Skip, SkipCause, Start},
     },
 };
 
@@ -49,19 +50,19 @@ impl Fanout {
         verified: Verified,
     ) -> Fanned {
         let mut fanned = new_event(source, request, verified, Origin::Received);
-        let event_type = fanned.event.event_type.as_deref();
+        fanned.deliveries = deliveries(snapshot, &fanned.event, Origin::Received).collect();
         let mut places = Vec::new();
-        for mut delivery in deliveries(snapshot, source.name(), event_type, Origin::Received) {
+        for (idx, delivery) in fanned.deliveries.iter_mut().enumerate() {
             if let Some(handover) = &self.handover
+                && delivery.may_be_handed_over()
                 && let Some(place) = handover.reserve(&delivery.destination)
             {
-                delivery.claimed = Some(Claimed {
+                delivery.start = Start::Claimed(Claimed {
                     worker: handover.worker(),
                     lease_until: self.clock.now().plus(self.lease),
                 });
-                places.push((fanned.deliveries.len(), place));
+                places.push((idx, place));
             }
-            fanned.deliveries.push(delivery);
         }
         Fanned {
             event: fanned,
@@ -95,28 +96,45 @@ pub fn new_event(source: &Source, request: Request, verified: Verified, origin: 
     }
 }
 
-/// One delivery for each route that takes an event of this type, for any worker.
+/// One delivery for each route that takes an event of this type, for any worker. What a route's filter refuses is skipped.
 pub fn deliveries<'a>(
     snapshot: &'a Snapshot,
-    source: &str,
-    event_type: Option<&'a str>,
+    event: &'a Event,
     origin: Origin,
 ) -> impl Iterator<Item = NewDelivery> + use<'a> {
-    let routes = snapshot
-        .routes_of
-        .get(source)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    routes
+    let subject = Subject::new(event);
+    snapshot
+        .routes_of(&event.source)
         .iter()
-        .filter(move |route| route.takes(event_type))
-        .map(move |route| NewDelivery {
-            id: DeliveryId::new(),
-            route: Arc::clone(&route.name),
-            destination: Arc::clone(&route.destination),
-            origin,
-            claimed: None,
+        .filter(|route| route.takes(event.event_type.as_deref()))
+        .map(move |route| {
+            let start = start(route, &subject, origin);
+            delivery(route, &subject, origin, start)
         })
+}
+
+/// A delivery by that route.
+pub fn delivery(route: &Route, subject: &Subject<'_>, origin: Origin, start: Start) -> NewDelivery {
+    NewDelivery {
+        id: DeliveryId::new(),
+        route: Arc::clone(&route.name),
+        destination: Arc::clone(&route.destination),
+        origin,
+        start,
+        position: route.position(subject),
+    }
+}
+
+fn start(route: &Route, subject: &Subject<'_>, origin: Origin) -> Start {
+    match route.refusal(subject) {
+        Some(reason) => Start::Skipped(Skip {
+            cause: SkipCause::Filtered,
+            reason,
+        }),
+        // What comes late has waited already.
+        None if origin != Origin::Received => Start::NOW,
+        None => Start::Due { after: route.delay },
+    }
 }
 
 fn text_of(bytes: &[u8]) -> String {

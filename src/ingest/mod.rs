@@ -27,19 +27,19 @@ use crate::{
     },
     ingest::{
         batch::{Batcher, NotRecorded},
-        fanout::Fanout,
+        fanout::{Fanned, Fanout},
         limits::{ByteBudget, Rates},
         rejections::Rejections,
     },
     provider::Answer,
     registry::Registry,
     source::{
-        Received, Request, Source,
+        Received, Request, Source, Verified,
         asking::Asking,
         keys::{Keys, Moment},
         receive,
     },
-    store::{Store, clock::StoreClock, handover::Handover, record::Recorded},
+    store::{Store, clock::StoreClock, handover::Handover, record::Recorded, wake::Wake},
 };
 
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ pub enum Reply {
 /// What a sender is asked to wait after one of our own faults.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A body of at least this many bytes is verified off the runtime's threads, so that its hash holds up nobody else.
+/// A body of at least this many bytes is verified and filtered off the runtime's threads, so that it holds up nobody else.
 const LARGE_BODY: usize = 256 * 1024;
 
 /// The hot path. Clones share everything.
@@ -92,6 +92,7 @@ pub struct Ingest {
     budget: ByteBudget,
     rates: Rates,
     clock: StoreClock,
+    wake: Wake,
     ack_timeout: Duration,
 }
 
@@ -105,6 +106,7 @@ pub struct Parts {
     pub clock: StoreClock,
     /// Absent where this process delivers nothing.
     pub handover: Option<Handover>,
+    pub wake: Wake,
     /// How long a handed-over delivery is this process's.
     pub lease: Duration,
 }
@@ -122,6 +124,7 @@ impl Ingest {
             budget: ByteBudget::new(settings.max_bytes_in_flight),
             rates: Rates::default(),
             clock: parts.clock,
+            wake: parts.wake,
             ack_timeout: settings.ack_timeout,
             store: parts.store,
             registry: parts.registry,
@@ -189,10 +192,11 @@ impl Ingest {
             not(feature = "trial"),
             expect(unused_mut, reason = "changed by a flaw alone")
         )]
-        let mut fanned = self
-            .fanout
-            .fan_out(&self.registry.current(), source, request, verified);
+        let Some(mut fanned) = self.fan_out(source, request, verified).await else {
+            return unavailable("a filter failed to run");
+        };
         let id = fanned.event.event.id;
+        let waits_for_claim = fanned.event.deliveries.iter().any(|it| it.position.is_some());
         #[cfg(feature = "trial")]
         if flawed::is_found_by_check(&self.store, &mut fanned.event).await {
             return Reply::Duplicate(id);
@@ -203,7 +207,12 @@ impl Ingest {
             return Reply::Accepted(id);
         }
         match tokio::time::timeout(self.ack_timeout, waiter).await {
-            Ok(Ok(Recorded::Accepted)) => Reply::Accepted(id),
+            Ok(Ok(Recorded::Accepted)) => {
+                if waits_for_claim {
+                    self.wake.now();
+                }
+                Reply::Accepted(id)
+            }
             Ok(Ok(Recorded::Duplicate(first))) => Reply::Duplicate(first),
             Ok(Ok(Recorded::Conflict(first))) => {
                 let source = source.name();
@@ -215,6 +224,24 @@ impl Ingest {
             Err(_elapsed) if trial::has(Flaw::TimeoutIsAcknowledged) => Reply::Accepted(id),
             Err(_elapsed) => unavailable("the store is slow"),
         }
+    }
+
+    /// `None` only if it panicked: a fault of ours.
+    async fn fan_out(&self, source: &Arc<Source>, request: Request, verified: Verified) -> Option<Fanned> {
+        let is_short = request.body.len() < LARGE_BODY || {
+            let snapshot = self.registry.current();
+            !snapshot.routes_of(source.name()).iter().any(|it| it.reads_body())
+        };
+        if is_short {
+            return Some(
+                self.fanout
+                    .fan_out(&self.registry.current(), source, request, verified),
+            );
+        }
+        let snapshot = Arc::clone(&self.registry.current());
+        let (fanout, source) = (self.fanout.clone(), Arc::clone(source));
+        let work = move || fanout.fan_out(&snapshot, &source, request, verified);
+        tokio::task::spawn_blocking(work).await.ok()
     }
 }
 

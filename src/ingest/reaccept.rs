@@ -82,9 +82,7 @@ impl Ingest {
             }
         };
         let mut event = fanout::new_event(source, request, verified, Origin::Recovered);
-        let event_type = event.event.event_type.as_deref();
-        event.deliveries =
-            fanout::deliveries(&snapshot, source.name(), event_type, Origin::Recovered).collect();
+        event.deliveries = fanout::deliveries(&snapshot, &event.event, Origin::Recovered).collect();
         let new_id = event.event.id;
         let now = self.clock.now();
         Ok(match self.store.accept_rejected(id, event, now).await? {

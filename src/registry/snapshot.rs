@@ -124,11 +124,12 @@ pub(super) fn routes<'a>(
         faults.extend(unknown(&path, "source", &it.source, &sources));
         faults.extend(unknown(&path, "destination", &it.destination, &destinations));
         let types: BTreeSet<&str> = it.types.iter().map(String::as_str).collect();
-        if !ways.insert((it.source.as_str(), it.destination.as_str(), types)) {
+        let filter = it.filter.as_ref().map(ToString::to_string);
+        if !ways.insert((it.source.as_str(), it.destination.as_str(), types, filter)) {
             faults.push(Fault {
                 path,
                 problem: format!(
-                    "another route already goes from `{}` to `{}` with the same types",
+                    "another route already goes from `{}` to `{}` with the same types and filter",
                     it.source, it.destination
                 ),
                 hint: Some("with both, every event would be delivered twice".to_owned()),

@@ -2,7 +2,10 @@ use std::time::Duration;
 
 use crate::{
     base::{safe_url::SafeUrl, secret::Secret},
-    destination::{self, Retry},
+    destination::{
+        self,
+        retry::{Retry, Statuses},
+    },
     provider,
     registry::{Registry, Settings, Snapshot, check_routes},
     route, source,
@@ -35,6 +38,9 @@ fn destination(name: &str) -> destination::Settings {
             max_age: Duration::from_mins(1),
             first: Duration::from_secs(1),
             cap: Duration::from_secs(1),
+            schedule: Vec::new(),
+            on: None,
+            never: Statuses::NONE,
         },
     }
 }
@@ -45,6 +51,10 @@ fn route(source: &str, destination: &str) -> route::Settings {
         source: source.to_owned(),
         destination: destination.to_owned(),
         types: Vec::new(),
+        filter: None,
+        transform: None,
+        order: None,
+        delay: Duration::ZERO,
     }
 }
 

@@ -1,12 +1,21 @@
-//! From a source to a destination: which events go there. Pure.
+//! From a source to a destination: which events go there, and in which shape. No I/O.
 //!
 //! Imports: `base`, `event`.
 
+pub mod filter;
 pub mod glob;
+pub mod order;
+pub mod transform;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use crate::route::glob::Glob;
+use crate::event::order::Position;
+use crate::route::{
+    filter::{Filter, subject::Subject},
+    glob::Glob,
+    order::Order,
+    transform::Transform,
+};
 
 /// What the operator says of a route.
 #[derive(Debug, Clone)]
@@ -17,6 +26,23 @@ pub struct Settings {
     pub destination: String,
     /// Exact types, or patterns in which `*` stands for any run of characters. Empty: every event.
     pub types: Vec<String>,
+    /// What an event of these types must say besides, as JSON: see `filter`.
+    pub filter: Option<serde_json::Value>,
+    /// What is made of an event before it is sent.
+    pub transform: Option<transform::Settings>,
+    pub order: Option<order::Settings>,
+    /// How long an event that was received waits before its first attempt.
+    pub delay: Duration,
+}
+
+impl Settings {
+    /// The route's own name, or the one that is made for it.
+    pub fn name(&self) -> String {
+        match &self.name {
+            Some(name) => name.clone(),
+            None => format!("{}-to-{}", self.source, self.destination),
+        }
+    }
 }
 
 /// A fault in a route's settings: which key of it, what is wrong, what to do.
@@ -33,7 +59,11 @@ pub struct Route {
     pub name: Arc<str>,
     pub source: Arc<str>,
     pub destination: Arc<str>,
+    pub delay: Duration,
     types: Vec<Glob>,
+    filter: Option<Filter>,
+    order: Option<Order>,
+    pub transform: Option<Transform>,
 }
 
 impl Route {
@@ -59,28 +89,58 @@ impl Route {
             let hint = "give an event type, a pattern such as `invoice.*`, or no list at all for every event";
             check_text(&mut faults, &format!("types[{idx}]"), pattern, hint);
         }
+        let filter = settings.filter.as_ref().map(Filter::new).transpose();
+        let filter = filter.unwrap_or_else(|more| {
+            faults.extend(more);
+            None
+        });
+        let transform = settings.transform.as_ref().map(Transform::new).transpose();
+        let transform = transform.unwrap_or_else(|fault| {
+            faults.push(fault);
+            None
+        });
+        let order = settings.order.as_ref().map(Order::new).transpose();
+        let order = order.unwrap_or_else(|more| {
+            faults.extend(more);
+            None
+        });
         if !faults.is_empty() {
             return Err(faults);
         }
-        let name = match &settings.name {
-            Some(name) => name.clone(),
-            None => format!("{}-to-{}", settings.source, settings.destination),
-        };
         Ok(Self {
-            name: name.into(),
+            name: settings.name().into(),
             source: settings.source.as_str().into(),
             destination: settings.destination.as_str().into(),
             types: settings.types.iter().map(|it| Glob::new(it)).collect(),
+            delay: settings.delay,
+            filter,
+            order,
+            transform,
         })
     }
 
-    /// Whether an event of this type goes this way. One without a type does so where the list is empty or has a `*`.
+    /// Whether an event of this type is this route's. One without a type does so where the list is empty or has a `*`.
     pub fn takes(&self, event_type: Option<&str>) -> bool {
         self.types.is_empty()
             || self.types.iter().any(|it| match event_type {
                 Some(text) => it.matches(text),
                 None => *it == Glob::Everything,
             })
+    }
+
+    /// Whether it looks at more of an event than its type.
+    pub const fn reads_body(&self) -> bool {
+        self.filter.is_some() || self.order.is_some()
+    }
+
+    /// Where the event stands among those of its key, if the route orders any and the event has one.
+    pub fn position(&self, subject: &Subject<'_>) -> Option<Position> {
+        self.order.as_ref()?.position(subject)
+    }
+
+    /// Why the filter does not let an event of this route pass; `None` where it does.
+    pub fn refusal(&self, subject: &Subject<'_>) -> Option<String> {
+        self.filter.as_ref()?.refusal(subject)
     }
 }
 
@@ -109,6 +169,10 @@ mod tests {
             source: "stripe".into(),
             destination: "billing".into(),
             types: types.iter().map(|&it| it.into()).collect(),
+            filter: None,
+            transform: None,
+            order: None,
+            delay: Duration::ZERO,
         }
     }
 
@@ -141,9 +205,32 @@ mod tests {
             source: " ".into(),
             destination: "a\nb".into(),
             types: vec!["ok".into(), String::new(), "a\u{7}".into()],
+            filter: Some(serde_json::json!({ "bodi": {} })),
+            transform: Some(transform::Settings {
+                name: "a.js".into(),
+                program: "let".into(),
+            }),
+            order: Some(order::Settings {
+                by: "customer".into(),
+                time: "occurred_at".into(),
+                mode: crate::event::order::Mode::Flag,
+            }),
+            delay: Duration::ZERO,
         })
         .unwrap_err();
         let keys: Vec<_> = faults.iter().map(|it| it.key.as_str()).collect();
-        assert_eq!(keys, ["name", "source", "destination", "types[1]", "types[2]"]);
+        assert_eq!(
+            keys,
+            [
+                "name",
+                "source",
+                "destination",
+                "types[1]",
+                "types[2]",
+                "filter.bodi",
+                "transform",
+                "order.by"
+            ]
+        );
     }
 }

@@ -347,6 +347,17 @@ fn verify(source: &Source, fetched: Option<&[Key]>, request: &Request, now: Time
     })
 }
 
+/// What the sender would call the event of a request, verified or not: for a trial that stores nothing.
+pub fn names(provider: &Provider, request: &Request) -> Names {
+    provider.names(&Call {
+        method: request.method.as_str(),
+        url: None,
+        target: &request.target,
+        headers: &request.headers,
+        body: &request.body,
+    })
+}
+
 fn handed_over(source: &Source) -> Rejection {
     Rejection {
         code: "secret_handed_over",

@@ -32,6 +32,35 @@ pub struct Claim {
     pub lease_until: Timestamp,
     /// An operator asked for this attempt.
     pub is_manual: bool,
+    /// Its route marks what is older than the newest delivered one of its key, and it is.
+    pub is_stale: bool,
+}
+
+/// What an operator reads of a delivery that was skipped for a later one of its key.
+pub(super) const STALE: &str = "a later event of its key is there";
+/// Rows of one statement that skips what is stale.
+pub(super) const STALE_ROWS: u64 = 1000;
+/// So often the store looks again, where something that it found was stale.
+pub(super) const MAX_STALE_ROUNDS: usize = 100;
+
+/// What is still wanted once these were taken.
+pub(super) fn still_wanted(wanted: &Wanted, claims: &[Claim]) -> Wanted {
+    let left = |(name, n): &(Arc<str>, usize)| {
+        let n_taken = claims
+            .iter()
+            .filter(|it| it.delivery.destination == *name)
+            .count();
+        (Arc::clone(name), n.saturating_sub(n_taken))
+    };
+    Wanted {
+        per_destination: wanted
+            .per_destination
+            .iter()
+            .map(left)
+            .filter(|it| it.1 > 0)
+            .collect(),
+        ..wanted.clone()
+    }
 }
 
 /// The result of one attempt, to be recorded with it.

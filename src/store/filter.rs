@@ -167,10 +167,10 @@ where
 {
     const SELECT: &str = "select delivery.id, delivery.event_id, delivery.route, delivery.destination, \
          delivery.origin, delivery.status, delivery.n_attempts, delivery.due_at, delivery.last_error, \
-         delivery.created_at from delivery";
+         delivery.cause, delivery.created_at from delivery";
     const JOINED: &str = "select delivery.id, delivery.event_id, delivery.route, delivery.destination, \
          delivery.origin, delivery.status, delivery.n_attempts, delivery.due_at, delivery.last_error, \
-         delivery.created_at from delivery join event on event.id = delivery.event_id";
+         delivery.cause, delivery.created_at from delivery join event on event.id = delivery.event_id";
     let needs_event = query.source.is_some() || query.event_type.is_some() || query.q.is_some();
     let mut it = Conditions::<DB>::new(if needs_event { JOINED } else { SELECT });
     it.text("event.source = ", query.source.as_ref());

@@ -24,6 +24,7 @@ pub mod rejected;
 mod rows;
 mod sqlite;
 mod value;
+pub mod wake;
 
 use crate::{
     base::{

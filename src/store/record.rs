@@ -1,13 +1,13 @@
 //! What is recorded of an accepted request, and the answer to it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     base::{
         clock::Timestamp,
         ids::{DeliveryId, EventId, WorkerId},
     },
-    event::{Event, Hash, Origin, delivery::Fence},
+    event::{Event, Hash, Origin, delivery::Fence, order::Position},
 };
 
 /// An event with its deliveries, to be stored in one transaction.
@@ -27,8 +27,80 @@ pub struct NewDelivery {
     pub route: Arc<str>,
     pub destination: Arc<str>,
     pub origin: Origin,
-    /// Set: recorded as already claimed by this worker (hand-over). Absent: pending, for any worker.
-    pub claimed: Option<Claimed>,
+    pub start: Start,
+    /// Where its route orders the events of a key.
+    pub position: Option<Position>,
+}
+
+impl NewDelivery {
+    /// Whether nothing but a free place stands in the way of its first attempt. What has a key may have to wait for others.
+    pub const fn may_be_handed_over(&self) -> bool {
+        self.position.is_none() && matches!(self.start, Start::Due { after } if after.is_zero())
+    }
+}
+
+/// How a delivery begins.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// Pending, for any worker, from that long after it was made.
+    Due { after: Duration },
+    /// Handed over: recorded as already claimed by this worker.
+    Claimed(Claimed),
+    /// Not to be sent at all.
+    Skipped(Skip),
+}
+
+/// Why a delivery is skipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    pub cause: SkipCause,
+    /// For the operator.
+    pub reason: String,
+}
+
+/// Stable words for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipCause {
+    /// The route's filter refused the event.
+    Filtered,
+    /// The route wants the latest event of a key, and there is a later one.
+    Stale,
+}
+
+impl SkipCause {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Filtered => "filtered",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+impl Start {
+    pub const NOW: Self = Self::Due {
+        after: Duration::ZERO,
+    };
+
+    pub const fn claimed(&self) -> Option<Claimed> {
+        match self {
+            Self::Claimed(claimed) => Some(*claimed),
+            Self::Due { .. } | Self::Skipped(_) => None,
+        }
+    }
+
+    pub(super) const fn due_after(&self) -> Option<Duration> {
+        match self {
+            Self::Due { after } => Some(*after),
+            Self::Claimed(_) | Self::Skipped(_) => None,
+        }
+    }
+
+    pub(super) const fn skip(&self) -> Option<&Skip> {
+        match self {
+            Self::Skipped(skip) => Some(skip),
+            Self::Due { .. } | Self::Claimed(_) => None,
+        }
+    }
 }
 
 /// Whose a delivery is from the moment that it is stored.

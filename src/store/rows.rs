@@ -151,6 +151,7 @@ pub(super) fn delivery(row: &impl StoreRow) -> Result<Delivery, StoreError> {
             .filter(|_| status.is_open())
             .map(|it| it.0),
         last_error: get(row, TABLE, "last_error")?,
+        cause: get(row, TABLE, "cause")?,
         created_at: get::<Time>(row, TABLE, "created_at")?.0,
     })
 }
@@ -166,6 +167,7 @@ pub(super) fn claim(row: &impl StoreRow, fence: Fence, lease_until: Time) -> Res
         fence,
         lease_until: lease_until.0,
         is_manual: get(row, "delivery", "is_manual")?,
+        is_stale: get(row, "delivery", "is_stale")?,
     })
 }
 

@@ -9,10 +9,9 @@ use url::Url;
 
 use crate::{
     base::metrics::Metrics,
-    delivery::Wake,
     ingest::Ingest,
     registry::Registry,
-    store::Store,
+    store::{Store, wake::Wake},
     web::{
         AdminSettings, ServerSettings, api,
         api::{metrics::Gauges, stream::Newest},

@@ -9,7 +9,10 @@ use gatepost::{
         judge::{Verdict, judge},
         schedule,
     },
-    destination::{self, Destination, Message, Retry, Settings},
+    destination::{
+        self, Destination, Message, Settings,
+        retry::{Retry, Statuses},
+    },
     event::{Binding, Event, Origin, body_hash, headers::Headers},
 };
 
@@ -22,6 +25,9 @@ const RETRY: Retry = Retry {
     max_age: Duration::from_hours(72),
     first: Duration::from_secs(10),
     cap: Duration::from_hours(6),
+    schedule: Vec::new(),
+    on: None,
+    never: Statuses::NONE,
 };
 
 fn settings(url: &str) -> Settings {
@@ -62,6 +68,7 @@ fn message(event: Event) -> Message {
         delivery_id: DeliveryId::new(),
         origin: Origin::Received,
         attempt: 1,
+        is_stale: false,
         now: NOW,
     }
 }
@@ -242,7 +249,7 @@ async fn an_empty_body_is_sent_as_one() {
 async fn verdict_of(answer: &str) -> Verdict {
     let (handler, _requests) = Handler::answering(answer).await;
     let result = build(&handler.url("/")).send(&message(event(&[], b"{}"))).await;
-    judge(&result, NOW).verdict
+    judge(&result, &RETRY, NOW).verdict
 }
 
 #[tokio::test]
@@ -278,7 +285,7 @@ async fn f11_a_huge_answer_still_counts_and_little_of_it_is_kept() {
     answer.resize(1 << 20, b'x');
     let (handler, _requests) = Handler::answering(answer).await;
     let result = build(&handler.url("/")).send(&message(event(&[], b"{}"))).await;
-    assert_eq!(judge(&result, NOW).verdict, Verdict::Delivered);
+    assert_eq!(judge(&result, &RETRY, NOW).verdict, Verdict::Delivered);
     let response = result.unwrap();
     assert_eq!(response.body.len(), 4 << 10);
     assert_eq!(response.headers.first_str("x-a"), Some("b"));
@@ -293,7 +300,7 @@ async fn a_failure_names_the_host_and_no_secret() {
     let result = build(&url).send(&message(event(&[], b"hunter2"))).await;
     let error = result.clone().unwrap_err();
     assert_eq!(error.code, "refused");
-    let text = format!("{error:?} {:?}", judge(&result, NOW));
+    let text = format!("{error:?} {:?}", judge(&result, &RETRY, NOW));
     assert!(text.contains("127.0.0.1") && !text.contains("hunter2"), "{text}");
 }
 

@@ -22,6 +22,7 @@ const EXTERNAL_ID: HeaderName = HeaderName::from_static("gatepost-external-id");
 const ATTEMPT: HeaderName = HeaderName::from_static("gatepost-attempt");
 const VERIFIED: HeaderName = HeaderName::from_static("gatepost-verified");
 const ORIGIN: HeaderName = HeaderName::from_static("gatepost-origin");
+const STALE: HeaderName = HeaderName::from_static("gatepost-stale");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("gatepost/", env!("CARGO_PKG_VERSION")));
 
@@ -82,6 +83,9 @@ impl Outbound {
         map.insert(ATTEMPT, HeaderValue::from(message.attempt));
         map.insert(VERIFIED, HeaderValue::from_static(event.binding.as_str()));
         map.insert(ORIGIN, HeaderValue::from_static(message.origin.as_str()));
+        if message.is_stale {
+            map.insert(STALE, HeaderValue::from_static("true"));
+        }
         map.insert(TRACEPARENT, plain(trace.header(span_id)));
         map
     }

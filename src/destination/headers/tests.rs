@@ -26,6 +26,7 @@ fn message(headers: &[(&str, &[u8])]) -> Message {
         delivery_id: DeliveryId::new(),
         origin: Origin::Received,
         attempt: 1,
+        is_stale: false,
         now: Timestamp::from_unix_seconds(1_700_000_100),
     }
 }
@@ -184,6 +185,7 @@ fn the_signature_covers_this_attempt_s_time() {
     assert_eq!(all(&map, "webhook-signature"), [expected.as_bytes()]);
     let second = Message {
         attempt: 2,
+        is_stale: false,
         now: Timestamp::from_unix_seconds(1_700_009_999),
         ..first
     };

@@ -10,7 +10,7 @@ use crate::{
     },
     event::delivery::Fence,
     store::{
-        claim::{Claim, Wanted},
+        claim::{Claim, MAX_STALE_ROUNDS, STALE, STALE_ROWS, Wanted, still_wanted},
         error::StoreError,
         pool::on,
         postgres::Engine,
@@ -91,30 +91,72 @@ impl Engine {
     }
 }
 
+/// Looks again for what it passed over as stale: a burst of one key must not take the places of others.
 async fn claim(conn: &mut PgConnection, wanted: &Wanted, now: Timestamp) -> Result<Vec<Claim>, StoreError> {
+    let mut claims = Vec::new();
+    for _ in 0..MAX_STALE_ROUNDS {
+        let wanted = still_wanted(wanted, &claims);
+        if wanted.per_destination.is_empty() || take(conn, &wanted, now, &mut claims).await? == 0 {
+            break;
+        }
+        skip_stale(conn, &wanted, now).await?;
+    }
+    Ok(claims)
+}
+
+async fn skip_stale(conn: &mut PgConnection, wanted: &Wanted, now: Timestamp) -> Result<(), StoreError> {
+    let names: Vec<_> = wanted
+        .per_destination
+        .iter()
+        .map(|(name, _)| clean(name))
+        .collect();
+    for _ in 0..MAX_STALE_ROUNDS {
+        let done = sqlx::query(include_str!("sql/skip_stale.sql"))
+            .bind(&names)
+            .bind(Time(now))
+            .bind(STALE)
+            .execute(&mut *conn)
+            .await?;
+        if done.rows_affected() < STALE_ROWS {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// How many it skipped.
+async fn take(
+    conn: &mut PgConnection,
+    wanted: &Wanted,
+    now: Timestamp,
+    claims: &mut Vec<Claim>,
+) -> Result<usize, StoreError> {
     let lease_until = Time(now.plus(wanted.lease));
+    let all = || wanted.per_destination.iter();
     let rows = sqlx::query(include_str!("sql/claim.sql"))
+        .bind(all().map(|(name, _)| clean(name)).collect::<Vec<_>>())
         .bind(
-            wanted
-                .per_destination
-                .iter()
-                .map(|(name, _)| clean(name))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            wanted
-                .per_destination
-                .iter()
+            all()
                 .map(|(_, n)| i64::try_from(*n).unwrap_or(i64::MAX))
                 .collect::<Vec<_>>(),
         )
         .bind(Time(now))
         .bind(wanted.worker.uuid())
         .bind(lease_until)
+        .bind(STALE)
         .fetch_all(&mut *conn)
-        .await?;
-    let mut claims = Vec::with_capacity(rows.len());
+        .await;
+    let rows = match rows {
+        // Another worker took one of the same key in this instant: it is first, and the next look sees it.
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some("delivery_lane") => return Ok(0),
+        rows => rows?,
+    };
+    let mut n_skipped = 0;
     for row in &rows {
+        if row.try_get::<&str, _>("status")? == "skipped" {
+            n_skipped += 1;
+            continue;
+        }
         let id: Uuid = row.try_get("id")?;
         let fence: i64 = row.try_get("fence")?;
         match rows::claim(row, Fence(fence), lease_until) {
@@ -122,7 +164,7 @@ async fn claim(conn: &mut PgConnection, wanted: &Wanted, now: Timestamp) -> Resu
             Err(error) => quarantine(conn, id, fence, &error).await?,
         }
     }
-    Ok(claims)
+    Ok(n_skipped)
 }
 
 /// A delivery that cannot be read back becomes a visible dead letter, and the others go on.

@@ -12,7 +12,10 @@ use crate::{
     store::{
         error::StoreError,
         pool::on,
-        postgres::Engine,
+        postgres::{
+            Engine,
+            record::{due_after, order_at, order_key, order_mode, skip_cause, skip_reason},
+        },
         record::NewDelivery,
         rows,
         value::{Time, clean},
@@ -72,14 +75,20 @@ impl Engine {
                 .bind(all().map(|it| it.origin.as_str()).collect::<Vec<_>>())
                 .bind(
                     all()
-                        .map(|it| it.claimed.map(|it| it.worker.uuid()))
+                        .map(|it| it.start.claimed().map(|it| it.worker.uuid()))
                         .collect::<Vec<_>>(),
                 )
                 .bind(
                     all()
-                        .map(|it| it.claimed.map(|it| Time(it.lease_until)))
+                        .map(|it| it.start.claimed().map(|it| Time(it.lease_until)))
                         .collect::<Vec<_>>(),
                 )
+                .bind(all().map(due_after).collect::<Vec<_>>())
+                .bind(all().map(skip_cause).collect::<Vec<_>>())
+                .bind(all().map(skip_reason).collect::<Vec<_>>())
+                .bind(all().map(|it| it.position).map(order_mode).collect::<Vec<_>>())
+                .bind(all().map(|it| order_key(it)).collect::<Vec<_>>())
+                .bind(all().map(|it| it.position).map(order_at).collect::<Vec<_>>())
                 .bind(Time(now))
                 .bind(slot.number())
                 .fetch_one(conn)

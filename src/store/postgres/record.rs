@@ -1,6 +1,6 @@
 //! Recording events, their deliveries and their tally.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use sqlx::{PgConnection, Row};
 use tokio::time::Instant;
@@ -11,7 +11,7 @@ use crate::{
         ids::RequestId,
         trial::{self, Point},
     },
-    event::Hash,
+    event::{Hash, order::Position},
     store::{
         error::StoreError,
         fold::{Answers, Known, Repeats},
@@ -23,7 +23,7 @@ use crate::{
             reject::{Counts, insert_requests},
             warnings,
         },
-        record::{NewEvent, Recorded},
+        record::{NewDelivery, NewEvent, Recorded},
         value::{Time, clean, signed},
     },
 };
@@ -152,12 +152,28 @@ async fn insert_events(
         .bind(deliveries().map(|(_, it)| it.origin.as_str()).collect::<Vec<_>>())
         .bind(
             deliveries()
-                .map(|(_, it)| it.claimed.map(|it| it.worker.uuid()))
+                .map(|(_, it)| it.start.claimed().map(|it| it.worker.uuid()))
                 .collect::<Vec<_>>(),
         )
         .bind(
             deliveries()
-                .map(|(_, it)| it.claimed.map(|it| Time(it.lease_until)))
+                .map(|(_, it)| it.start.claimed().map(|it| Time(it.lease_until)))
+                .collect::<Vec<_>>(),
+        )
+        .bind(deliveries().map(|(_, it)| due_after(it)).collect::<Vec<_>>())
+        .bind(deliveries().map(|(_, it)| skip_cause(it)).collect::<Vec<_>>())
+        .bind(deliveries().map(|(_, it)| skip_reason(it)).collect::<Vec<_>>())
+        .bind(
+            deliveries()
+                .map(|(_, it)| it.position)
+                .map(order_mode)
+                .collect::<Vec<_>>(),
+        )
+        .bind(deliveries().map(|it| order_key(it.1)).collect::<Vec<_>>())
+        .bind(
+            deliveries()
+                .map(|(_, it)| it.position)
+                .map(order_at)
                 .collect::<Vec<_>>(),
         )
         .bind(slot)
@@ -195,6 +211,33 @@ async fn known_events(
         });
     }
     Ok(known)
+}
+
+/// Microseconds.
+pub(super) fn due_after(new: &NewDelivery) -> Option<i64> {
+    new.start
+        .due_after()
+        .map(|it| signed(it.as_micros().try_into().unwrap_or(u64::MAX)))
+}
+
+pub(super) fn skip_cause(new: &NewDelivery) -> Option<&'static str> {
+    new.start.skip().map(|it| it.cause.as_str())
+}
+
+pub(super) fn skip_reason(new: &NewDelivery) -> Option<Cow<'_, str>> {
+    new.start.skip().map(|it| clean(&it.reason))
+}
+
+pub(super) fn order_mode(position: Option<Position>) -> Option<&'static str> {
+    position.map(|it| it.mode.as_str())
+}
+
+pub(super) fn order_key(new: &NewDelivery) -> Option<&[u8]> {
+    new.position.as_ref().map(|it| &it.key.0[..])
+}
+
+pub(super) fn order_at(position: Option<Position>) -> Option<Time> {
+    position.map(|it| Time(it.at))
 }
 
 fn key_slice(key: Option<&Hash>) -> Option<&[u8]> {

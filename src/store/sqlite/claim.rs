@@ -12,7 +12,7 @@ use crate::{
     },
     event::delivery::Fence,
     store::{
-        claim::{Claim, Wanted},
+        claim::{Claim, MAX_STALE_ROUNDS, STALE, STALE_ROWS, Wanted},
         error::StoreError,
         pool::on,
         rows,
@@ -52,7 +52,14 @@ impl Engine {
             for (name, limit) in &wanted.per_destination {
                 let name = clean(name);
                 if due.iter().any(|it| *it == name) {
-                    take(&mut transaction, &name, *limit, &wanted, now, &mut claims).await?;
+                    let n_before = claims.len();
+                    for _ in 0..MAX_STALE_ROUNDS {
+                        let limit = limit.saturating_sub(claims.len() - n_before);
+                        if take(&mut transaction, &name, limit, &wanted, now, &mut claims).await? == 0 {
+                            break;
+                        }
+                        skip_stale(&mut transaction, &name, now).await?;
+                    }
                 }
             }
             transaction.commit().await?;
@@ -128,6 +135,26 @@ impl Engine {
     }
 }
 
+async fn skip_stale(
+    conn: &mut SqliteConnection,
+    destination: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for _ in 0..MAX_STALE_ROUNDS {
+        let done = sqlx::query(include_str!("sql/skip_stale.sql"))
+            .bind(destination)
+            .bind(Time(now))
+            .bind(STALE)
+            .execute(&mut *conn)
+            .await?;
+        if done.rows_affected() < STALE_ROWS {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// How many it passed over as stale.
 async fn take(
     conn: &mut SqliteConnection,
     destination: &str,
@@ -135,7 +162,7 @@ async fn take(
     wanted: &Wanted,
     now: Timestamp,
     claims: &mut Vec<Claim>,
-) -> Result<(), StoreError> {
+) -> Result<usize, StoreError> {
     let lease_until = Time(now.plus(wanted.lease));
     let rows: Vec<SqliteRow> = sqlx::query(include_str!("sql/due.sql"))
         .bind(destination)
@@ -145,8 +172,14 @@ async fn take(
         .await?;
     let mut taken = Vec::with_capacity(rows.len());
     let mut damaged = Vec::new();
+    let mut n_stale = 0;
     for row in &rows {
         let id: Uuid = row.try_get("id")?;
+        let is_latest = row.try_get::<&str, _>("order_mode")? == "latest";
+        if is_latest && row.try_get("is_stale")? && !row.try_get::<bool, _>("is_manual")? {
+            n_stale += 1;
+            continue;
+        }
         // What is no number counts as 0 in the statement below as well: one row's fence must not stop the others.
         let fence = row.try_get::<i64, _>("fence").unwrap_or(0).saturating_add(1);
         taken.push(id);
@@ -164,7 +197,7 @@ async fn take(
     for (id, fence, error) in damaged {
         quarantine(conn, id, fence, &error).await?;
     }
-    Ok(())
+    Ok(n_stale)
 }
 
 /// A delivery that cannot be read back becomes a visible dead letter, and the others go on.

@@ -14,7 +14,7 @@ use crate::{
     store::{
         error::StoreError,
         fold::{Answers, Known, Repeats},
-        record::{NewDelivery, NewEvent, Recorded},
+        record::{NewDelivery, NewEvent, Recorded, Start},
         sqlite::{
             Engine,
             reject::{Counts, add_counts, insert_requests},
@@ -109,11 +109,12 @@ pub(super) fn insert_delivery(
     created_at: Timestamp,
     delivery: &NewDelivery,
 ) -> Result<i64, StoreError> {
-    let claimed = delivery.claimed;
-    let status = if claimed.is_some() {
-        "delivering"
-    } else {
-        "pending"
+    let claimed = delivery.start.claimed();
+    let skip = delivery.start.skip();
+    let status = match delivery.start {
+        Start::Due { .. } => "pending",
+        Start::Claimed(_) => "delivering",
+        Start::Skipped(_) => "skipped",
     };
     let mut insert = transaction.prepare_cached(include_str!("sql/insert_delivery.sql"))?;
     let n_rows = insert.execute(params![
@@ -126,7 +127,12 @@ pub(super) fn insert_delivery(
         i64::from(claimed.is_some()),
         claimed.map(|it| *it.worker.uuid().as_bytes()),
         claimed.map(|it| Time(it.lease_until)),
-        claimed.is_none().then_some(Time(created_at)),
+        delivery.start.due_after().map(|it| Time(created_at.plus(it))),
+        skip.map(|it| it.cause.as_str()),
+        skip.map(|it| clean(&it.reason)),
+        delivery.position.map(|it| it.mode.as_str()),
+        delivery.position.as_ref().map(|it| &it.key.0[..]),
+        delivery.position.map(|it| Time(it.at)),
         Time(created_at),
     ])?;
     Ok(i64::from(n_rows == 1))

@@ -11,11 +11,13 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    base::ids::{DeliveryId, EventId},
-    event::Origin,
+    base::ids::EventId,
+    event::{Event, Origin},
+    ingest::fanout,
+    route::filter::subject::Subject,
     store::{
         query::{DeliveryQuery, MAX_LIMIT},
-        record::NewDelivery,
+        record::{NewDelivery, Start},
     },
     web::{
         api::{
@@ -117,10 +119,12 @@ struct NewDeliveryJson {
     id: String,
     route: String,
     destination: String,
+    /// `pending`, or `skipped` where the route's filter refuses the event.
+    status: &'static str,
 }
 
 /// Makes new deliveries from a stored event, for today's routes. A route or destination that is named takes the event
-/// whatever its types say.
+/// whatever its types and its filter say.
 #[utoipa::path(post, path = "/v1/events/{id}/replay", tag = "events", operation_id = "replay_event",
     params(("id" = String, Path, description = "The event's id")),
     request_body = Replay,
@@ -132,7 +136,7 @@ async fn replay(
 ) -> Result<Response, Problem> {
     let store = &state.0.store;
     let event = store.event(id).await?;
-    let deliveries = planned(&state, &event.source, event.event_type.as_deref(), &wanted);
+    let deliveries = planned(&state, &event, &wanted);
     if deliveries.is_empty() {
         return Err(Problem::conflict(
             "no route of today takes this event; name a `route` or a `destination` of its source",
@@ -148,23 +152,19 @@ async fn replay(
     Ok((StatusCode::ACCEPTED, Json(made)).into_response())
 }
 
-fn planned(state: &AdminState, source: &str, event_type: Option<&str>, wanted: &Replay) -> Vec<NewDelivery> {
+fn planned(state: &AdminState, event: &Event, wanted: &Replay) -> Vec<NewDelivery> {
     let snapshot = state.0.registry.current();
-    let routes = snapshot.routes_of.get(source).map_or(&[][..], Vec::as_slice);
-    let is_named = wanted.route.is_some() || wanted.destination.is_some();
+    if wanted.route.is_none() && wanted.destination.is_none() {
+        return fanout::deliveries(&snapshot, event, Origin::Replayed).collect();
+    }
+    let subject = Subject::new(event);
     let is_wanted = |name: &Option<String>, it: &str| name.as_deref().is_none_or(|name| name == it);
-    routes
+    snapshot
+        .routes_of(&event.source)
         .iter()
         .filter(|it| is_wanted(&wanted.route, &it.name))
         .filter(|it| is_wanted(&wanted.destination, &it.destination))
-        .filter(|it| is_named || it.takes(event_type))
-        .map(|it| NewDelivery {
-            id: DeliveryId::new(),
-            route: it.name.clone(),
-            destination: it.destination.clone(),
-            origin: Origin::Replayed,
-            claimed: None,
-        })
+        .map(|it| fanout::delivery(it, &subject, Origin::Replayed, Start::NOW))
         .collect()
 }
 
@@ -173,5 +173,9 @@ fn shown(delivery: &NewDelivery) -> NewDeliveryJson {
         id: delivery.id.to_string(),
         route: delivery.route.to_string(),
         destination: delivery.destination.to_string(),
+        status: match delivery.start {
+            Start::Skipped(_) => "skipped",
+            Start::Due { .. } | Start::Claimed(_) => "pending",
+        },
     }
 }

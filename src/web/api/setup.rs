@@ -139,6 +139,12 @@ struct RetryJson {
     max_age_s: u64,
     first_ms: u64,
     cap_ms: u64,
+    /// Pauses in place of exponential ones.
+    schedule_ms: Vec<u64>,
+    /// Of the statuses that are failures, only these are tried again.
+    on: Option<String>,
+    /// These are given up at once.
+    never: Option<String>,
 }
 
 /// Lists the destinations.
@@ -174,6 +180,11 @@ fn destination_json(outlet: &Outlet, held: Option<HeldJson>) -> DestinationJson 
             max_age_s: settings.retry.max_age.as_secs(),
             first_ms: ms(settings.retry.first),
             cap_ms: ms(settings.retry.cap),
+            schedule_ms: settings.retry.schedule.iter().map(|it| ms(*it)).collect(),
+            on: settings.retry.on.as_ref().map(ToString::to_string),
+            never: Some(&settings.retry.never)
+                .filter(|it| !it.is_empty())
+                .map(ToString::to_string),
         },
         held,
     }

@@ -169,6 +169,8 @@ pub(crate) struct DeliveryJson {
     pub(crate) attempts: u32,
     pub(crate) next_attempt_at: Option<String>,
     pub(crate) last_error: Option<String>,
+    /// Why it is skipped: `filtered` or `stale`.
+    pub(crate) cause: Option<String>,
     pub(crate) created_at: String,
 }
 
@@ -184,6 +186,7 @@ impl From<&Delivery> for DeliveryJson {
             attempts: delivery.n_attempts,
             next_attempt_at: delivery.next_attempt_at.map(|it| it.to_string()),
             last_error: delivery.last_error.clone(),
+            cause: delivery.cause.clone(),
             created_at: delivery.created_at.to_string(),
         }
     }
@@ -201,6 +204,8 @@ pub(crate) struct DeliveryDetailJson {
     pub(crate) attempts: Vec<AttemptJson>,
     pub(crate) next_attempt_at: Option<String>,
     pub(crate) last_error: Option<String>,
+    /// Why it is skipped: `filtered` or `stale`.
+    pub(crate) cause: Option<String>,
     pub(crate) created_at: String,
 }
 
@@ -217,6 +222,7 @@ impl DeliveryDetailJson {
             attempts: attempts.iter().map(AttemptJson::from).collect(),
             next_attempt_at: plain.next_attempt_at,
             last_error: plain.last_error,
+            cause: plain.cause,
             created_at: plain.created_at,
         }
     }

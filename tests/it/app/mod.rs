@@ -15,6 +15,7 @@ mod providers;
 pub(crate) mod receiver;
 mod reload;
 mod replicas;
+mod routes;
 pub(crate) mod sender;
 mod shutdown;
 pub(crate) mod site;

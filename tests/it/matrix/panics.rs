@@ -14,7 +14,7 @@ use gatepost::{
     app::Role,
     base::{ids::WorkerId, metrics::Metrics},
     config::{self, Inputs},
-    delivery::{self, Wake, claimer, heartbeat, lanes::Lanes, pool, pool::Held, settler::Settler},
+    delivery::{self, claimer, heartbeat, lanes::Lanes, pool, pool::Held, settler::Settler},
     destination::{Destination, Message, Response, Sending},
     event::headers::Headers,
     maintenance::{self, rescue},
@@ -99,7 +99,7 @@ app_case!(
             clock: clock.clone(),
             metrics: metrics.clone(),
             handover,
-            wake: Wake::default(),
+            wake: gatepost::store::wake::Wake::default(),
             settings: delivery::Settings {
                 lease: Duration::from_secs(1),
                 poll: Duration::from_millis(50),

@@ -49,6 +49,7 @@ impl Way {
             metrics: Metrics::new(),
             clock: StoreClock::new(),
             handover: None,
+            wake: gatepost::store::wake::Wake::default(),
             lease: Duration::from_secs(15),
         };
         let ingest = Ingest::new(&settings, parts);

@@ -150,7 +150,7 @@ store_case!(
             .collect();
         for (n, it) in new.deliveries.iter_mut().enumerate() {
             let (worker, until) = if n == 7_777 { (dead, 5) } else { (worker, 1_000) };
-            it.claimed = Some(gatepost::store::record::Claimed {
+            it.start = gatepost::store::record::Start::Claimed(gatepost::store::record::Claimed {
                 worker,
                 lease_until: at(until),
             });

@@ -8,6 +8,7 @@ mod list;
 mod model;
 mod open;
 mod operate;
+mod order;
 mod record;
 mod reject;
 mod retention;
@@ -33,7 +34,7 @@ use gatepost::{
     store::{
         Settings, Store,
         claim::{Claim, Settled, Settlement, Wanted},
-        record::{NewDelivery, NewEvent},
+        record::{NewDelivery, NewEvent, Start},
     },
 };
 use sqlx::{Connection, PgConnection, QueryBuilder, SqliteConnection};
@@ -237,7 +238,8 @@ fn delivery(route: &str, destination: &str) -> NewDelivery {
         route: route.into(),
         destination: destination.into(),
         origin: Origin::Received,
-        claimed: None,
+        start: Start::NOW,
+        position: None,
     }
 }
 

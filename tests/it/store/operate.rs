@@ -1,6 +1,10 @@
 use gatepost::{
     base::ids::WorkerId,
-    store::{claim::HoldTarget, error::StoreError, record::Claimed},
+    store::{
+        claim::HoldTarget,
+        error::StoreError,
+        record::{Claimed, Start},
+    },
 };
 
 use crate::store::*;
@@ -139,7 +143,7 @@ store_case!(f12_a_replay_is_new_deliveries, |store| {
     let mut again = delivery("to-billing", "billing");
     again.origin = Origin::Replayed;
     let mut mine = delivery("to-mail", "mail");
-    mine.claimed = Some(Claimed {
+    mine.start = Start::Claimed(Claimed {
         worker: WorkerId::new(),
         lease_until: at(30),
     });

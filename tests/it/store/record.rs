@@ -6,7 +6,7 @@ use gatepost::{
     store::{
         error::StoreError,
         query::RequestQuery,
-        record::{Claimed, Recorded},
+        record::{Claimed, Recorded, Start},
     },
 };
 
@@ -265,7 +265,7 @@ store_case!(e06_reversed_batches_do_not_deadlock, |store| {
 store_case!(a_handed_over_delivery_is_in_hand_from_the_start, |store| {
     let worker = WorkerId::new();
     let mut new = event("stripe", "1");
-    new.deliveries[0].claimed = Some(Claimed {
+    new.deliveries[0].start = Start::Claimed(Claimed {
         worker,
         lease_until: at(10),
     });

@@ -22,7 +22,7 @@ use gatepost::{
         Store,
         claim::{Settlement, Wanted},
         clock::StoreClock,
-        record::{NewDelivery, NewEvent},
+        record::{NewDelivery, NewEvent, Start},
         rejected::RejectedRequest,
     },
     web::{
@@ -144,7 +144,7 @@ impl Fixture {
             ingest: ingest.clone(),
             registry: registry.clone(),
             metrics: limits.metrics.clone(),
-            wake: gatepost::delivery::Wake::default(),
+            wake: gatepost::store::wake::Wake::default(),
             health,
             stop: stop.clone(),
         });
@@ -213,7 +213,8 @@ impl Fixture {
             route: route.into(),
             destination: destination.into(),
             origin: Origin::Received,
-            claimed: None,
+            start: Start::NOW,
+            position: None,
         };
         let new = NewEvent {
             key: Some(event::deduplication_key("github", Some(&[n]), body_hash)),
@@ -324,6 +325,7 @@ fn ingest(
         metrics: metrics.clone(),
         clock: StoreClock::new(),
         handover: None,
+        wake: gatepost::store::wake::Wake::default(),
         lease: Duration::from_secs(15),
     };
     let ingest = Ingest::new(&settings.ingest, parts);

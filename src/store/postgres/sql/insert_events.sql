@@ -11,24 +11,32 @@ with new_event as (
     returning id, received_at
 ),
 new_delivery as (
-    insert into delivery (id, event_id, route, destination, origin, status, fence, worker, lease_until, due_at, created_at)
+    insert into delivery (
+        id, event_id, route, destination, origin, status, fence, worker, lease_until, due_at, cause, last_error,
+        order_mode, order_key, order_at, created_at
+    )
     select
         new.id, new.event_id, new.route, new.destination, new.origin,
-        case when new.worker is null then 'pending' else 'delivering' end,
+        case when new.cause is not null then 'skipped' when new.worker is null then 'pending' else 'delivering' end,
         case when new.worker is null then 0 else 1 end,
         new.worker, new.lease_until,
         -- The server's clock, unless the replica's is behind it: a replica whose clock is ahead must not delay.
-        case when new.worker is null then least(new_event.received_at, clock_timestamp()) end,
+        least(new_event.received_at, clock_timestamp()) + new.due_after * interval '1 microsecond',
+        new.cause, new.last_error, new.order_mode, new.order_key, new.order_at,
         least(new_event.received_at, clock_timestamp())
     from unnest(
-        $13::uuid[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::uuid[], $19::timestamptz[]
-    ) as new (id, event_id, route, destination, origin, worker, lease_until)
+        $13::uuid[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::uuid[], $19::timestamptz[], $20::bigint[],
+        $21::text[], $22::text[], $23::text[], $24::bytea[], $25::timestamptz[]
+    ) as new (
+        id, event_id, route, destination, origin, worker, lease_until, due_after, cause, last_error,
+        order_mode, order_key, order_at
+    )
     join new_event on new_event.id = new.event_id
     returning 1
 ),
 counted as (
     insert into tally (slot, received, deliveries)
-    values ($20, (select count(*) from new_event), (select count(*) from new_delivery))
+    values ($26, (select count(*) from new_event), (select count(*) from new_delivery))
     on conflict (slot) do update
     set received = tally.received + excluded.received,
         deliveries = tally.deliveries + excluded.deliveries

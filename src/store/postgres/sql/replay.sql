@@ -6,21 +6,29 @@ with found as (
     for key share
 ),
 new_delivery as (
-    insert into delivery (id, event_id, route, destination, origin, status, fence, worker, lease_until, due_at, created_at)
+    insert into delivery (
+        id, event_id, route, destination, origin, status, fence, worker, lease_until, due_at, cause, last_error,
+        order_mode, order_key, order_at, created_at
+    )
     select
         new.id, found.id, new.route, new.destination, new.origin,
-        case when new.worker is null then 'pending' else 'delivering' end,
+        case when new.cause is not null then 'skipped' when new.worker is null then 'pending' else 'delivering' end,
         case when new.worker is null then 0 else 1 end,
-        new.worker, new.lease_until, case when new.worker is null then $8::timestamptz end, $8
+        new.worker, new.lease_until, $14::timestamptz + new.due_after * interval '1 microsecond', new.cause, new.last_error,
+        new.order_mode, new.order_key, new.order_at, $14
     from found
-    cross join unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::timestamptz[])
-        as new (id, route, destination, origin, worker, lease_until)
+    cross join unnest(
+        $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::timestamptz[], $8::bigint[], $9::text[], $10::text[],
+        $11::text[], $12::bytea[], $13::timestamptz[]
+    ) as new (
+        id, route, destination, origin, worker, lease_until, due_after, cause, last_error, order_mode, order_key, order_at
+    )
     on conflict do nothing
     returning 1
 ),
 counted as (
     insert into tally (slot, deliveries)
-    values ($9, (select count(*) from new_delivery))
+    values ($15, (select count(*) from new_delivery))
     on conflict (slot) do update
     set deliveries = tally.deliveries + excluded.deliveries
 )

@@ -4,4 +4,4 @@ set status = 'cancelled', due_at = null, worker = null, lease_until = null, is_m
 where id = ?1
     and status in ('pending', 'delivering', 'retrying', 'held')
 returning
-    id, event_id, route, destination, origin, status, n_attempts, due_at, last_error, created_at
+    id, event_id, route, destination, origin, status, n_attempts, due_at, last_error, cause, created_at

@@ -1,7 +1,23 @@
 -- What is due for one destination, the oldest first. A damaged id or fence is passed over: it is counted as stuck.
+-- Of those that have a key: see the same statement of Postgres.
 select
     delivery.id, delivery.event_id, delivery.route, delivery.destination, delivery.origin, delivery.status,
-    delivery.is_manual, delivery.n_attempts, delivery.due_at, delivery.last_error, delivery.created_at, delivery.fence,
+    delivery.is_manual, delivery.n_attempts, delivery.due_at, delivery.last_error, delivery.cause, delivery.created_at, delivery.fence,
+    coalesce(delivery.order_mode in ('latest', 'flag'), false) and (
+        exists (
+            select 1 from delivery as other
+            where other.route = delivery.route and other.order_key = delivery.order_key
+                and other.status = 'delivered'
+                and (other.order_at, other.id) > (delivery.order_at, delivery.id)
+        )
+        or delivery.order_mode = 'latest' and exists (
+            select 1 from delivery as other
+            where other.route = delivery.route and other.order_key = delivery.order_key
+                and other.status in ('pending', 'retrying', 'held')
+                and (other.order_at, other.id) > (delivery.order_at, delivery.id)
+        )
+    ) as is_stale,
+    coalesce(delivery.order_mode, '') as order_mode,
     event.source, event.external_id, event.type, event.origin as event_origin, event.verified, event.occurred_at,
     event.received_at, event.headers, event.body, event.body_hash
 from delivery
@@ -13,5 +29,26 @@ where delivery.destination = ?1
     and delivery.fence < 9223372036854775806
     and not exists (select 1 from hold where hold.kind = 'destination' and hold.name = delivery.destination)
     and not exists (select 1 from hold where hold.kind = 'route' and hold.name = delivery.route)
+    and case
+        when delivery.order_key is null or delivery.order_mode = 'flag' then true
+        when exists (
+            select 1 from delivery as other
+            where other.route = delivery.route and other.order_key = delivery.order_key
+                and other.status = 'delivering' and other.order_mode <> 'flag'
+        ) then false
+        when delivery.order_mode = 'latest' then not delivery.is_manual or not exists (
+            select 1 from delivery as other
+            where other.route = delivery.route and other.order_key = delivery.order_key
+                and other.status in ('pending', 'retrying', 'held')
+                and (other.order_at, other.id) > (delivery.order_at, delivery.id)
+        )
+        else not exists (
+            select 1 from delivery as other
+            where other.route = delivery.route and other.order_key = delivery.order_key
+                and other.status in ('pending', 'retrying', 'held', 'dead')
+                and (other.status <> 'dead' or delivery.order_mode = 'strict-hold')
+                and (other.order_at, other.id) < (delivery.order_at, delivery.id)
+        )
+    end
 order by delivery.due_at, delivery.id
 limit ?3

@@ -5,4 +5,4 @@ set status = case when status in ('pending', 'retrying') then status else 'pendi
 where id = ?1
     and status in ('pending', 'retrying', 'dead', 'cancelled', 'delivered')
 returning
-    id, event_id, route, destination, origin, status, n_attempts, due_at, last_error, created_at
+    id, event_id, route, destination, origin, status, n_attempts, due_at, last_error, cause, created_at

@@ -93,6 +93,7 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
         delivery_id: DeliveryId::from_uuid(Uuid::nil()),
         origin: Origin::Replayed,
         attempt: attempt.into(),
+        is_stale: false,
         now: Timestamp::from_unix_seconds(NOW),
     };
     let map = outbound.headers(&message, 5);

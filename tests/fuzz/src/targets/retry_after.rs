@@ -1,12 +1,15 @@
 //! `Retry-After`, as handlers answer it: never further away than a day.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use gatepost::{
     base::clock::Timestamp,
     delivery::judge::{Verdict as Judged, judge},
-    destination::Response,
+    destination::{
+        Response,
+        retry::{Retry, Statuses},
+    },
     event::headers::Headers,
 };
 
@@ -23,6 +26,15 @@ pub const TARGET: Target = Target {
 };
 
 const STATUSES: &[u16] = &[429, 503, 502, 504, 200, 301, 410, 500, 404, 100, 999];
+const RETRY: Retry = Retry {
+    max_attempts: 12,
+    max_age: Duration::from_hours(72),
+    first: Duration::from_secs(10),
+    cap: Duration::from_hours(6),
+    schedule: Vec::new(),
+    on: None,
+    never: Statuses::NONE,
+};
 const DAY: i64 = 24 * 60 * 60;
 
 /// How many seconds are asked for; nothing where the reference does not know the form.
@@ -40,6 +52,7 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
             headers,
             body: Bytes::new(),
         }),
+        &RETRY,
         now,
     );
     ensure!(

@@ -48,6 +48,8 @@ macro_rules! snapshot {
     };
 }
 
+mod routes;
+
 /// A directory of its own with a config, and nothing of this process's environment.
 struct Shell {
     directory: TempDir,

@@ -1,0 +1,90 @@
+//! What a filter looks at.
+
+use std::cell::OnceCell;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    event::{Event, headers::Headers},
+    route::filter::Part,
+};
+
+/// An event, read no further than the filters of its routes ask, and once for all of them.
+#[derive(Debug)]
+pub struct Subject<'e> {
+    event: &'e Event,
+    body: OnceCell<Value>,
+    headers: OnceCell<Value>,
+    source: OnceCell<Value>,
+    event_type: OnceCell<Option<Value>>,
+    verification: OnceCell<Value>,
+}
+
+impl<'e> Subject<'e> {
+    pub const fn new(event: &'e Event) -> Self {
+        Self {
+            event,
+            body: OnceCell::new(),
+            headers: OnceCell::new(),
+            source: OnceCell::new(),
+            event_type: OnceCell::new(),
+            verification: OnceCell::new(),
+        }
+    }
+
+    pub(in crate::route) const fn event(&self) -> &'e Event {
+        self.event
+    }
+
+    /// JSON, or a text where it is none.
+    pub(in crate::route) fn body(&self) -> &Value {
+        self.body.get_or_init(|| body(&self.event.body))
+    }
+
+    /// An object; names in lower case.
+    pub(in crate::route) fn headers(&self) -> &Value {
+        self.headers
+            .get_or_init(|| Value::Object(header_values(&self.event.headers)))
+    }
+
+    /// `None`: the event has no type.
+    pub(super) fn part(&self, part: Part) -> Option<&Value> {
+        let text = |it: &str| Value::String(it.to_owned());
+        match part {
+            Part::Body => Some(self.body()),
+            Part::Headers => Some(self.headers()),
+            Part::Source => Some(self.source.get_or_init(|| text(&self.event.source))),
+            Part::Type => self
+                .event_type
+                .get_or_init(|| self.event.event_type.as_deref().map(text))
+                .as_ref(),
+            Part::Verification => Some(
+                self.verification
+                    .get_or_init(|| text(self.event.binding.as_str())),
+            ),
+        }
+    }
+}
+
+/// JSON where it is JSON (nested no deeper than 127), else a text in which bytes that are not UTF-8 became U+FFFD.
+fn body(bytes: &[u8]) -> Value {
+    let json = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    serde_json::from_slice(json)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// By name in lower case: a text, or a list where the name comes several times.
+pub(in crate::route) fn header_values(headers: &Headers) -> Map<String, Value> {
+    let mut res = Map::new();
+    for (name, value) in headers.iter() {
+        let value = Value::String(String::from_utf8_lossy(value).into_owned());
+        match res.get_mut(name) {
+            None => {
+                res.insert(name.to_owned(), value);
+            }
+            Some(Value::Array(values)) => values.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+        }
+    }
+    res
+}

@@ -1,0 +1,142 @@
+//! `gatepost try` and `gatepost test`.
+
+use super::*;
+
+const ROUTES: &str = r#"
+[sources.stripe]
+provider = "stripe"
+secrets = [{ env = "STRIPE_WEBHOOK_SECRET" }]
+
+[destinations.app]
+url = "http://127.0.0.1:9/hooks"
+
+[[routes]]
+name = "paid"
+source = "stripe"
+destination = "app"
+types = ["invoice.*"]
+filter = { body = { amount = { "$gte" = 1000.5 } } }
+transform = { file = "paid.js" }
+"#;
+
+const PROGRAM: &str = "addHandler('transform', (request, context) => {\n\
+    console.log('saw', context.type);\n\
+    if (request.body.broken) request.body.missing.deep = 1;\n\
+    request.body.seen = true;\n\
+    request.headers['x-seen'] = 'yes';\n\
+    return request;\n});\n";
+
+fn shell(more: &str) -> Shell {
+    let shell = Shell::new();
+    shell.write("gatepost.toml", &format!("{ROUTES}{more}"));
+    shell.write("paid.js", PROGRAM);
+    shell.write(
+        "big.json",
+        r#"{"id":"evt_1","type":"invoice.paid","amount":1001}"#,
+    );
+    shell.write(
+        "small.json",
+        r#"{"id":"evt_2","type":"invoice.paid","amount":1000}"#,
+    );
+    shell.write(
+        "other.json",
+        r#"{"id":"evt_3","type":"charge.failed","amount":5000}"#,
+    );
+    shell.write(
+        "broken.json",
+        r#"{"id":"evt_4","type":"invoice.paid","amount":5000,"broken":true}"#,
+    );
+    shell
+}
+
+#[test]
+fn try_shows_what_is_sent_or_why_nothing_is() {
+    let shell = shell("");
+    let tried = |more: &[&str]| shell.told(&[&["try", "paid", "--config", "gatepost.toml"], more].concat());
+    let mut told = Vec::new();
+    for file in ["big.json", "small.json", "other.json", "broken.json"] {
+        told.push(tried(&["--file", file]));
+    }
+    told.push(tried(&[
+        "--file",
+        "other.json",
+        "--type",
+        "invoice.sent",
+        "--output",
+        "json",
+    ]));
+    told.push(shell.told(&["try", "payd", "--config", "gatepost.toml", "--file", "big.json"]));
+    snapshot!(told.join("\n"));
+}
+
+#[test]
+fn test_holds_the_routes_against_what_the_config_expects() {
+    let shell = shell(
+        r#"
+[[tests]]
+name = "a big one is sent"
+route = "paid"
+event = "big.json"
+expect = "delivered"
+body = "sent.json"
+
+[[tests]]
+route = "paid"
+event = "small.json"
+expect = "filtered"
+
+[[tests]]
+route = "paid"
+event = "other.json"
+expect = "type"
+
+[[tests]]
+route = "paid"
+event = "broken.json"
+expect = "failed"
+"#,
+    );
+    shell.write(
+        "sent.json",
+        r#"{ "type": "invoice.paid", "seen": true, "amount": 1001, "id": "evt_1" }"#,
+    );
+    let mut told = vec![shell.told(&["test", "--config", "gatepost.toml"])];
+    shell.write("sent.json", "{}");
+    shell.write(
+        "small.json",
+        r#"{"id":"evt_2","type":"invoice.paid","amount":2000}"#,
+    );
+    told.push(shell.told(&["test", "--config", "gatepost.toml"]));
+    snapshot!(told.join("\n"));
+}
+
+#[test]
+fn a_program_a_filter_and_a_test_that_cannot_be_are_faults_of_the_config() {
+    let shell = Shell::new();
+    shell.write(
+        "gatepost.toml",
+        &format!(
+            "{}{}",
+            ROUTES
+                .replace("\"$gte\" = 1000.5", "\"$gt3\" = 5")
+                .replace("paid.js", "none.js"),
+            "order = { by = \"customer\", mode = \"latest\", on_dead = \"hold\" }\n\
+             [[tests]]\nroute = \"piad\"\nevent = \"x.json\"\nexpect = \"filtered\"\nbody = \"y.json\"\n\
+             [[routes]]\nname = \"js\"\nsource = \"stripe\"\ndestination = \"app\"\ntransform = { js = \"let\" }\ndelay = 5\n\
+             [[routes]]\nname = \"both\"\nsource = \"stripe\"\ndestination = \"app\"\ntransform = { }\n"
+        ),
+    );
+    let mut told = vec![shell.told(&["check", "--config", "gatepost.toml"])];
+    shell.write("paid.js", "let");
+    shell.write(
+        "gatepost.toml",
+        &format!(
+            "{}{}",
+            ROUTES.replace("\"$gte\" = 1000.5", "\"$gt3\" = 5"),
+            "order = { by = \"customer\", mode = \"latest\" }\n\
+             [[tests]]\nroute = \"piad\"\nevent = \"x.json\"\nexpect = \"filtered\"\n"
+        ),
+    );
+    told.push(shell.told(&["check", "--config", "gatepost.toml"]));
+    snapshot!(told.join("\n"));
+}
