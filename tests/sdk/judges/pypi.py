@@ -248,6 +248,20 @@ def _():
     return verify
 
 
+@judge("plivo", "plivo", "validate_v3_signature")
+def _():
+    from plivo.utils.signature_v3 import validate_v3_signature
+
+    return lambda it: validate_v3_signature(
+        it.method,
+        it.url,
+        it.headers["x-plivo-signature-v3-nonce"],
+        it.secret,
+        it.headers["x-plivo-signature-v3"],
+        it.form,
+    )
+
+
 @judge("pusher", "pusher", "PusherClient.validate_webhook")
 def _():
     import pusher
@@ -289,7 +303,7 @@ def _():
     )
 
 
-def by_anymail(provider: str, view: str, settings: str):
+def by_anymail(provider: str, view: str, settings: str, url_settings: str | None = None):
     """django-anymail: the webhook views of a Django package that many run."""
 
     @judge(provider, "django-anymail", f"{view}.post")
@@ -308,6 +322,8 @@ def by_anymail(provider: str, view: str, settings: str):
             # A key in PEM is wanted without its first and last line.
             lines = it.secret.strip().splitlines()
             django.ANYMAIL = {settings: "".join(lines[1:-1]) if len(lines) > 2 else it.secret}
+            if url_settings:
+                django.ANYMAIL |= {url_settings: it.url}
             headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in it.headers.items()}
             request = RequestFactory().post(it.target, it.body, content_type=it.headers["content-type"], **headers)
             answer = Class.as_view().view_class()
@@ -318,6 +334,7 @@ def by_anymail(provider: str, view: str, settings: str):
 
 
 by_anymail("mailersend", "mailersend.MailerSendTrackingWebhookView", "MAILERSEND_SIGNING_SECRET")
+by_anymail("mandrill", "mandrill.MandrillCombinedWebhookView", "MANDRILL_WEBHOOK_KEY", "MANDRILL_WEBHOOK_URL")
 by_anymail("mailtrap", "mailtrap.MailtrapTrackingWebhookView", "MAILTRAP_TRACKING_SECRET")
 by_anymail("postal", "postal.PostalTrackingWebhookView", "POSTAL_WEBHOOK_KEY")
 by_anymail("postmark", "postmark.PostmarkTrackingWebhookView", "WEBHOOK_SECRET")
