@@ -34,6 +34,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("askama::", &["web"]),
     ("utoipa::", &["web"]),
     ("reqwest::", &["egress"]),
+    ("rquickjs::", &["route"]),
     ("clap::", &["cli"]),
     ("toml::", &["config", "provider"]),
     ("env::var", &["config"]),
