@@ -10,14 +10,12 @@ use crate::provider::{
     scheme::Text,
 };
 
-/// One of `jwks`, `jwks_at` and `certificate`, and what goes with it.
+/// Either `jwks`, perhaps with `id`, or the rest.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::provider) struct Recipe {
     /// The address of a set of keys.
     jwks: Option<String>,
-    /// Where a request names that address.
-    jwks_at: Option<String>,
     /// Where a request says which of a set it is, if in no token.
     id: Option<String>,
     /// Where a request names the address of a certificate.
@@ -52,31 +50,28 @@ impl Recipe {
             ));
         }
         let owned = |them: Vec<String>| them.into_iter().map(Text::Owned).collect();
-        let is_certificate = self.certificate.is_some();
-        let at = match (self.jwks, self.jwks_at, self.certificate) {
-            (Some(url), None, None) if self.urls.is_empty() => Address::Fixed(Cow::Owned(url)),
-            (None, Some(place), None) | (None, None, Some(place)) if !self.urls.is_empty() => {
-                Address::Named {
+        match (self.jwks, self.certificate) {
+            (Some(url), None) if self.urls.is_empty() => Some(Published {
+                at: Address::Fixed(Cow::Owned(url)),
+                form: Form::Jwks {
+                    id: self.id.and_then(|it| parse_place(&it, KEY, faults)),
+                },
+            }),
+            (None, Some(place)) if !self.urls.is_empty() => Some(Published {
+                at: Address::Named {
                     place: parse_place(&place, KEY, faults)?,
                     urls: owned(self.urls),
-                }
-            }
+                },
+                form: Form::Certificate {
+                    issued_to: owned(self.issued_to),
+                    is_chained: self.chain,
+                },
+            }),
             _ => {
-                let hint = "expected `jwks`, or `jwks_at` or `certificate` with `urls`";
+                let hint = "expected `jwks`, or `certificate` with `urls`";
                 faults.push(fault(KEY, "it does not say where the keys are", Some(hint)));
-                return None;
+                None
             }
-        };
-        let form = if is_certificate {
-            Form::Certificate {
-                issued_to: owned(self.issued_to),
-                is_chained: self.chain,
-            }
-        } else {
-            Form::Jwks {
-                id: self.id.and_then(|it| parse_place(&it, KEY, faults)),
-            }
-        };
-        Some(Published { at, form })
+        }
     }
 }

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use futures_util::{FutureExt, future::join_all};
 use gatepost::{
     base::clock::Timestamp,
@@ -15,7 +19,7 @@ use gatepost::{
 use http::header;
 use serde_json::json;
 
-use super::{Day, GOOGLE, NOW, Signer, StandIn, answer_of, pubsub, pushed, set_of};
+use super::{Day, GOOGLE, NOW, Signer, StandIn, answer_of, pubsub, pushed, set_of, source_of, vector};
 
 /// What becomes of a request: its cause where it is refused, `unavailable` where that is our fault.
 async fn outcome(keys: &Keys, source: &Arc<Source>, request: &Request, now: Moment) -> &'static str {
@@ -326,4 +330,38 @@ async fn a22_a_changed_set_is_seen_where_requests_name_no_key() {
         assert_eq!(pushed_by(&old, seconds).await, "signature_mismatch");
     }
     assert_eq!(stand_in.asked().len(), 4);
+}
+
+/// By TrueLayer's own test resources: the id of the key is in the header of a signature that is no token.
+#[tokio::test]
+async fn the_key_of_a_detached_signature_is_found_by_its_id() {
+    const KEYS: &str = "webhooks.truelayer.com/.well-known/jwks";
+    const ID: &str = "45fc75cf-5649-4134-84b3-192c2c78e990";
+    let stand_in = StandIn::start().await;
+    let (source, day) = (source_of("truelayer", "truelayer", &[]), Day::begin());
+    let (request, public_key) = vector("truelayer", "truelayer-n01");
+    let lines: Vec<_> = public_key.lines().filter(|it| !it.starts_with('-')).collect();
+    let der = STANDARD.decode(lines.concat()).unwrap();
+    // A point on P-521 is at the end of it: a mark and two coordinates.
+    let (x, y) = der[der.len() - 132..].split_at(66);
+    let set_with = |id: &str| {
+        let [x, y] = [x, y].map(|it| URL_SAFE_NO_PAD.encode(it));
+        json!({ "keys": [{ "kty": "EC", "crv": "P-521", "alg": "ES512", "kid": id, "x": x, "y": y }] })
+            .to_string()
+    };
+    stand_in.serve(KEYS, set_with("another"));
+    let keys = Keys::new(stand_in.asking());
+    assert_eq!(
+        outcome(&keys, &source, &request, day.after(0)).await,
+        "unknown_key"
+    );
+    stand_in.serve(KEYS, set_with(ID));
+    assert_eq!(outcome(&keys, &source, &request, day.after(31)).await, "verified");
+    let mut bent = request.clone();
+    bent.body = [&request.body[..], b" "].concat().into();
+    assert_eq!(
+        outcome(&keys, &source, &bent, day.after(32)).await,
+        "signature_mismatch"
+    );
+    assert_eq!(stand_in.asked(), [KEYS, KEYS]);
 }

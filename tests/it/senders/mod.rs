@@ -39,10 +39,11 @@ use tokio_rustls::TlsAcceptor;
 use crate::handler::{Handler, read_request};
 
 /// Every name that a sender's keys are at.
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "www.googleapis.com",
     "sns.us-east-1.amazonaws.com",
     "api.paypal.com",
+    "webhooks.truelayer.com",
     "127.0.0.1",
 ];
 const GOOGLE: &str = "www.googleapis.com/oauth2/v3/certs";
@@ -285,7 +286,7 @@ fn pushed(token: &str) -> Request {
     )
 }
 
-/// A signed request of the vectors, and the certificate that it was signed with.
+/// A signed request of the vectors, and the certificate or public key that it was signed with.
 fn vector(provider: &str, id: &str) -> (Request, String) {
     let path = format!("{}/tests/vectors/{provider}.json", env!("CARGO_MANIFEST_DIR"));
     let vectors: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -299,7 +300,9 @@ fn vector(provider: &str, id: &str) -> (Request, String) {
         .collect();
     let body = vector["body"].as_str().unwrap().to_owned();
     let certificate = vector["secrets"][0].as_str().unwrap().to_owned();
-    (request(&headers, body), certificate)
+    let mut request = request(&headers, body);
+    vector["target"].as_str().unwrap().clone_into(&mut request.target);
+    (request, certificate)
 }
 
 /// Where the vectors of SNS have their certificate.
