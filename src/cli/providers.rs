@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::{
+    base::clock::wall_now,
     cli::{
         Output,
         output::{self, Ended, Failure, Result, Table},
     },
+    event::Binding,
     provider::{self, Confidence, Provider, place::Reading, scheme::Hash},
 };
 
@@ -15,7 +17,7 @@ use crate::{
 #[command(
     long_about = "Lists the providers that gatepost knows, or explains one: how its requests are verified, where the \
                   event's id and type stand, how to register your URL there, and the lines for your config.",
-    after_help = "Examples:\n  gatepost providers\n  gatepost providers stripe\n  gatepost providers --search pay\n  \
+    after_help = "Examples:\n  gatepost providers\n  gatepost providers stripe\n  gatepost providers discord --sample\n  gatepost providers --search pay\n  \
                   gatepost providers --output json"
 )]
 pub(crate) struct Args {
@@ -24,6 +26,9 @@ pub(crate) struct Args {
     /// Only those with this text in their name
     #[arg(long, value_name = "TEXT", conflicts_with = "name")]
     search: Option<String>,
+    /// Only the body of one of its events, made up and signed by nobody
+    #[arg(long, requires = "name", conflicts_with = "output")]
+    sample: bool,
     /// How to print it
     #[arg(long, value_enum, default_value = "table")]
     output: Output,
@@ -50,6 +55,18 @@ pub(crate) fn run(args: &Args) -> Result {
         (None, Output::Json) => output::json(&rows(args).map(shown).collect::<Vec<_>>())?,
         (Some(name), how) => {
             let row = provider::find(name).ok_or_else(|| unknown(name))?;
+            if args.sample {
+                let body = row.sample_body(wall_now());
+                let body = body.ok_or_else(|| {
+                    Failure::text(format_args!("no body of `{name}` is known")).hint(
+                        row.docs
+                            .as_ref()
+                            .map_or_else(String::new, |it| format!("see {it}")),
+                    )
+                })?;
+                output::data(body)?;
+                return Ok(Ended::Fine);
+            }
             match how {
                 Output::Json => output::json(&shown(row))?,
                 Output::Table => explain(row)?,
@@ -79,14 +96,26 @@ fn unknown(name: &str) -> Failure {
 /// What a verified request is bound by, and the weak hash that this rests on.
 fn strength(row: &Provider) -> String {
     let binding = match row.binding() {
-        crate::event::Binding::Body => "signature",
-        crate::event::Binding::Origin => "credentials",
-        crate::event::Binding::None => "nothing",
+        Binding::Body => "signature",
+        Binding::Partial => "signature of parts",
+        Binding::Origin => "credentials",
+        Binding::None => "nothing",
     };
     match row.weak_hash() {
         Some(hash) => format!("{binding} ({})", hash.as_str()),
         None => binding.to_owned(),
     }
+}
+
+/// What nobody but the sender can have made: the word of `gatepost-verified`, and what it means.
+fn covered(row: &Provider) -> String {
+    let meaning = match row.binding() {
+        Binding::Body => "nobody changed a byte of it",
+        Binding::Partial => "of the body only what is named above; the rest of it rests on TLS",
+        Binding::Origin => "who sent it; the body rests on TLS",
+        Binding::None => "anybody could have sent it",
+    };
+    format!("{}: {meaning}", row.binding().as_str())
 }
 
 /// As the config writes them; a name made of several places joins them with ` + `.
@@ -140,6 +169,7 @@ fn explain(row: &Provider) -> Result<()> {
     let parts = [
         ("verified by", row.summary()),
         ("key", row.published.iter().map(ToString::to_string).collect()),
+        ("covers", vec![covered(row)]),
         ("event id", places(&row.event_id)),
         ("event type", places(&row.event_type)),
         ("event time", places(&row.event_time)),

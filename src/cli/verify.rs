@@ -167,6 +167,7 @@ impl Verdict {
     fn verified(source: &Source, verified: &Verified) -> Self {
         let what = match verified.binding() {
             crate::event::Binding::Body => "the signature covers the body and matches",
+            crate::event::Binding::Partial => "the signature covers some of the body, and matches",
             crate::event::Binding::Origin => "the sender is who it says; nothing covers the body",
             crate::event::Binding::None => "this source verifies nothing, so anyone could have sent it",
         };

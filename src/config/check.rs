@@ -146,9 +146,19 @@ pub(super) fn warnings(settings: &Settings) -> Vec<String> {
                 "source `{name}` is unverified: anybody who finds its URL can post events"
             ));
         }
+        res.extend(short_secrets(source));
         if !routes.iter().any(|it| it.source == *name) {
             res.push(format!(
                 "source `{name}` has no route: its events are stored and go nowhere"
+            ));
+        }
+    }
+    for route in routes.iter().filter(|it| !it.types.is_empty()) {
+        let source = sources.iter().find(|it| it.name == route.source);
+        if let Some(source) = source.filter(|it| it.provider.sends_batches()) {
+            res.push(format!(
+                "a route filters events of `{}` by type: a batch of `{}` has the type of its first element alone",
+                source.name, source.provider.name
             ));
         }
     }
@@ -165,6 +175,20 @@ pub(super) fn warnings(settings: &Settings) -> Vec<String> {
         }
     }
     res
+}
+
+/// Only of what the operator may choose: an organization's id is as long as it is.
+fn short_secrets(source: &source::Settings) -> impl Iterator<Item = String> {
+    let provider = &source.provider;
+    let secrets = source.secrets.iter().enumerate();
+    let chosen = secrets.filter(|_| provider.key_option == "secrets");
+    chosen.filter_map(|(idx, secret)| {
+        let n_chars = provider.few_chars(secret)?;
+        Some(format!(
+            "source `{}`: `secrets[{idx}]` has {n_chars} characters; 16 or more would be safer, if `{}` takes them",
+            source.name, provider.name
+        ))
+    })
 }
 
 /// On this machine or in a private network, as far as the URL itself shows. A name without a dot is a neighbour's

@@ -58,24 +58,30 @@ impl Headers {
 
     /// Names in lower case with their values, in the order of arrival.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let (name, value) = split(&self.0, at)?;
-            at += PREFIX + name.len() + value.len();
-            Some((std::str::from_utf8(name).unwrap_or_default(), value))
-        })
+        self.pairs()
+            .map(|(name, value)| (std::str::from_utf8(name).unwrap_or_default(), value))
     }
 
     /// All values of one header; `name` in lower case.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter()
-            .filter(move |(it, _)| *it == name)
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.pairs()
+            .filter(move |(it, _)| *it == name.as_bytes())
             .map(|(_, value)| value)
     }
 
     /// The first value of one header; `name` in lower case.
     pub fn first(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(it, _)| *it == name).map(|(_, value)| value)
+        self.all(name).next()
+    }
+
+    /// Names as bytes: whoever looks for one of them need not know that they are text.
+    fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let (name, value) = split(&self.0, at)?;
+            at += PREFIX + name.len() + value.len();
+            Some((name, value))
+        })
     }
 
     /// The first value of one header where it is UTF-8.

@@ -38,11 +38,13 @@ pub struct Event {
     pub body: Bytes,
 }
 
-/// What the signature of a request covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What the signature of a request covers, from the strongest to the weakest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Binding {
     /// The body: nobody changed a byte.
     Body,
+    /// Some of what is in the body: the rest could be anybody's.
+    Partial,
     /// Only who sent it (a token, a password, a signature over something else).
     Origin,
     /// Nothing was verified: the source says `unverified`.
@@ -53,13 +55,14 @@ impl Binding {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Body => "body",
+            Self::Partial => "partial",
             Self::Origin => "origin",
             Self::None => "none",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Body, Self::Origin, Self::None]
+        [Self::Body, Self::Partial, Self::Origin, Self::None]
             .into_iter()
             .find(|it| it.as_str() == text)
     }

@@ -80,18 +80,9 @@ pub(super) fn decode_long(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn decode(encoding: Encoding, text: &[u8], len: usize) -> Option<Bytes> {
     let mut buffer = [0_u8; 3 * MAX_SIGNATURE];
     let decoded = match encoding {
-        Encoding::HexLower | Encoding::HexUpper | Encoding::HexAny => {
-            let is_digit = |c: &u8| match encoding {
-                Encoding::HexLower => matches!(c, b'0'..=b'9' | b'a'..=b'f'),
-                Encoding::HexUpper => matches!(c, b'0'..=b'9' | b'A'..=b'F'),
-                _ => c.is_ascii_hexdigit(),
-            };
-            if len > MAX_SIGNATURE || text.len() != 2 * len || !text.iter().all(is_digit) {
-                return None;
-            }
-            hex::decode_to_slice(text, &mut buffer[..len]).ok()?;
-            &buffer[..len]
-        }
+        Encoding::HexLower => from_hex(&HEX_LOWER, text, buffer.get_mut(..len)?)?,
+        Encoding::HexUpper => from_hex(&HEX_UPPER, text, buffer.get_mut(..len)?)?,
+        Encoding::HexAny => from_hex(&HEX_ANY, text, buffer.get_mut(..len)?)?,
         Encoding::Base64 => from_base64(&BASE64, text, &mut buffer)?,
         Encoding::Base64Unpadded => from_base64(&BASE64_UNPADDED, text, &mut buffer)?,
         Encoding::Base64Url => from_base64(&BASE64_URL, text, &mut buffer)?,
@@ -107,6 +98,44 @@ pub(super) fn decode(encoding: Encoding, text: &[u8], len: usize) -> Option<Byte
         }
     };
     Bytes::new(decoded).filter(|it| it.len == len)
+}
+
+/// What each byte is worth as a hex digit.
+type Digits = [u8; 256];
+
+const NO_DIGIT: u8 = 0xff;
+static HEX_LOWER: Digits = digits(true, false);
+static HEX_UPPER: Digits = digits(false, true);
+static HEX_ANY: Digits = digits(true, true);
+
+const fn digits(takes_lower: bool, takes_upper: bool) -> Digits {
+    let mut table = [NO_DIGIT; 256];
+    let mut value: u8 = 0;
+    while value < 16 {
+        if takes_lower {
+            table[b"0123456789abcdef"[value as usize] as usize] = value;
+        }
+        if takes_upper {
+            table[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        }
+        value += 1;
+    }
+    table
+}
+
+/// Fills the buffer; `None` unless the text is exactly that many bytes in digits of the table.
+fn from_hex<'b>(digits: &Digits, text: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    if text.len() != 2 * buffer.len() {
+        return None;
+    }
+    let mut seen = 0;
+    for (byte, pair) in buffer.iter_mut().zip(text.chunks_exact(2)) {
+        let (high, low) = (digits[usize::from(pair[0])], digits[usize::from(pair[1])]);
+        seen |= high | low;
+        *byte = high << 4 | low;
+    }
+    // A digit has four bits; the mark of what is none has eight.
+    (seen < 16).then_some(buffer)
 }
 
 fn from_base64<'b>(engine: &GeneralPurpose, text: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {

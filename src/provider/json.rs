@@ -14,40 +14,103 @@ use serde_json::value::RawValue;
 /// Where a key comes twice the first one counts. `*` in a pointer stands for the first element of an array.
 /// Objects that no pointer leads into are skipped without recursion, so no depth of nesting can exhaust the stack.
 pub fn find<'de>(text: &'de [u8], pointers: &[&str]) -> Vec<Option<Cow<'de, str>>> {
-    let found = seek(text, pointers).into_iter();
-    found.map(|it| scalar(it?.get())).collect()
-}
-
-/// The JSON text of a value of any kind, as it is written.
-pub fn raw<'de>(text: &'de [u8], pointer: &str) -> Option<&'de str> {
-    Some(seek(text, &[pointer]).pop()??.get())
-}
-
-fn seek<'de>(text: &'de [u8], pointers: &[&str]) -> Vec<Option<&'de RawValue>> {
-    let mut found = vec![None; pointers.len()];
-    let mut wants = Vec::with_capacity(pointers.len());
-    for (slot, pointer) in pointers.iter().enumerate() {
-        if pointer.is_empty() || pointer.starts_with('/') {
-            wants.push(Want { slot, rest: pointer });
-        }
-    }
-    if !wants.is_empty() {
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let mut deserializer = serde_json::Deserializer::from_slice(text);
-        let mut n_open = wants.len();
-        let seek = Seek {
-            wants,
-            found: &mut found,
-            n_open: &mut n_open,
-        };
-        // Ends with an error both when all is found and where the text is not JSON: what was found until then counts.
-        let _ = seek.deserialize(&mut deserializer);
-    }
-    found
+    let mut spots = vec![Spot::default(); pointers.len()];
+    // Ends with an error both when all is found and where the text is not JSON: what was found until then counts.
+    let _ = seek(text, pointers, &mut spots, Until::Found);
+    spots.into_iter().map(Spot::text).collect()
 }
 
 pub fn find_one<'de>(text: &'de [u8], pointer: &str) -> Option<Cow<'de, str>> {
     find(text, &[pointer]).pop().flatten()
+}
+
+/// On the way to a value a key comes twice: readers of JSON differ in which one they take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeated;
+
+/// The same of a whole text, for values that a verdict hangs on: `None` for all where the text is not JSON to its end.
+pub fn find_unique<'de>(text: &'de [u8], pointers: &[&str]) -> Vec<Result<Option<Cow<'de, str>>, Repeated>> {
+    let unique = |it: Spot<'de>| {
+        if it.is_repeated {
+            return Err(Repeated);
+        }
+        Ok(it.text())
+    };
+    spots_of_whole(text, pointers).into_iter().map(unique).collect()
+}
+
+/// The JSON text of a value of any kind, as it is written, where `find_unique` would find it.
+pub fn raw<'de>(text: &'de [u8], pointer: &str) -> Option<&'de str> {
+    let spot = spots_of_whole(text, &[pointer])
+        .pop()
+        .filter(|it| !it.is_repeated)?;
+    Some(spot.value?.get())
+}
+
+/// The elements of an array as they are written; `None` where there are none, and where `find_unique` would find nothing.
+pub fn elements<'de>(text: &'de [u8], pointer: &str) -> Option<Vec<&'de RawValue>> {
+    let spot = spots_of_whole(text, &[pointer])
+        .pop()
+        .filter(|it| !it.is_repeated)?;
+    let elements: Vec<&RawValue> = serde_json::from_str(spot.value?.get()).ok()?;
+    (!elements.is_empty()).then_some(elements)
+}
+
+/// The texts at a pointer in each of the elements that its `*` stand for, in their order; without a `*` the one that there is.
+///
+/// `None` for an element that has none there, and in place of an array that is empty, is none, or that `find_unique` would not find.
+pub fn find_each<'de>(text: &'de [u8], pointer: &str) -> Vec<Option<Cow<'de, str>>> {
+    let star = pointer.match_indices("/*").find(|(at, _)| {
+        let rest = &pointer[at + 2..];
+        rest.is_empty() || rest.starts_with('/')
+    });
+    let Some((at, star)) = star else {
+        return vec![find_one(text, pointer)];
+    };
+    let inside = |it: &'de RawValue| find_each(it.get().as_bytes(), &pointer[at + star.len()..]);
+    match elements(text, &pointer[..at]) {
+        Some(elements) => elements.into_iter().flat_map(inside).collect(),
+        None => vec![None],
+    }
+}
+
+fn spots_of_whole<'de>(text: &'de [u8], pointers: &[&str]) -> Vec<Spot<'de>> {
+    let mut spots = vec![Spot::default(); pointers.len()];
+    if seek(text, pointers, &mut spots, Until::End).is_err() {
+        spots.fill(Spot::default());
+    }
+    spots
+}
+
+fn seek<'de>(
+    text: &'de [u8],
+    pointers: &[&str],
+    spots: &mut [Spot<'de>],
+    until: Until,
+) -> Result<(), serde_json::Error> {
+    let wants = pointers.iter().enumerate();
+    let wants: Vec<_> = wants
+        .filter(|(_, pointer)| pointer.is_empty() || pointer.starts_with('/'))
+        .map(|(slot, pointer)| Want {
+            slot,
+            rest: pointer,
+            is_escaped: pointer.contains('~'),
+            is_met: false,
+        })
+        .collect();
+    if wants.is_empty() {
+        return Ok(());
+    }
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let whole = Seek {
+        n_open: &mut wants.len(),
+        wants,
+        spots,
+        until,
+    };
+    whole.deserialize(&mut deserializer)?;
+    deserializer.end()
 }
 
 /// The text of a string, number or truth value.
@@ -66,26 +129,50 @@ fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
+/// What stands at a pointer.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spot<'de> {
+    value: Option<&'de RawValue>,
+    is_repeated: bool,
+}
+
+impl<'de> Spot<'de> {
+    fn text(self) -> Option<Cow<'de, str>> {
+        scalar(self.value?.get())
+    }
+}
+
+/// How far to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// To the last value that is wanted.
+    Found,
+    End,
+}
+
 #[derive(Clone, Copy)]
 struct Want<'p> {
     slot: usize,
     /// What of the pointer is still to go.
     rest: &'p str,
+    is_escaped: bool,
+    /// Whether a value that it leads into was there.
+    is_met: bool,
 }
 
 impl<'p> Want<'p> {
-    /// The want inside the value at this key, if the pointer leads there.
-    fn into_key(self, key: &str) -> Option<Self> {
-        let (token, rest) = self.step()?;
-        let is_same = if token.contains('~') {
-            token.replace("~1", "/").replace("~0", "~") == key
-        } else {
-            token == key
-        };
-        is_same.then_some(Self { rest, ..self })
+    /// What is to go inside the value at this key, if the pointer leads there.
+    fn at_key(&self, key: &str) -> Option<&'p str> {
+        if self.is_escaped {
+            let (token, rest) = self.step()?;
+            return (token.replace("~1", "/").replace("~0", "~") == key).then_some(rest);
+        }
+        let rest = self.rest.strip_prefix('/')?.strip_prefix(key)?;
+        let is_same = (rest.is_empty() || rest.starts_with('/')) && !key.contains('/');
+        is_same.then_some(rest)
     }
 
-    fn into_index(self, index: usize) -> Option<Self> {
+    fn at_index(&self, index: usize) -> Option<&'p str> {
         let (token, rest) = self.step()?;
         // An index has one spelling (RFC 6901): no sign, no leading zero.
         let is_number = token == "0" || !token.starts_with(['0', '+']);
@@ -94,10 +181,10 @@ impl<'p> Want<'p> {
             _ if is_number => token.parse().ok()?,
             _ => return None,
         };
-        (index == wanted).then_some(Self { rest, ..self })
+        (index == wanted).then_some(rest)
     }
 
-    fn step(self) -> Option<(&'p str, &'p str)> {
+    fn step(&self) -> Option<(&'p str, &'p str)> {
         let path = self.rest.strip_prefix('/')?;
         Some(match path.find('/') {
             Some(end) => path.split_at(end),
@@ -106,27 +193,50 @@ impl<'p> Want<'p> {
     }
 }
 
-struct Seek<'p, 'f, 'de> {
+struct Seek<'p, 's, 'de> {
     wants: Vec<Want<'p>>,
-    found: &'f mut Vec<Option<&'de RawValue>>,
-    n_open: &'f mut usize,
+    spots: &'s mut [Spot<'de>],
+    n_open: &'s mut usize,
+    until: Until,
 }
 
-impl<'de> Seek<'_, '_, 'de> {
+impl<'p, 'de> Seek<'p, '_, 'de> {
     fn fill(&mut self, slot: usize, value: &'de RawValue) {
-        if self.found[slot].is_none() {
-            self.found[slot] = Some(value);
-            *self.n_open -= 1;
+        self.spots[slot].value = Some(value);
+        *self.n_open -= 1;
+    }
+
+    /// The wants inside the next value: those that are met for the first time, or found nothing before.
+    fn enter(&mut self, step: impl Fn(&Want<'p>) -> Option<&'p str>) -> Vec<Want<'p>> {
+        let mut inside = Vec::new();
+        for want in &mut self.wants {
+            let Some(rest) = step(want) else { continue };
+            let spot = &mut self.spots[want.slot];
+            spot.is_repeated |= want.is_met;
+            want.is_met = true;
+            if spot.value.is_none() {
+                let is_met = false;
+                inside.push(Want {
+                    rest,
+                    is_met,
+                    ..*want
+                });
+            }
+        }
+        inside
+    }
+
+    fn inside(&mut self, wants: Vec<Want<'p>>) -> Seek<'p, '_, 'de> {
+        Seek {
+            wants,
+            spots: &mut *self.spots,
+            n_open: &mut *self.n_open,
+            until: self.until,
         }
     }
 
-    /// The wants inside one value that are still open.
-    fn inside<'p>(&self, step: impl Fn(Want<'p>) -> Option<Want<'p>>, wants: &[Want<'p>]) -> Vec<Want<'p>> {
-        wants
-            .iter()
-            .filter(|it| self.found[it.slot].is_none())
-            .filter_map(|it| step(*it))
-            .collect()
+    fn is_over(&self) -> bool {
+        self.until == Until::Found && *self.n_open == 0
     }
 }
 
@@ -161,42 +271,33 @@ impl<'de> Visitor<'de> for Seek<'_, '_, 'de> {
         f.write_str("any JSON value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(Key(key)) = map.next_key()? {
-            let wants = self.inside(|it| it.into_key(&key), &self.wants);
+            let wants = self.enter(|it| it.at_key(&key));
             if wants.is_empty() {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            map.next_value_seed(Seek {
-                wants,
-                found: &mut *self.found,
-                n_open: &mut *self.n_open,
-            })?;
-            if *self.n_open == 0 {
+            map.next_value_seed(self.inside(wants))?;
+            if self.is_over() {
                 return Err(A::Error::custom("all found"));
             }
         }
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
         for index in 0.. {
-            let wants = self.inside(|it| it.into_index(index), &self.wants);
-            let is_over = if wants.is_empty() {
-                seq.next_element::<IgnoredAny>()?.is_none()
+            let wants = self.enter(|it| it.at_index(index));
+            let is_there = if wants.is_empty() {
+                seq.next_element::<IgnoredAny>()?.is_some()
             } else {
-                seq.next_element_seed(Seek {
-                    wants,
-                    found: &mut *self.found,
-                    n_open: &mut *self.n_open,
-                })?
-                .is_none()
+                seq.next_element_seed(self.inside(wants))?.is_some()
             };
-            if is_over {
+            if !is_there {
                 break;
             }
-            if *self.n_open == 0 {
+            if self.is_over() {
                 return Err(A::Error::custom("all found"));
             }
         }
@@ -299,6 +400,81 @@ mod tests {
         assert_eq!(raw(text, "/data/b/1"), Some(r#""x""#));
         assert_eq!(raw(text, "/n"), Some("null"));
         assert_eq!(raw(text, "/x"), None);
+        assert_eq!(raw(br#"{"data":1,"data":2}"#, "/data"), None);
+        assert_eq!(raw(br#"{"data":1"#, "/data"), None);
+    }
+
+    #[test]
+    fn what_a_verdict_hangs_on_is_there_once() {
+        let check = |text: &str, expected: &[Result<Option<&str>, Repeated>]| {
+            let found = find_unique(text.as_bytes(), &["/a", "/b/c"]);
+            let found: Vec<_> = found
+                .iter()
+                .map(|it| it.as_ref().map(Option::as_deref).map_err(|it| *it))
+                .collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        check(r#"{"a":1,"b":{"c":2}}"#, &[Ok(Some("1")), Ok(Some("2"))]);
+        check(r#"{"a":1,"a":1,"b":{"c":2}}"#, &[Err(Repeated), Ok(Some("2"))]);
+        check(r#"{"a":1,"\u0061":1}"#, &[Err(Repeated), Ok(None)]);
+        check(r#"{"b":{"c":2},"b":{}}"#, &[Ok(None), Err(Repeated)]);
+        check(r#"{"b":{},"b":{"c":2}}"#, &[Ok(None), Err(Repeated)]);
+        check(
+            r#"{"b":{"c":2,"c":3},"x":{"a":1,"a":2}}"#,
+            &[Ok(None), Err(Repeated)],
+        );
+        check(r#"{"a":1,"b":{"c":2}} "#, &[Ok(Some("1")), Ok(Some("2"))]);
+        for fault in [
+            r#"{"a":1,"b":{"c":2}"#,
+            r#"{"a":1,"b":{"c":2}}{}"#,
+            r#"{"a":1,b:2}"#,
+        ] {
+            check(fault, &[Ok(None), Ok(None)]);
+        }
+    }
+
+    #[test]
+    fn elements_are_those_of_the_one_array() {
+        let check = |text: &str, expected: Option<&[&str]>| {
+            let found = elements(text.as_bytes(), "/a");
+            let found: Option<Vec<_>> = found.map(|it| it.into_iter().map(RawValue::get).collect());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        };
+        check(r#"{"a":[1, {"b": 2} ]}"#, Some(&["1", r#"{"b": 2}"#]));
+        for none in [
+            r#"{"a":[]}"#,
+            r#"{"a":{}}"#,
+            r#"{"a":null}"#,
+            r#"{"b":[1]}"#,
+            r#"{"a":[1],"a":[2]}"#,
+            r#"{"a":[1]"#,
+            "[1]",
+        ] {
+            check(none, None);
+        }
+    }
+
+    #[test]
+    fn each_element_has_its_text() {
+        let check = |text: &str, pointer: &str, expected: &[Option<&str>]| {
+            let found = find_each(text.as_bytes(), pointer);
+            let found: Vec<_> = found.iter().map(Option::as_deref).collect();
+            assert_eq!(found, expected, "{pointer} in {text}");
+        };
+        check(
+            r#"[{"id":1},{"id":"b"},{}]"#,
+            "/*/id",
+            &[Some("1"), Some("b"), None],
+        );
+        check(
+            r#"{"e":[{"c":[{"i":1},{"i":2}]},{"c":[{"i":3}]},{}]}"#,
+            "/e/*/c/*/i",
+            &[Some("1"), Some("2"), Some("3"), None],
+        );
+        check(r#"{"e":["x","y"]}"#, "/e/*", &[Some("x"), Some("y")]);
+        check(r#"{"e":[]}"#, "/e/*/id", &[None]);
+        check(r#"{"*a":"x"}"#, "/*a", &[Some("x")]);
+        check(r#"{"id":"x"}"#, "/id", &[Some("x")]);
     }
 
     #[test]

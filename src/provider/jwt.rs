@@ -28,10 +28,9 @@ pub(super) fn key_id(jwt: &Jwt, call: &Call<'_>) -> Result<Option<String>, Refus
     Ok(header.get("kid").and_then(Value::as_str).map(str::to_owned))
 }
 
-pub(super) fn verify(jwt: &Jwt, keys: &[&Key], call: &Call<'_>, now: Timestamp) -> Result<(), Refusal> {
-    let token = read(jwt, call)?;
+pub(super) fn verify(jwt: &Jwt, keys: &[&Key], reader: &Reader<'_>, now: Timestamp) -> Result<(), Refusal> {
+    let token = read(jwt, reader.call())?;
     let (header, claims, signature) = check_header(jwt, &token)?;
-    let place = format!("`{}`", jwt.place);
     let malformed = |problem: &str| malformed(jwt, problem.to_owned());
     let signed = &token[..token.len() - signature.len() - 1];
     let signature = encoding::decode_url(signature.as_bytes())
@@ -55,21 +54,21 @@ pub(super) fn verify(jwt: &Jwt, keys: &[&Key], call: &Call<'_>, now: Timestamp) 
             Some(None) => continue,
             None => key.material.expose(),
         };
-        is_genuine |= match mac::compute(jwt.method, material, &message) {
+        is_genuine |= match key.mac(jwt.method, &message) {
             Some(expected) => is_same(expected.as_slice(), &signature),
             None => mac::is_signed_by(jwt.method, material, &message, &signature),
         };
     }
     if !is_genuine {
         return Err(Refusal::SignatureMismatch {
-            place,
+            place: format!("`{}`", jwt.place),
             n_signatures: 1,
             n_secrets: keys.len(),
         });
     }
     let claims = object(claims).ok_or_else(|| malformed("its claims are no JSON object"))?;
     check_times(jwt, &claims, now)?;
-    check_claims(jwt, &claims, call)
+    check_claims(jwt, &claims, reader.call())
 }
 
 fn malformed(jwt: &Jwt, problem: String) -> Refusal {

@@ -7,12 +7,14 @@ use crate::{
     base::secret::Secret,
     provider::{
         BadSecret, Key, Provider, encoding, jwk, mac,
-        scheme::{Jwt, Scheme, SecretEncoding, SecretForm, Signature},
+        scheme::{Jwt, Method, Scheme, SecretEncoding, SecretForm, Signature},
     },
 };
 
 /// For a secret that is used as it is written, unless the row says otherwise.
 pub(super) const MIN_CHARS: usize = 8;
+/// From here on nobody is told that a secret is short.
+const CHARS_TO_BE_AT_EASE: usize = 16;
 /// For a secret that is decoded to bytes.
 const MIN_BYTES: usize = 16;
 /// An Ed25519 public key.
@@ -57,6 +59,11 @@ pub(super) fn decode(provider: &Provider, secret: &Secret) -> Result<Key, BadSec
             }
         };
         return Ok(Key {
+            hmacs: if is_public {
+                Vec::new()
+            } else {
+                hmacs(provider, &material)
+            },
             material: Secret::new(material),
             scheme,
             is_public,
@@ -75,6 +82,47 @@ pub(super) fn decode(provider: &Provider, secret: &Secret) -> Result<Key, BadSec
         format!("secret has none of the prefixes {}", prefixes.join(", ")),
         "copy it whole, with its prefix",
     ))
+}
+
+/// The characters of a secret that is used as it is written, where they are enough to be taken and too few to be at ease.
+pub(super) fn few_chars(provider: &Provider, secret: &Secret) -> Option<usize> {
+    let bytes = secret.expose();
+    let n_chars = provider.schemes.iter().find_map(|it| match it {
+        Scheme::Signature(Signature { secrets, .. }) | Scheme::Jwt(Jwt { secrets, .. }) => {
+            let (form, rest) = secrets.iter().find_map(|it| it.claim(bytes))?;
+            Some(match form.encoding {
+                SecretEncoding::Text => rest.strip_prefix(b"whsec_").unwrap_or(rest).len(),
+                SecretEncoding::HashOfText(_) | SecretEncoding::Reversed => rest.len(),
+                // Of decoded ones none is that short.
+                SecretEncoding::Base64
+                | SecretEncoding::Hex
+                | SecretEncoding::PublicKey
+                | SecretEncoding::Root => usize::MAX,
+            })
+        }
+        Scheme::Token(_) => Some(bytes.len()),
+        Scheme::Basic => bytes.splitn(2, |it| *it == b':').nth(1).map(<[u8]>::len),
+        Scheme::Unverified => None,
+    });
+    n_chars.filter(|it| *it < CHARS_TO_BE_AT_EASE)
+}
+
+/// The key in each HMAC of the provider.
+fn hmacs(provider: &Provider, material: &[u8]) -> Vec<mac::Keyed> {
+    let methods = provider.schemes.iter().flat_map(|it| match it {
+        Scheme::Signature(it) => it.accepted.iter().map(|it| it.method).collect(),
+        Scheme::Jwt(it) => vec![it.method],
+        Scheme::Token(_) | Scheme::Basic | Scheme::Unverified => Vec::new(),
+    });
+    let mut hmacs: Vec<mac::Keyed> = Vec::new();
+    for method in methods {
+        if let Method::Hmac(hash) = method
+            && !hmacs.iter().any(|it| it.hash() == hash)
+        {
+            hmacs.extend(mac::Keyed::new(hash, material));
+        }
+    }
+    hmacs
 }
 
 impl SecretForm {

@@ -18,29 +18,32 @@ use crate::provider::{
 pub(super) struct Known<'s, 'a> {
     pub(super) family: &'s Family,
     /// As it was written.
-    pub(super) timestamp: Option<&'s Cow<'a, [u8]>>,
+    pub(super) timestamp: Option<&'s [u8]>,
     pub(super) reader: &'s Reader<'a>,
 }
 
-pub(super) fn assemble<'a>(parts: &'a [Part], known: Known<'_, 'a>) -> Result<Vec<Piece<'a>>, Refusal> {
-    let piece = |(idx, part): (usize, &'a Part)| match part {
-        Part::Secret => Ok(Piece::Secret),
-        _ => known.bytes(part, parts.get(idx + 1)).map(Piece::Bytes),
-    };
-    parts.iter().enumerate().map(piece).collect()
+pub(super) fn assemble<'s>(parts: &'s [Part], known: Known<'s, '_>) -> Result<Vec<Piece<'s>>, Refusal> {
+    let mut pieces = Vec::with_capacity(parts.len());
+    for (idx, part) in parts.iter().enumerate() {
+        pieces.push(match part {
+            Part::Secret => Piece::Secret,
+            _ => Piece::Bytes(known.bytes(part, parts.get(idx + 1))?),
+        });
+    }
+    Ok(pieces)
 }
 
-impl<'a> Known<'_, 'a> {
+impl<'s> Known<'s, '_> {
     /// What a part is in this request; `next` follows it.
-    fn bytes(self, part: &'a Part, next: Option<&'a Part>) -> Result<Cow<'a, [u8]>, Refusal> {
+    fn bytes(self, part: &'s Part, next: Option<&'s Part>) -> Result<Cow<'s, [u8]>, Refusal> {
         let reader = self.reader;
         let call = reader.call();
         Ok(match part {
             Part::Literal(text) => Cow::Borrowed(text.as_bytes()),
             Part::Body => Cow::Borrowed(call.body),
-            Part::Timestamp => self.timestamp.cloned().ok_or_else(|| Refusal::TimestampMissing {
+            Part::Timestamp => Cow::Borrowed(self.timestamp.ok_or_else(|| Refusal::TimestampMissing {
                 place: "no place of it is known".to_owned(),
-            })?,
+            })?),
             Part::Id => {
                 let place = self.family.id.as_ref().ok_or_else(|| Refusal::PartMissing {
                     place: "the id, of which no place is known,".to_owned(),

@@ -52,7 +52,7 @@ use crate::{
     event::{Binding, headers::Headers},
     provider::{
         handshake::{Asked, Handshake, Proven},
-        place::Reading,
+        place::{Place, Reading},
         published::Published,
         scheme::{List, Scheme, Text},
     },
@@ -124,11 +124,13 @@ pub enum Confidence {
 
 /// A request as this sender makes it, with marks that `sample` fills in.
 ///
-/// `@id@` is a fresh id of letters and digits, `@uuid@` a fresh UUID, `@type@` the type, `@time@` the time in RFC 3339 and
-/// `1500000000` the time in Unix seconds, so that a JSON body with marks is still JSON.
+/// `@id@` is a fresh id of letters and digits, `@uuid@` a fresh UUID, `1400000000` a fresh number; `@type@` the type, `@type1@` and
+/// `@type2@` what stands before and after its first dot; `@time@` the time in RFC 3339, `@date@` in RFC 2822 and `1500000000` in
+/// Unix seconds, so that a JSON body with marks is still JSON; `@token@` the secret, for senders that repeat it in the body.
 #[derive(Debug, Clone)]
 pub struct SampleForm {
     pub event_type: Text,
+    pub content_type: Text,
     pub headers: List<(Text, Text)>,
     pub body: Text,
 }
@@ -137,6 +139,8 @@ pub struct SampleForm {
 #[derive(Debug, Clone)]
 pub struct Key {
     material: Secret,
+    /// The material in each HMAC that the provider signs with.
+    hmacs: Vec<mac::Keyed>,
     /// Which of the provider's schemes it is for.
     scheme: usize,
     /// A public key: it checks signatures and cannot make them.
@@ -283,17 +287,24 @@ impl Provider {
 
     /// What a verified request of this provider is bound by; of several schemes the weakest.
     pub fn binding(&self) -> Binding {
-        let bindings = || self.schemes.iter().map(Scheme::binding);
-        let weakest = [Binding::None, Binding::Origin, Binding::Body];
-        weakest
-            .into_iter()
-            .find(|wanted| bindings().any(|it| it == *wanted))
-            .unwrap_or(Binding::None)
+        let bindings = self.schemes.iter().map(Scheme::binding);
+        bindings.max().unwrap_or(Binding::None)
+    }
+
+    /// Whether a request may carry several events, of which its type is the first one's.
+    pub fn sends_batches(&self) -> bool {
+        let mut places = self.event_type.iter().flat_map(Reading::places);
+        places.any(Place::is_in_each)
     }
 
     /// Decodes a secret and refuses an empty or short one.
     pub fn key(&self, secret: &Secret) -> Result<Key, BadSecret> {
         key::decode(self, secret)
+    }
+
+    /// How many characters a secret has, where a longer one would be wise though this one is taken.
+    pub fn few_chars(&self, secret: &Secret) -> Option<usize> {
+        key::few_chars(self, secret)
     }
 
     /// `tolerance` replaces the provider's own.
@@ -397,6 +408,11 @@ impl Provider {
         self
     }
 
+    /// The body of a request of this provider, signed by nobody; `None` where none is known.
+    pub fn sample_body(&self, now: Timestamp) -> Option<String> {
+        sample::body(self, now)
+    }
+
     /// Signs a request as this provider would.
     pub fn sample(&self, key: &Secret, wanted: &Wanted<'_>, now: Timestamp) -> Result<Sample, BadSecret> {
         sample::make(self, key, wanted, now)
@@ -406,9 +422,9 @@ impl Provider {
 impl Scheme {
     fn binding(&self) -> Binding {
         match self {
-            Self::Signature(signature) if signature.binds_body() => Binding::Body,
+            Self::Signature(signature) => signature.binding(),
             Self::Jwt(jwt) if jwt.binds_body() => Binding::Body,
-            Self::Signature(_) | Self::Token(_) | Self::Jwt(_) | Self::Basic => Binding::Origin,
+            Self::Token(_) | Self::Jwt(_) | Self::Basic => Binding::Origin,
             Self::Unverified => Binding::None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use crate::{base::clock::Timestamp, provider::scheme::Unit};
 
@@ -64,14 +64,16 @@ fn http_date(text: &[u8]) -> Option<Timestamp> {
     Some(Timestamp::from_unix_seconds(i64::try_from(seconds).ok()?))
 }
 
-/// A time that an event carries: RFC 3339, or Unix seconds, milli-, micro- or nanoseconds, told apart by their size; seconds may
+/// A time that an event carries: RFC 3339, RFC 2822, or Unix seconds, milli-, micro- or nanoseconds, told apart by their size; seconds may
 /// have a fraction. `None` for anything else: it only means that the event shows no time of its own.
 pub(super) fn parse_lenient(text: &[u8]) -> Option<Timestamp> {
     let text = short_text(text)?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |it: &str| it.bytes().all(|c| c.is_ascii_digit());
     if whole.is_empty() || whole.len() > 19 || !is_number(whole) {
-        return Timestamp::parse_rfc3339(text).filter(|it| is_printable(*it));
+        let rfc2822 = || OffsetDateTime::parse(text, &Rfc2822).ok().map(Timestamp::from);
+        let at = Timestamp::parse_rfc3339(text).or_else(rfc2822);
+        return at.filter(|it| is_printable(*it));
     }
     let number: i64 = whole.parse().ok()?;
     let micros = match whole.len() {
@@ -94,6 +96,11 @@ pub(super) fn parse_lenient(text: &[u8]) -> Option<Timestamp> {
 /// Years that both stores and RFC 3339 can hold.
 fn is_printable(at: Timestamp) -> bool {
     (0..=9999).contains(&OffsetDateTime::from(at).year())
+}
+
+/// Only years past 9999 have none.
+pub(super) fn write_rfc2822(at: Timestamp) -> String {
+    OffsetDateTime::from(at).format(&Rfc2822).unwrap_or_default()
 }
 
 /// Writes a timestamp as a sender would.
@@ -185,6 +192,7 @@ mod tests {
             "1767225600000000000",
             "2026-01-01T00:00:00Z",
             "2026-01-01T01:00:00+01:00",
+            "Thu, 01 Jan 2026 00:00:00 +0000",
         ] {
             let at = parse_lenient(text.as_bytes()).unwrap();
             assert_eq!(at.to_string(), "2026-01-01T00:00:00Z", "{text}");

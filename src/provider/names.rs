@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use crate::provider::{
-    Call, Names, Provider, moment,
+    Call, Names, Provider, mac, moment,
     place::{Place, Reader, Reading},
+    scheme::Hash,
 };
 
 /// A type is for people and filters; longer ones are cut.
@@ -30,7 +31,7 @@ pub(super) fn read(provider: &Provider, call: &Call<'_>) -> Names {
     reader.fetch(pointers);
     let first = |group: &[Reading]| group.iter().find_map(|it| it.read(&reader));
     Names {
-        external_id: first(&provider.event_id).map(Cow::into_owned),
+        external_id: provider.event_id.iter().find_map(|it| it.read_id(&reader)),
         event_type: first(&provider.event_type).and_then(|it| clean(&it)),
         occurred_at: first(&provider.event_time).and_then(|it| moment::parse_lenient(&it)),
     }
@@ -48,6 +49,49 @@ impl Reading {
             }
         }
     }
+}
+
+impl Reading {
+    /// The id. Of a batch one that no other batch has: with the first element's, a second batch that begins with the same one
+    /// would pass for a repetition, and the rest of it would be lost. Where an element has no id, the batch has none.
+    fn read_id(&self, reader: &Reader<'_>) -> Option<Vec<u8>> {
+        if !self.places().iter().any(Place::is_in_each) {
+            return self.read(reader).map(Cow::into_owned);
+        }
+        let columns: Vec<_> = self.places().iter().map(|it| reader.each(it)).collect();
+        let n_elements = columns.iter().map(Vec::len).max().unwrap_or(0);
+        let separator = match self {
+            Self::Joined { separator, .. } => separator.as_ref(),
+            Self::At(_) => "",
+        };
+        let of_element = |idx: usize| {
+            // A place outside the elements is the same for all of them.
+            let parts = columns.iter().map(|it| match it.as_slice() {
+                [one] => one.as_deref(),
+                several => several.get(idx)?.as_deref(),
+            });
+            let id = parts.collect::<Option<Vec<&[u8]>>>()?.join(separator.as_bytes());
+            (!id.is_empty()).then_some(id)
+        };
+        let mut ids = (0..n_elements).map(of_element).collect::<Option<Vec<_>>>()?;
+        match ids.len() {
+            0 | 1 => ids.pop(),
+            _ => Some(of_all(&ids)),
+        }
+    }
+}
+
+/// `first+2.9f86d081...`: readable as the first of three, and another one wherever any of them is another.
+fn of_all(ids: &[Vec<u8>]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    for id in ids {
+        whole.extend((id.len() as u64).to_be_bytes());
+        whole.extend(id);
+    }
+    let digest = mac::digest(Hash::Sha256, &whole);
+    let digest = digest.as_ref().map_or(&[][..], |it| &it.as_slice()[..16]);
+    let rest = format!("+{}.{}", ids.len() - 1, hex::encode(digest));
+    [ids[0].as_slice(), rest.as_bytes()].concat()
 }
 
 /// Text that is safe to show: UTF-8, no control characters, at most `MAX_TYPE` bytes.

@@ -19,6 +19,7 @@ impl When {
 pub(super) fn is_like(value: &[u8], pattern: &[u8]) -> bool {
     match pattern.split_first() {
         None => value.is_empty(),
+        Some((b'*', b"*")) => true,
         Some((b'*', [b'*', rest @ ..])) => (0..=value.len()).any(|at| is_like(&value[at..], rest)),
         Some((b'*', rest)) => (0..=value.len())
             .take_while(|at| *at == 0 || value[at - 1] != b'/')

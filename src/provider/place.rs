@@ -1,13 +1,14 @@
 //! Where in a request a value sits, and how to read it there.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, cell::OnceCell, fmt};
 
 use url::form_urlencoded;
 
 use crate::provider::{
     Call, Refusal, encoding,
     header_part::HeaderPart,
-    json, multipart,
+    json::{self, Repeated},
+    multipart,
     scheme::{List, Text},
 };
 
@@ -26,7 +27,7 @@ pub enum Place {
     Query(Text),
     /// A field of a form body.
     Form(Text),
-    /// The text of the first element of that name in an XML body, whatever its namespace.
+    /// The text of the first element of that name in an XML body, whatever its namespace; `Outer/Inner` stands right in another.
     Xml(Text),
     /// A JSON pointer into a field of a form body.
     FormJson { field: Text, pointer: Text },
@@ -91,6 +92,28 @@ impl fmt::Display for Place {
 }
 
 impl Place {
+    /// Whether it is in the body, or in a part of it.
+    pub(super) const fn is_in_body(&self) -> bool {
+        match self {
+            Self::Body(_) | Self::Form(_) | Self::FormJson { .. } | Self::Xml(_) | Self::Whole => true,
+            Self::Header(_) | Self::HeaderPart { .. } | Self::Query(_) | Self::Claim { .. } => false,
+        }
+    }
+
+    /// Whether a request may have several of it: one in each element of a batch.
+    pub(super) fn is_in_each(&self) -> bool {
+        match self {
+            Self::Body(pointer) | Self::FormJson { pointer, .. } => pointer.contains("/*"),
+            Self::Xml(_) => true,
+            Self::Header(_)
+            | Self::HeaderPart { .. }
+            | Self::Query(_)
+            | Self::Form(_)
+            | Self::Whole
+            | Self::Claim { .. } => false,
+        }
+    }
+
     /// The name of the header, field or element, or the pointer.
     pub(super) fn name(&self) -> &str {
         match self {
@@ -109,31 +132,31 @@ pub(super) struct Ambiguous {
     pub(super) count: usize,
 }
 
-/// Reads values out of one request.
+type Value<'a> = Result<Option<Cow<'a, [u8]>>, Ambiguous>;
+
+/// Reads values out of one request. What it took apart it keeps: no body is taken apart for each value anew.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     call: &'a Call<'a>,
     /// In place of the call's.
     url: Option<&'a str>,
-    is_form: bool,
-    /// What stands between the parts of a `multipart/form-data` body.
-    boundary: Option<&'a str>,
-    /// Values of the body that were looked up together.
-    fetched: Vec<(&'a str, Option<Cow<'a, str>>)>,
+    is_form: OnceCell<bool>,
+    /// The fields of a form body as they are written.
+    fields: OnceCell<Vec<&'a [u8]>>,
+    /// `None` for a body that is no XML.
+    xml: OnceCell<Option<roxmltree::Document<'a>>>,
+    /// Values of a JSON body that were looked up together.
+    fetched: Vec<(&'a str, Value<'a>)>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(call: &'a Call<'a>) -> Self {
-        let content_type = call.headers.first("content-type");
-        let is_form = content_type.is_some_and(|it| {
-            let kind = b"application/x-www-form-urlencoded";
-            it.len() >= kind.len() && it[..kind.len()].eq_ignore_ascii_case(kind)
-        });
+    pub(super) const fn new(call: &'a Call<'a>) -> Self {
         Self {
             call,
             url: call.url,
-            is_form,
-            boundary: content_type.and_then(multipart::boundary),
+            is_form: OnceCell::new(),
+            fields: OnceCell::new(),
+            xml: OnceCell::new(),
             fetched: Vec::new(),
         }
     }
@@ -150,21 +173,36 @@ impl<'a> Reader<'a> {
         self.url
     }
 
-    pub(super) const fn is_form(&self) -> bool {
-        self.is_form
+    pub(super) fn is_form(&self) -> bool {
+        *self.is_form.get_or_init(|| {
+            let kind = b"application/x-www-form-urlencoded";
+            let shown = self.call.headers.first("content-type");
+            let shown = shown.and_then(|it| it.get(..kind.len()));
+            shown.is_some_and(|it| it.eq_ignore_ascii_case(kind))
+        })
     }
 
     pub(super) const fn call(&self) -> &'a Call<'a> {
         self.call
     }
 
-    /// Looks up several values of the body in one pass over it.
+    /// Looks up several values of the body in one pass over it, for names: of a key that comes twice the first one counts.
     pub(super) fn fetch(&mut self, pointers: Vec<&'a str>) {
-        if self.is_form || pointers.is_empty() {
+        if pointers.is_empty() || self.is_form() {
             return;
         }
-        let found = json::find(self.call.body, &pointers);
+        let found = json::find(self.call.body, &pointers).into_iter();
+        let found = found.map(|it| Ok(it.map(into_bytes)));
         self.fetched = pointers.into_iter().zip(found).collect();
+    }
+
+    /// The same for everything that a verdict hangs on.
+    pub(super) fn fetch_unique(&mut self, pointers: Vec<&'a str>) {
+        if pointers.is_empty() || self.is_form() {
+            return;
+        }
+        let found = json::find_unique(self.call.body, &pointers).into_iter();
+        self.fetched = pointers.into_iter().zip(found.map(unique)).collect();
     }
 
     pub(super) fn is_present(&self, place: &Place) -> bool {
@@ -175,38 +213,37 @@ impl<'a> Reader<'a> {
     }
 
     /// The value, which must be there once: for everything that a verdict hangs on.
-    pub(super) fn one(&self, place: &Place) -> Result<Option<Cow<'a, [u8]>>, Ambiguous> {
+    pub(super) fn one(&self, place: &Place) -> Value<'a> {
         match place {
-            Place::Header(name) => only(
-                self.call
-                    .headers
-                    .iter()
-                    .filter(|(it, _)| it == name)
-                    .map(|(_, value)| Cow::Borrowed(value)),
-            ),
-            Place::Query(name) => only(pairs(self.query(), name)),
+            Place::Header(name) => only(self.call.headers.all(name).map(Cow::Borrowed)),
             Place::HeaderPart { name, part } => {
-                let mut values = self.call.headers.iter().filter(|(it, _)| it == name);
+                let mut values = self.call.headers.all(name);
                 match (values.next(), values.count()) {
-                    (Some((_, value)), 0) => part.read(value),
+                    (Some(value), 0) => part.read(value),
                     (None, _) => Ok(None),
                     (Some(_), more) => Err(Ambiguous { count: more + 1 }),
                 }
             }
+            Place::Query(name) => only(values(self.query(), name)),
             Place::Whole => Ok((!self.call.body.is_empty()).then_some(Cow::Borrowed(self.call.body))),
-            Place::Form(field) => only(self.fields(field)),
-            Place::Body(pointer) if !self.is_form => Ok(self.at_pointer(pointer).map(into_bytes)),
+            Place::Form(field) => only(self.form_values(field)),
+            Place::Body(pointer) => self.at_pointer(pointer, |it| {
+                unique(json::find_unique(it, &[pointer]).pop().unwrap_or(Ok(None)))
+            }),
             Place::FormJson { field, pointer } => {
-                Ok(only(self.fields(field))?.and_then(|it| inside(&it, pointer)))
+                let Some(text) = only(self.form_values(field))? else {
+                    return Ok(None);
+                };
+                let found = json::find_unique(&text, &[pointer]).pop().unwrap_or(Ok(None));
+                Ok(unique(found)?.map(|it| Cow::Owned(it.into_owned())))
             }
-            Place::Xml(name) => Ok(xml_text(self.call.body, name).map(|it| Cow::Owned(it.into_bytes()))),
+            Place::Xml(path) => only(self.xml_texts(path).map(Cow::Owned)),
             Place::Claim { token, pointers } => {
                 let claims = self.one(token)?.and_then(|it| claims(&it)).map(Cow::Owned);
                 Ok(pointers
                     .iter()
                     .fold(claims, |text, pointer| inside(&text?, pointer)))
             }
-            Place::Body(_) => Ok(None),
         }
     }
 
@@ -222,38 +259,82 @@ impl<'a> Reader<'a> {
     pub(super) fn first(&self, place: &Place) -> Option<Cow<'a, [u8]>> {
         match place {
             Place::Header(name) => self.call.headers.first(name).map(Cow::Borrowed),
-            Place::Query(name) => pairs(self.query(), name).next(),
-            Place::Form(field) => self.fields(field).next(),
-            Place::FormJson { field, pointer } => inside(&self.fields(field).next()?, pointer),
-            Place::Body(_)
-            | Place::HeaderPart { .. }
-            | Place::Whole
-            | Place::Claim { .. }
-            | Place::Xml(_) => self.one(place).ok()?,
+            Place::Query(name) => values(self.query(), name).next(),
+            Place::Form(field) => self.form_values(field).next(),
+            Place::Body(pointer) => {
+                let value = self.at_pointer(pointer, |it| Ok(json::find_one(it, pointer).map(into_bytes)));
+                value.ok().flatten()
+            }
+            Place::FormJson { field, pointer } => {
+                let text = self.form_values(field).next()?;
+                let value = json::find_one(&text, pointer)?.into_owned();
+                Some(Cow::Owned(value.into_bytes()))
+            }
+            Place::Xml(path) => self.xml_texts(path).next().map(Cow::Owned),
+            Place::HeaderPart { .. } | Place::Whole | Place::Claim { .. } => self.one(place).ok()?,
         }
+    }
+
+    /// The value in each element of a batch, for places that are in each; of any other place the first value.
+    pub(super) fn each(&self, place: &Place) -> Vec<Option<Cow<'a, [u8]>>> {
+        match place {
+            Place::Body(pointer) if place.is_in_each() && !self.is_form() => {
+                let found = json::find_each(self.call.body, pointer).into_iter();
+                found.map(|it| it.map(into_bytes)).collect()
+            }
+            Place::FormJson { field, pointer } if place.is_in_each() => {
+                let text = self.form_values(field).next().unwrap_or_default();
+                let found = json::find_each(&text, pointer).into_iter();
+                let owned = |it: Cow<'_, str>| Cow::Owned(it.into_owned().into_bytes());
+                found.map(|it| it.map(owned)).collect()
+            }
+            Place::Xml(path) => self.xml_texts(path).map(|it| Some(Cow::Owned(it))).collect(),
+            _ => vec![self.first(place)],
+        }
+    }
+
+    fn query(&self) -> impl Iterator<Item = &'a [u8]> {
+        let query = self.call.target.split_once('?').map_or("", |(_, query)| query);
+        fields(query.as_bytes())
     }
 
     /// The values of a field of a form, whichever way it is written; none of a body that is no form.
-    fn fields(&self, name: &str) -> impl Iterator<Item = Cow<'a, [u8]>> {
-        let encoded = if self.is_form { self.call.body } else { b"" };
+    fn form_values(&self, name: &str) -> impl Iterator<Item = Cow<'a, [u8]>> {
+        let all = self.fields.get_or_init(|| {
+            if self.is_form() {
+                fields(self.call.body).collect()
+            } else {
+                Vec::new()
+            }
+        });
         let parts = self
-            .boundary
-            .map(|it| multipart::values(self.call.body, it, name));
-        pairs(encoded, name).chain(parts.into_iter().flatten())
+            .call
+            .headers
+            .first("content-type")
+            .and_then(multipart::boundary);
+        let parts = parts.map(|it| multipart::values(self.call.body, it, name));
+        values(all.iter().copied(), name).chain(parts.into_iter().flatten())
     }
 
-    fn query(&self) -> &'a [u8] {
-        self.call
-            .target
-            .split_once('?')
-            .map_or(&b""[..], |(_, query)| query.as_bytes())
-    }
-
-    fn at_pointer(&self, pointer: &str) -> Option<Cow<'a, str>> {
+    /// `find` looks where nothing was fetched. Nothing in a form.
+    fn at_pointer(&self, pointer: &str, find: impl FnOnce(&'a [u8]) -> Value<'a>) -> Value<'a> {
         match self.fetched.iter().find(|(it, _)| *it == pointer) {
             Some((_, value)) => value.clone(),
-            None => json::find_one(self.call.body, pointer),
+            None if self.is_form() => Ok(None),
+            None => find(self.call.body),
         }
+    }
+
+    /// Of a document without a DTD, so without entities of its own.
+    fn xml_texts(&self, path: &str) -> impl Iterator<Item = Vec<u8>> {
+        let document = self.xml.get_or_init(|| {
+            let text = std::str::from_utf8(self.call.body).ok()?;
+            roxmltree::Document::parse(text).ok()
+        });
+        let elements = document.iter().flat_map(|it| it.descendants());
+        elements
+            .filter(move |it| is_at(*it, path))
+            .filter_map(|it| Some(it.text()?.trim().as_bytes().to_vec()))
     }
 }
 
@@ -269,12 +350,11 @@ fn claims(token: &[u8]) -> Option<Vec<u8>> {
     encoding::decode_url(token.split(|it| *it == b'.').nth(1)?)
 }
 
-/// Of a document without a DTD, so without entities of its own.
-fn xml_text(body: &[u8], name: &str) -> Option<String> {
-    let text = std::str::from_utf8(body).ok()?;
-    let document = roxmltree::Document::parse(text).ok()?;
-    let element = document.descendants().find(|it| it.tag_name().name() == name)?;
-    element.text().map(|it| it.trim().to_owned())
+/// Whether an element has the last name of the path, the one around it the name before, and so on.
+fn is_at(element: roxmltree::Node<'_, '_>, path: &str) -> bool {
+    let mut around = element.ancestors();
+    path.rsplit('/')
+        .all(|name| around.next().is_some_and(|it| it.tag_name().name() == name))
 }
 
 fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
@@ -284,13 +364,31 @@ fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
     }
 }
 
-fn pairs<'a>(encoded: &'a [u8], name: &str) -> impl Iterator<Item = Cow<'a, [u8]>> {
-    form_urlencoded::parse(encoded)
+fn unique(found: Result<Option<Cow<'_, str>>, Repeated>) -> Value<'_> {
+    match found {
+        Ok(text) => Ok(text.map(into_bytes)),
+        Err(Repeated) => Err(Ambiguous { count: 2 }),
+    }
+}
+
+fn fields(encoded: &[u8]) -> impl Iterator<Item = &[u8]> {
+    encoded.split(|it| *it == b'&')
+}
+
+/// The values of the fields of a name. Only what may have the name is decoded.
+fn values<'a>(fields: impl Iterator<Item = &'a [u8]>, name: &str) -> impl Iterator<Item = Cow<'a, [u8]>> {
+    let may_be_it = move |it: &&[u8]| {
+        let written = it.split(|it| *it == b'=').next().unwrap_or_default();
+        written == name.as_bytes() || written.iter().any(|it| matches!(it, b'%' | b'+'))
+    };
+    fields
+        .filter(may_be_it)
+        .flat_map(form_urlencoded::parse)
         .filter(move |(it, _)| it == name)
         .map(|(_, value)| into_bytes(value))
 }
 
-fn only<'a>(mut values: impl Iterator<Item = Cow<'a, [u8]>>) -> Result<Option<Cow<'a, [u8]>>, Ambiguous> {
+fn only<'a>(mut values: impl Iterator<Item = Cow<'a, [u8]>>) -> Value<'a> {
     let Some(value) = values.next() else {
         return Ok(None);
     };

@@ -10,8 +10,9 @@ use crate::{
         Call, Key, Provider, Refusal,
         address::has_form,
         certificate, jwk, jwt,
-        place::{Place, Reader},
+        place::Place,
         scheme::{List, Method, Scheme, SecretForm, Text},
+        verify::reader_of,
     },
 };
 
@@ -101,7 +102,7 @@ impl Provider {
         let Some(published) = &self.published else {
             return Ok(None);
         };
-        let reader = Reader::new(call);
+        let reader = reader_of(self, call);
         let Some(scheme) = self.schemes.iter().find(|it| it.is_shown(&reader)) else {
             return Ok(None);
         };
@@ -148,6 +149,7 @@ impl Provider {
         };
         let key = |material: Vec<u8>| Key {
             material: Secret::new(material),
+            hmacs: Vec::new(),
             scheme,
             is_public: true,
         };

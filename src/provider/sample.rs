@@ -1,6 +1,6 @@
 //! Makes requests as a sender would: for `gatepost send`, the demo and tests.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use url::form_urlencoded;
@@ -22,6 +22,8 @@ use crate::{
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const UNIX_MARK: &str = "1500000000";
+const NUMBER_MARK: &str = "1400000000";
+const TOKEN_MARK: &str = "@token@";
 const GENERIC_TYPE: &str = "example.created";
 const URL_HINT: &str = "post a real one instead: `gatepost verify` checks it offline";
 
@@ -34,7 +36,7 @@ pub(super) fn make(
     let form = provider.sample.as_ref();
     let own_type = || form.map_or(GENERIC_TYPE, |it| it.event_type.as_ref());
     let event_type = wanted.event_type.unwrap_or_else(own_type);
-    let marks = Marks::new(event_type, now);
+    let marks = Marks::new(event_type, secret, now);
     let named = named(provider, &marks);
     let is_proof_in = |is_there: fn(&Place) -> bool| {
         let mut schemes = provider.schemes.iter();
@@ -47,14 +49,18 @@ pub(super) fn make(
                     .iter()
                     .any(|(it, _)| matches!(it, Place::Form(_) | Place::FormJson { .. }))
                 && !is_proof_in(|it| matches!(it, Place::Body(_))));
-    let content_type = if is_form { FORM } else { "application/json" };
+    let content_type = match form {
+        Some(form) => form.content_type.as_ref(),
+        None if is_form => FORM,
+        None => "application/json",
+    };
     let mut headers = vec![("content-type".to_owned(), content_type.to_owned())];
     for (name, value) in form.map_or(&[][..], |it| it.headers.as_ref()) {
-        headers.push((name.to_string(), marks.fill_header(value)));
+        headers.push((name.to_string(), marks.fill(value, without_controls)));
     }
     let mut body = match (wanted.body, form) {
         (Some(body), _) => body.to_vec(),
-        (None, Some(form)) => marks.fill_json(&form.body).into_bytes(),
+        (None, Some(form)) => marks.fill(&form.body, escape_for(content_type)).into_bytes(),
         (None, None) if is_form => form_body(&named, &marks),
         (None, None) => generic_body(&named, &marks),
     };
@@ -62,7 +68,7 @@ pub(super) fn make(
         // No request of this sender is known: its headers are where the row says they are.
         for (place, text) in &named {
             if let Place::Header(name) = place {
-                push_new(&mut headers, name, text.replace(char::is_control, "\u{fffd}"));
+                push_new(&mut headers, name, without_controls(text));
             }
         }
     }
@@ -86,6 +92,7 @@ pub(super) fn make(
                     put_into(&mut body, &format!("{array}{pointer}"), value.into());
                 }
                 Place::Form(name) => put_into_form(&mut body, name, &value),
+                _ if form.is_some_and(|it| it.body.contains(TOKEN_MARK)) => {}
                 _ => {
                     return Err(cannot(
                         "the token of this scheme is in the URL or inside another field",
@@ -107,6 +114,14 @@ pub(super) fn make(
         Some(Scheme::Unverified) | None => {}
     }
     Ok(Sample { headers, body })
+}
+
+/// What the body looks like, signed by nobody; `None` where no request of this sender is known.
+pub(super) fn body(provider: &Provider, now: Timestamp) -> Option<String> {
+    let form = provider.sample.as_ref()?;
+    let nobodys = Secret::new(Vec::new());
+    let marks = Marks::new(&form.event_type, &nobodys, now);
+    Some(marks.fill(&form.body, escape_for(&form.content_type)))
 }
 
 fn sign(
@@ -184,10 +199,9 @@ fn sign(
         body,
     };
     let reader = Reader::new(&call);
-    let written = Cow::Borrowed(timestamp.as_bytes());
     let known = Known {
         family,
-        timestamp: Some(&written),
+        timestamp: Some(timestamp.as_bytes()),
         reader: &reader,
     };
     let lacks = |refusal| cannot(format!("a sample lacks something: {refusal}"), URL_HINT);
@@ -265,7 +279,9 @@ fn push_signed(
     for When { place, patterns } in signature.when.iter() {
         match (place, patterns.first()) {
             (Place::Header(name), Some(text)) => push_new(headers, name, text.to_string()),
-            (Place::Form(name), Some(text)) => put_into_form(body, name, text),
+            (Place::Form(name), Some(text)) if !form_urlencoded::parse(body).any(|(it, _)| it == *name) => {
+                put_into_form(body, name, text);
+            }
             _ => {}
         }
     }
@@ -482,44 +498,66 @@ fn put(body: &mut Value, pointer: &str, value: Value) {
 struct Marks<'t> {
     id: String,
     uuid: Uuid,
+    /// Of ten digits.
+    number: u32,
     event_type: &'t str,
+    token: &'t str,
     now: Timestamp,
 }
 
 impl<'t> Marks<'t> {
-    fn new(event_type: &'t str, now: Timestamp) -> Self {
+    fn new(event_type: &'t str, secret: &'t Secret, now: Timestamp) -> Self {
         let uuid = Uuid::now_v7();
         Self {
             id: uuid.simple().to_string(),
             uuid,
+            number: rand::random_range(1_000_000_000..2_000_000_000),
             event_type,
+            token: secret.expose_str().unwrap_or_default(),
             now,
         }
     }
 
-    fn fill_json(&self, text: &str) -> String {
-        let quoted = Value::from(self.event_type).to_string();
-        self.fill(
-            text,
-            quoted
-                .trim_start_matches('"')
-                .strip_suffix('"')
-                .unwrap_or_default(),
-        )
-    }
-
-    /// A header cannot hold a line end: a type that has one would otherwise start a header of its own.
-    fn fill_header(&self, text: &str) -> String {
-        self.fill(text, &self.event_type.replace(char::is_control, "\u{fffd}"))
-    }
-
-    fn fill(&self, text: &str, event_type: &str) -> String {
+    /// What somebody else chose goes in last, so that a mark in it stays what it is.
+    fn fill(&self, text: &str, escape: fn(&str) -> String) -> String {
+        let (before, after) = self
+            .event_type
+            .split_once('.')
+            .unwrap_or((self.event_type, "example"));
         text.replace("@id@", &self.id)
             .replace("@uuid@", &self.uuid.to_string())
             .replace("@time@", &self.now.to_string())
+            .replace("@date@", &escape(&moment::write_rfc2822(self.now)))
             .replace(UNIX_MARK, &self.now.as_unix_seconds().to_string())
-            .replace("@type@", event_type)
+            .replace(NUMBER_MARK, &self.number.to_string())
+            .replace(TOKEN_MARK, &escape(self.token))
+            .replace("@type1@", &escape(before))
+            .replace("@type2@", &escape(after))
+            .replace("@type@", &escape(self.event_type))
     }
+}
+
+/// How a text is written in a body of that kind.
+fn escape_for(content_type: &str) -> fn(&str) -> String {
+    if content_type.starts_with(FORM) {
+        |text| url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+    } else if content_type.contains("xml") {
+        |text| {
+            text.replace('&', "&amp;")
+                .replace('<', "&lt;")
+                .replace('>', "&gt;")
+        }
+    } else {
+        |text| {
+            let quoted = Value::from(text).to_string();
+            quoted[1..quoted.len() - 1].to_owned()
+        }
+    }
+}
+
+/// A header cannot hold a line end: a text that has one would otherwise start a header of its own.
+fn without_controls(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 fn cannot(problem: impl Into<String>, hint: impl Into<String>) -> BadSecret {

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use crate::provider::place::Place;
+use crate::{event::Binding, provider::place::Place};
 
 pub type Text = Cow<'static, str>;
 pub type List<T> = Cow<'static, [T]>;
@@ -400,6 +400,22 @@ fn option_before(prefix: &Text) -> Option<&str> {
 }
 
 impl Part {
+    /// Where the value stands that it is.
+    pub const fn place(&self) -> Option<&Place> {
+        match self {
+            Self::At(place) | Self::Optional(place) | Self::Line(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    /// Adds the places of all values that it is made of.
+    pub fn push_places<'p>(&'p self, places: &mut Vec<&'p Place>) {
+        match self {
+            Self::Of(_, inner) => inner.iter().for_each(|it| it.push_places(places)),
+            part => places.extend(part.place()),
+        }
+    }
+
     /// Whether this part is one, or is made of one.
     pub fn is_of(&self, test: &dyn Fn(&Self) -> bool) -> bool {
         match self {
@@ -477,13 +493,35 @@ impl Signature {
         }
     }
 
-    /// Whether nobody can change a byte of the body without the key.
-    pub fn binds_body(&self) -> bool {
+    /// What nobody can change without the key: of two texts that may be signed, what is in both.
+    pub fn binding(&self) -> Binding {
+        let of_first = self.binding_of(&self.signed);
+        if self.or_signed.is_empty() {
+            of_first
+        } else {
+            of_first.max(self.binding_of(&self.or_signed))
+        }
+    }
+
+    fn binding_of(&self, signed: &[Part]) -> Binding {
         let is_whole = |it: &Part| match it {
-            Part::Body | Part::BodyHash(_) | Part::SortedForm | Part::FormFields => true,
+            Part::Body | Part::BodyHash(_) | Part::SortedForm | Part::FormFields | Part::SortedJson => true,
             Part::SignatureBase(covered) => covered.iter().any(|it| it == "content-digest"),
             _ => false,
         };
-        self.signs(&is_whole) && self.each.is_none()
+        let is_some = |it: &Part| match it {
+            // Another body with the same CRC is easily found.
+            Part::BodyCrc32 | Part::Raw(_) => true,
+            part => part.place().is_some_and(Place::is_in_body),
+        };
+        let has = |test: &dyn Fn(&Part) -> bool| signed.iter().any(|it| it.is_of(test));
+        let has_whole = has(&is_whole);
+        if has_whole && self.each.is_none() {
+            Binding::Body
+        } else if has_whole || has(&is_some) {
+            Binding::Partial
+        } else {
+            Binding::Origin
+        }
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     event::Binding,
     provider::{
         Call, Key, Provider, Refusal,
-        batch::{elements, in_each},
-        encoding, jwt, mac,
+        batch::in_each,
+        encoding, json, jwt, mac,
         message::{self, Known},
         moment,
         place::{Place, Reader},
@@ -26,8 +26,8 @@ pub(super) fn verify(
     tolerance: Option<Duration>,
     now: Timestamp,
 ) -> Result<Binding, Refusal> {
-    let reader = Reader::new(call);
-    let shown = provider.schemes.iter().position(|it| it.is_shown(&reader));
+    let reader = reader_of(provider, call);
+    let shown = provider.schemes.iter().position(|it| it.may_be_shown(&reader));
     let Some(index) = shown else {
         return Err(unsigned(provider, &reader));
     };
@@ -47,17 +47,36 @@ pub(super) fn verify(
         return Err(scheme.key_missing(keys.len()));
     }
     match scheme {
-        Scheme::Signature(signature) => in_each(signature.each.as_deref(), call, |call| {
-            verify_signature(signature, &mine, call, tolerance, now)
-        })?,
-        Scheme::Token(token) => in_each(token.each.as_deref(), call, |call| {
-            verify_token(token, &mine, &Reader::new(call))
-        })?,
-        Scheme::Jwt(jwt) => jwt::verify(jwt, &mine, call, now)?,
+        Scheme::Signature(signature) => match &signature.each {
+            None => verify_signature(signature, &mine, &reader, tolerance, now)?,
+            Some(array) => in_each(array, call, |element| {
+                let mut reader = Reader::new(element);
+                reader.fetch_unique(pointers_of(signature.places()).collect());
+                verify_signature(signature, &mine, &reader, tolerance, now)
+            })?,
+        },
+        Scheme::Token(token) => match &token.each {
+            None => verify_token(token, &mine, &reader)?,
+            Some(array) => in_each(array, call, |element| {
+                verify_token(token, &mine, &Reader::new(element))
+            })?,
+        },
+        Scheme::Jwt(jwt) => jwt::verify(jwt, &mine, &reader, now)?,
         Scheme::Basic => verify_basic(&mine, &reader)?,
         Scheme::Unverified => {}
     }
     Ok(scheme.binding())
+}
+
+/// A reader that has taken out of a JSON body whatever a verdict can hang on.
+pub(super) fn reader_of<'a>(provider: &'a Provider, call: &'a Call<'a>) -> Reader<'a> {
+    let mut reader = Reader::new(call);
+    let mut pointers = Vec::new();
+    for scheme in provider.schemes.iter() {
+        scheme.push_pointers(&mut pointers);
+    }
+    reader.fetch_unique(pointers);
+    reader
 }
 
 /// The one compare: no byte and no position can be told from how long it takes, only the length.
@@ -68,40 +87,28 @@ pub(super) fn is_same(left: &[u8], right: &[u8]) -> bool {
 fn verify_signature(
     signature: &Signature,
     keys: &[&Key],
-    call: &Call<'_>,
+    reader: &Reader<'_>,
     tolerance: Option<Duration>,
     now: Timestamp,
 ) -> Result<(), Refusal> {
     if let Some(place) = &signature.body_digest {
-        check_body_digest(place, &Reader::new(call))?;
+        check_body_digest(place, reader)?;
     }
-    let urls = match (signature.any_port, call.url) {
-        (true, Some(url)) => urls_of_any_port(url),
-        _ => Vec::new(),
-    };
     let signed = &signature.signed;
-    let mut verdict = verify_at(signature, signed, keys, &Reader::new(call), tolerance, now);
-    for url in &urls {
-        if is_mismatch(&verdict) {
-            verdict = verify_at(
-                signature,
-                signed,
-                keys,
-                &Reader::at_url(call, url),
-                tolerance,
-                now,
-            );
+    let mut verdict = verify_at(signature, signed, keys, reader, tolerance, now);
+    if is_mismatch(&verdict)
+        && signature.any_port
+        && let Some(url) = reader.url()
+    {
+        for url in &urls_of_any_port(url) {
+            if is_mismatch(&verdict) {
+                let reader = Reader::at_url(reader.call(), url);
+                verdict = verify_at(signature, signed, keys, &reader, tolerance, now);
+            }
         }
     }
     if is_mismatch(&verdict) && !signature.or_signed.is_empty() {
-        verdict = verify_at(
-            signature,
-            &signature.or_signed,
-            keys,
-            &Reader::new(call),
-            tolerance,
-            now,
-        );
+        verdict = verify_at(signature, &signature.or_signed, keys, reader, tolerance, now);
     }
     verdict
 }
@@ -165,10 +172,9 @@ fn verify_at(
     let mut candidates = Vec::new();
     let mut written_at = None;
     for (place, value) in &values {
-        let written =
-            written::read(value, &signature.layout, &signature.accepted).map_err(|it| it.at(place))?;
-        candidates.extend_from_slice(&written.candidates);
-        written_at = written_at.or(written.timestamp.map(str::as_bytes));
+        let at = written::read(value, &signature.layout, &signature.accepted, &mut candidates)
+            .map_err(|it| it.at(place))?;
+        written_at = written_at.or(at.map(str::as_bytes));
     }
     let Some((place, _)) = values.first() else {
         return Err(Refusal::Unsigned {
@@ -184,7 +190,7 @@ fn verify_at(
     let at = signed_time(signature, family, written_at, reader)?;
     let known = Known {
         family,
-        timestamp: at.as_ref().map(|it| &it.text),
+        timestamp: at.as_ref().map(|it| it.text.as_ref()),
         reader,
     };
     let pieces = message::assemble(signed, known)?;
@@ -218,6 +224,10 @@ fn matches_key(
 ) -> bool {
     let made = (!key_pieces.is_empty()).then(|| Secret::new(mac::join(key_pieces, key.material.expose())));
     let material = made.as_ref().unwrap_or(&key.material);
+    let compute = |method| match &made {
+        Some(material) => mac::compute(method, material.expose(), pieces),
+        None => key.mac(method, pieces),
+    };
     let mut is_genuine = false;
     for (idx, rule) in signature.accepted.iter().enumerate() {
         let mut claims = candidates.iter().filter(|it| it.accepted == idx).peekable();
@@ -229,7 +239,7 @@ fn matches_key(
                 let bytes = claim.bytes.as_slice();
                 is_genuine |= mac::is_signed_by(rule.method, material.expose(), pieces, bytes);
             }
-        } else if let Some(expected) = mac::compute(rule.method, material.expose(), pieces) {
+        } else if let Some(expected) = compute(rule.method) {
             for claim in claims {
                 is_genuine |= is_same(expected.as_slice(), claim.bytes.as_slice());
             }
@@ -245,18 +255,18 @@ struct SignedTime<'a> {
     at: Option<Timestamp>,
 }
 
-fn signed_time<'a>(
+fn signed_time<'a, 'r: 'a>(
     signature: &Signature,
     family: &Family,
-    written: Option<&[u8]>,
-    reader: &Reader<'a>,
+    written: Option<&'a [u8]>,
+    reader: &Reader<'r>,
 ) -> Result<Option<SignedTime<'a>>, Refusal> {
     if family.timestamp.is_none() && !signature.layout.has_timestamp() {
         return Ok(None);
     }
     let text = match &family.timestamp {
         Some(place) => reader.once(place)?,
-        None => written.map(|it| Cow::Owned(it.to_vec())),
+        None => written.map(Cow::Borrowed),
     };
     let place = || match (&family.timestamp, &signature.layout) {
         (Some(place), _) => format!("`{place}`"),
@@ -308,13 +318,13 @@ fn check_age(at: Timestamp, time: Time, tolerance: Option<Duration>, now: Timest
 }
 
 fn verify_token(token: &Token, keys: &[&Key], reader: &Reader<'_>) -> Result<(), Refusal> {
-    let place = format!("`{}`", token.place);
-    let value = reader.once(&token.place)?.ok_or_else(|| Refusal::Unsigned {
-        wanted: place.clone(),
-    })?;
+    let place = || format!("`{}`", token.place);
+    let value = reader
+        .once(&token.place)?
+        .ok_or_else(|| Refusal::Unsigned { wanted: place() })?;
     let Some(shown) = value.strip_prefix(token.prefix.as_bytes()) else {
         return Err(Refusal::MalformedCredentials {
-            place,
+            place: place(),
             problem: format!("expected `{}` before the token", token.prefix),
         });
     };
@@ -327,10 +337,10 @@ fn verify_token(token: &Token, keys: &[&Key], reader: &Reader<'_>) -> Result<(),
 
 fn verify_basic(keys: &[&Key], reader: &Reader<'_>) -> Result<(), Refusal> {
     let header = Place::Header(Cow::Borrowed(AUTHORIZATION));
-    let place = format!("`{header}`");
-    let value = reader.once(&header)?.ok_or_else(|| Refusal::Unsigned {
-        wanted: place.clone(),
-    })?;
+    let place = || format!("`{header}`");
+    let value = reader
+        .once(&header)?
+        .ok_or_else(|| Refusal::Unsigned { wanted: place() })?;
     let scheme = value.get(..6).unwrap_or_default();
     let shown = if scheme.eq_ignore_ascii_case(b"basic ") {
         encoding::decode_basic(&value[6..])
@@ -339,14 +349,14 @@ fn verify_basic(keys: &[&Key], reader: &Reader<'_>) -> Result<(), Refusal> {
     };
     let Some(shown) = shown else {
         return Err(Refusal::MalformedCredentials {
-            place,
+            place: place(),
             problem: "expected `Basic ` and the base64 of `user:password`".to_owned(),
         });
     };
     check_credentials(&shown, keys, place)
 }
 
-fn check_credentials(shown: &[u8], keys: &[&Key], place: String) -> Result<(), Refusal> {
+fn check_credentials(shown: &[u8], keys: &[&Key], place: impl Fn() -> String) -> Result<(), Refusal> {
     let mut is_right = false;
     for key in keys {
         is_right |= is_same(key.material.expose(), shown);
@@ -355,7 +365,7 @@ fn check_credentials(shown: &[u8], keys: &[&Key], place: String) -> Result<(), R
         return Ok(());
     }
     Err(Refusal::WrongCredentials {
-        place,
+        place: place(),
         n_secrets: keys.len(),
     })
 }
@@ -365,6 +375,10 @@ const AUTHORIZATION: &str = "authorization";
 /// Exactly one family may be there: an id from one and a signature from another could mean different things to us and to
 /// the sender.
 fn pick_family<'s>(families: &'s List<Family>, reader: &Reader<'_>) -> Result<&'s Family, Refusal> {
+    // Whether the signature of the only one is there is seen when it is read.
+    if let [family] = families.as_ref() {
+        return Ok(family);
+    }
     let mut present = families
         .iter()
         .filter_map(|it| Some((it, it.places().find(|place| reader.is_present(place))?)));
@@ -382,6 +396,34 @@ fn pick_family<'s>(families: &'s List<Family>, reader: &Reader<'_>) -> Result<&'
                 .join(" or "),
         }),
     }
+}
+
+impl Signature {
+    /// What tells whose request it is.
+    fn conditions(&self) -> impl Iterator<Item = &Place> {
+        self.when.iter().map(|it| &it.place).chain(self.without.iter())
+    }
+
+    /// What is read to verify it: in the request, or in each element of a batch.
+    fn places(&self) -> impl Iterator<Item = &Place> {
+        let signed = self
+            .signed
+            .iter()
+            .chain(self.or_signed.iter())
+            .chain(self.key.iter());
+        let families = self.families.iter().flat_map(Family::places);
+        families
+            .chain(signed.filter_map(Part::place))
+            .chain(&self.body_digest)
+    }
+}
+
+/// Those in a JSON body.
+fn pointers_of<'p>(places: impl Iterator<Item = &'p Place>) -> impl Iterator<Item = &'p str> {
+    places.filter_map(|it| match it {
+        Place::Body(pointer) => Some(pointer.as_ref()),
+        _ => None,
+    })
 }
 
 impl Family {
@@ -405,26 +447,59 @@ impl Scheme {
         }
     }
 
+    /// Adds what is read of a JSON body to verify a request, each pointer once.
+    fn push_pointers<'s>(&'s self, pointers: &mut Vec<&'s str>) {
+        let mut push = |it: &'s str| {
+            if !pointers.contains(&it) {
+                pointers.push(it);
+            }
+        };
+        match self {
+            Self::Signature(signature) => {
+                pointers_of(signature.conditions()).for_each(&mut push);
+                if signature.each.is_none() {
+                    pointers_of(signature.places()).for_each(&mut push);
+                }
+            }
+            Self::Token(token) if token.each.is_none() => {
+                pointers_of(std::iter::once(&token.place)).for_each(&mut push);
+            }
+            Self::Jwt(jwt) => pointers_of(std::iter::once(&jwt.place)).for_each(&mut push),
+            Self::Token(_) | Self::Basic | Self::Unverified => {}
+        }
+    }
+
     /// Whether the request shows this kind of proof, right or wrong.
     pub(super) fn is_shown(&self, reader: &Reader<'_>) -> bool {
+        let has_elements = self
+            .each()
+            .is_none_or(|it| json::elements(reader.call().body, it).is_some());
+        has_elements && self.may_be_shown(reader)
+    }
+
+    /// The same, but of a batch, which shows its proofs in its elements: those are looked for when they are verified.
+    fn may_be_shown(&self, reader: &Reader<'_>) -> bool {
         match self {
             Self::Signature(signature) => {
                 let mut places = signature.families.iter().flat_map(|it| it.signatures.iter());
-                let is_there = match &signature.each {
-                    Some(pointer) => elements(reader.call().body, pointer).is_some(),
-                    None => places.any(|it| reader.is_present(it)),
-                };
+                let is_there = signature.each.is_some() || places.any(|it| reader.is_present(it));
                 is_there
                     && signature.when.iter().all(|it| it.holds(reader))
                     && !signature.without.iter().any(|it| reader.is_present(it))
             }
-            Self::Token(token) => match &token.each {
-                Some(pointer) => elements(reader.call().body, pointer).is_some(),
-                None => reader.is_present(&token.place),
-            },
+            Self::Token(token) => token.each.is_some() || reader.is_present(&token.place),
             Self::Jwt(jwt) => reader.is_present(&jwt.place),
             Self::Basic => reader.call().headers.first(AUTHORIZATION).is_some(),
             Self::Unverified => true,
+        }
+    }
+
+    /// The array in the body whose elements show a proof each.
+    fn each(&self) -> Option<&str> {
+        match self {
+            Self::Signature(signature) => signature.each.as_deref(),
+            Self::Token(token) => token.each.as_deref(),
+            Self::Jwt(_) | Self::Basic | Self::Unverified => None,
         }
     }
 

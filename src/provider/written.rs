@@ -12,7 +12,6 @@ const MAX_FIELDS: usize = 32;
 const MAX_LEN: usize = 4096;
 
 /// A signature as the sender wrote it, decoded.
-#[derive(Clone)]
 pub(super) struct Candidate {
     /// Which of the accepted methods it claims.
     pub(super) accepted: usize,
@@ -20,7 +19,6 @@ pub(super) struct Candidate {
 }
 
 /// Of a known length, which costs no allocation, or of one that varies.
-#[derive(Clone)]
 pub(super) enum Decoded {
     Short(Bytes),
     Long(Vec<u8>),
@@ -36,10 +34,9 @@ impl Decoded {
 }
 
 /// What a signature header says.
-#[derive(Default)]
-pub(super) struct Written<'t> {
-    pub(super) candidates: Vec<Candidate>,
-    pub(super) timestamp: Option<&'t str>,
+struct Written<'t, 'c> {
+    candidates: &'c mut Vec<Candidate>,
+    timestamp: Option<&'t str>,
     /// Texts in the place of a signature, well-formed or not.
     n_texts: usize,
     /// Fields in all.
@@ -52,11 +49,13 @@ pub(super) enum Unreadable {
     Malformed(String),
 }
 
+/// Adds the signatures to the candidates; the timestamp comes back as it is written, if it stands beside them.
 pub(super) fn read<'t>(
     value: &'t [u8],
     layout: &Layout,
     accepted: &[Accepted],
-) -> Result<Written<'t>, Unreadable> {
+    candidates: &mut Vec<Candidate>,
+) -> Result<Option<&'t str>, Unreadable> {
     if value.is_empty() {
         return Err(malformed("it is empty"));
     }
@@ -69,7 +68,13 @@ pub(super) fn read<'t>(
     let text = std::str::from_utf8(value)
         .ok()
         .ok_or_else(|| malformed("it is not UTF-8"))?;
-    let mut written = Written::default();
+    let n_before = candidates.len();
+    let mut written = Written {
+        candidates,
+        timestamp: None,
+        n_texts: 0,
+        n_fields: 0,
+    };
     match layout {
         Layout::One => written.take(text, accepted)?,
         Layout::Member => {
@@ -125,13 +130,13 @@ pub(super) fn read<'t>(
             }
         }
     }
-    if written.candidates.is_empty() {
+    if written.candidates.len() == n_before {
         return Err(malformed(expectation(accepted)));
     }
-    Ok(written)
+    Ok(written.timestamp)
 }
 
-impl Written<'_> {
+impl Written<'_, '_> {
     fn field(&mut self) -> Result<(), Unreadable> {
         self.n_fields += 1;
         if self.n_fields > MAX_FIELDS {

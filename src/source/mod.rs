@@ -329,7 +329,7 @@ fn verify(source: &Source, fetched: Option<&[Key]>, request: &Request, now: Time
     let body_hash = event::body_hash(&request.body);
     let key = match binding {
         Binding::None => None,
-        Binding::Body | Binding::Origin => Some(event::deduplication_key(
+        Binding::Body | Binding::Partial | Binding::Origin => Some(event::deduplication_key(
             if trial::has(Flaw::KeyWithoutSource) {
                 ""
             } else {

@@ -465,10 +465,19 @@ fn a_secret_file_that_everybody_can_read_is_warned_of() {
 
 #[test]
 fn what_is_legal_but_unwise_is_warned_of() {
-    let loaded = good(
-        r#"
+    let short = "rosebud-9";
+    let text = r#"
         [sources.open]
         provider = "unverified"
+        [sources.short]
+        provider = "github"
+        secrets = [{ env = "STRIPE_WEBHOOK_SECRET" }, { env = "SHORT" }]
+        [sources.mail]
+        provider = "postmark"
+        secrets = [{ env = "BASIC" }]
+        [sources.calls]
+        provider = "line"
+        secrets = [{ env = "STRIPE_WEBHOOK_SECRET" }]
         [destinations.far]
         url = "http://example.com/hooks"
         [destinations.near]
@@ -476,8 +485,18 @@ fn what_is_legal_but_unwise_is_warned_of() {
         [[routes]]
         source = "open"
         destination = "near"
-        "#,
-    );
+        [[routes]]
+        source = "calls"
+        destination = "near"
+        types = ["message"]
+        [[routes]]
+        source = "mail"
+        destination = "near"
+        types = ["Bounce"]
+        "#;
+    let variables = with(&[("SHORT", short), ("BASIC", "user:a-password-of-the-tests")]);
+    let loaded = load_bytes(text.as_bytes(), variables).unwrap_or_else(|it| panic!("{it}"));
+    assert!(!loaded.warnings.iter().any(|it| it.contains(short)));
     snapshot!(loaded.warnings.join("\n"));
 }
 

@@ -158,6 +158,7 @@ fn c08_a_sender_can_neither_set_nor_strip_ours() {
 fn c09_what_is_not_verified_is_never_signed() {
     for (binding, is_signed) in [
         (Binding::Body, true),
+        (Binding::Partial, true),
         (Binding::Origin, true),
         (Binding::None, false),
     ] {

@@ -1,9 +1,11 @@
 //! The rows: what is known of each sender, as data in `rows`. How they are obeyed is in `verify`, `names` and `sample`.
 //!
 //! A row has the words that an operator has for a sender of their own, and says where its facts come from. A new sender is a
-//! block in the file of its first letter and signed requests in `tests/vectors`: see `CONTRIBUTING.md`.
+//! block in the file of its first letter and signed requests in `tests/vectors`: see `CONTRIBUTING.md`. What a sender's own
+//! request looks like is in `samples`.
 
 mod row;
+pub(in crate::provider) mod samples;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

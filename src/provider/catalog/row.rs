@@ -5,13 +5,15 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::provider::{
-    Confidence, Provider, SampleForm, key,
+    Confidence, Provider,
+    catalog::samples,
+    key,
     place::{Place, Reading},
     recipe::{
         Fault, HmacRecipe, TokenRecipe, handshake, json_pointer, jwt, parse_place, published, signature,
         standard_webhooks, token_at,
     },
-    scheme::{List, Scheme, SecretForm, Text},
+    scheme::{List, Scheme, SecretForm},
 };
 
 #[derive(Debug, Deserialize)]
@@ -61,17 +63,6 @@ pub(super) struct Row {
     #[serde(default)]
     handshake: Many<handshake::Recipe>,
     answer: Option<handshake::AnswerRecipe>,
-    sample: Option<Sample>,
-}
-
-/// A request as this sender makes it: see `SampleForm`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sample {
-    r#type: String,
-    #[serde(default)]
-    headers: Vec<(String, String)>,
-    body: String,
 }
 
 /// One of something, or a list.
@@ -142,6 +133,7 @@ impl Row {
         let key_option = if has_key_pair { "public_key" } else { "secrets" };
         let provider = Provider {
             key_option: self.key_option.map_or(Cow::Borrowed(key_option), Cow::Owned),
+            sample: samples::of(&name),
             name: Cow::Owned(name),
             title: Cow::Owned(self.name),
             docs: self.docs.map(Cow::Owned),
@@ -164,26 +156,11 @@ impl Row {
                 .map(|it| it.handshake(&mut faults))
                 .collect(),
             acknowledgement: self.answer.map(|it| it.answer()),
-            sample: self.sample.map(Sample::form),
         };
         if faults.is_empty() {
             Ok(provider)
         } else {
             Err(faults)
-        }
-    }
-}
-
-impl Sample {
-    fn form(self) -> SampleForm {
-        let headers = self
-            .headers
-            .into_iter()
-            .map(|(name, value)| (Text::Owned(name), Text::Owned(value)));
-        SampleForm {
-            event_type: Cow::Owned(self.r#type),
-            headers: headers.collect(),
-            body: Cow::Owned(self.body),
         }
     }
 }

@@ -43,6 +43,26 @@ fn a02_bad_secrets_make_no_key() {
 }
 
 #[test]
+fn a_short_secret_is_told_even_where_it_is_taken() {
+    for (name, secret, expected) in [
+        ("github", "rosebud-9", Some(9)),
+        ("github", "sixteen-of-them!", None),
+        ("stripe", "whsec_rosebud-9", Some(9)),
+        ("basic", "user:rosebud-9:x", Some(11)),
+        ("token", "rosebud-9", Some(9)),
+        ("standard-webhooks", WHSEC, None),
+        ("adyen", "44782def547aaa06c910c43932b1eb0c", None),
+        ("unverified", "rosebud-9", None),
+    ] {
+        assert_eq!(
+            row(name).few_chars(&Secret::new(secret)),
+            expected,
+            "{name} {secret}"
+        );
+    }
+}
+
+#[test]
 fn a02_nothing_verifies_without_a_key() {
     for (name, _) in signing() {
         let (provider, _, whole) = signed(name);

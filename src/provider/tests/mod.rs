@@ -1,6 +1,7 @@
 //! What every row must refuse, and that the row language says what senders do.
 
 mod attacks;
+mod batches;
 mod chains;
 mod handshakes;
 mod keys;
@@ -209,9 +210,9 @@ fn signing_any_body() -> Vec<(&'static str, &'static str)> {
         Scheme::Signature(signature) => {
             let is_of_body = |it: &Place| !matches!(it, Place::Header(_));
             let in_body = |it: &Part| matches!(it, Part::At(place) if is_of_body(place));
-            signature.binds_body()
+            signature.binding() == Binding::Body
                 && signature.body_digest.is_none()
-                && !signature.signs(&|it| *it == Part::SortedForm)
+                && !signature.signs(&|it| matches!(it, Part::SortedForm | Part::SortedJson))
                 && !format!("{:?}", signature.signed).contains("Quote")
                 && !signature.signed.iter().any(in_body)
                 && !signature.families[0].timestamp.as_ref().is_some_and(is_of_body)

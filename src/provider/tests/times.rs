@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -105,10 +103,9 @@ fn signed_text(provider: &Provider, bent: &Bent, timestamp: &str) -> Option<Vec<
     };
     bent.with(|call| {
         let reader = Reader::new(call);
-        let at = Cow::Owned(timestamp.as_bytes().to_vec());
         let known = message::Known {
             family: &signature.families[0],
-            timestamp: Some(&at),
+            timestamp: Some(timestamp.as_bytes()),
             reader: &reader,
         };
         let pieces = message::assemble(&signature.signed, known).ok()?;

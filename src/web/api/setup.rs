@@ -40,7 +40,7 @@ struct AllJson<T> {
 struct SourceJson {
     name: String,
     provider: String,
-    /// What a verified request of it is bound by: `body`, `origin` or `none`.
+    /// What a verified request of it is bound by: `body`, `partial`, `origin` or `none`.
     verified: &'static str,
     /// Whoever knows the URL can send here.
     unverified: bool,

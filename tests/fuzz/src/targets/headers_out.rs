@@ -34,6 +34,7 @@ pub const TARGET: Target = Target {
     seeds,
 };
 
+const BINDINGS: [Binding; 4] = [Binding::Body, Binding::Origin, Binding::None, Binding::Partial];
 const SECRET: &str = "a plain signing secret of enough bytes";
 const OURS: &[&str] = &[
     "webhook-id",
@@ -82,7 +83,7 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
         external_id: some(external_id),
         event_type: some(event_type),
         origin: Origin::Received,
-        binding: [Binding::Body, Binding::Origin, Binding::None][usize::from(flags % 3)],
+        binding: BINDINGS[usize::from(flags) % BINDINGS.len()],
         occurred_at: None,
         received_at: Timestamp::EPOCH,
         headers: Headers::from_pairs(pairs.iter().copied()),
