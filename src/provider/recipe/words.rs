@@ -103,11 +103,11 @@ pub(in crate::provider) fn parse_place(text: &str, key: &str, faults: &mut Vec<F
     }
     Some(match kind {
         "header" => match rest.split_once(':') {
-            Some((name, part)) => Place::HeaderPart {
+            Some((name, part)) if !part.is_empty() => Place::HeaderPart {
                 name: Cow::Owned(header_name(name, key, faults).name().to_owned()),
                 part: HeaderPart::parse(part),
             },
-            None => header_name(rest, key, faults),
+            _ => header_name(rest, key, faults),
         },
         "query" => Place::Query(owned()),
         "xml" => Place::Xml(owned()),

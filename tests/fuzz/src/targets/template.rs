@@ -25,6 +25,9 @@ pub(crate) fn compare(reference: fn(&str) -> Option<Vec<Part>>, bytes: &[u8]) ->
     let flags = input.byte();
     let [has_time, has_id, is_plain] = [1, 2, 4].map(|it| flags & it != 0);
     let text = input.utf8();
+    if is_beyond(text) {
+        return Ok(());
+    }
     let recipe = HmacRecipe {
         header: Some("x-signature".to_owned()),
         hash: is_plain.then(|| "plain-sha256".to_owned()),
@@ -56,6 +59,43 @@ pub(crate) fn compare(reference: fn(&str) -> Option<Vec<Part>>, bytes: &[u8]) ->
         "`{text}` is read as {found:?}, expected {expected:?}"
     );
     Ok(())
+}
+
+/// Whether a part is made of others, or is of a kind that the reference does not know.
+fn is_beyond(text: &str) -> bool {
+    const PLAIN: &[&str] = &[
+        "body",
+        "timestamp",
+        "id",
+        "url",
+        "method",
+        "path",
+        "target",
+        "secret",
+        "sorted_form",
+        "body_sha1",
+        "body_sha256",
+        "body_sha384",
+        "body_sha512",
+    ];
+    let text = text.replace("{{", "").replace("}}", "");
+    let mut rest = text.as_str();
+    while let Some((_, inner)) = rest.split_once('{') {
+        let Some(end) = inner.find('}') else {
+            return inner.contains('{');
+        };
+        let name = &inner[..end];
+        let is_plain_place = ["header:", "query:", "form:", "body:"]
+            .iter()
+            .filter_map(|kind| name.strip_prefix(kind))
+            .any(|it| !it.contains(':') && !it.ends_with('?'));
+        let is_nothing = !name.contains([':', '?', '_']);
+        if name.contains('{') || !(PLAIN.contains(&name) || is_plain_place || is_nothing) {
+            return true;
+        }
+        rest = &inner[end + 1..];
+    }
+    false
 }
 
 /// The parts, with texts that stand side by side joined.

@@ -18,6 +18,24 @@ pub(crate) fn parse(text: &[u8]) -> Option<Tree> {
     Parser { text, at: 0 }.value(0)
 }
 
+/// The same, where nothing but white space follows.
+pub(crate) fn parse_whole(text: &[u8]) -> Option<Tree> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut parser = Parser { text, at: 0 };
+    let tree = parser.value(0)?;
+    parser.next().is_none().then_some(tree)
+}
+
+impl Tree {
+    /// How often an object has a key.
+    pub(crate) fn count(&self, key: &str) -> usize {
+        match self {
+            Self::Object(pairs) => pairs.iter().filter(|(it, _)| it == key).count(),
+            _ => 0,
+        }
+    }
+}
+
 struct Parser<'a> {
     text: &'a [u8],
     at: usize,
