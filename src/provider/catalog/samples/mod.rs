@@ -1,4 +1,4 @@
-//! Requests as their senders make them, one file each in `samples`, by the name of the row: see `SampleForm`.
+//! Requests as their senders make them, one file each beside this one, by the name of the row: see `SampleForm`.
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ use crate::provider::{SampleForm, scheme::Text};
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("samples/", $name, ".toml")))),*]
+        &[$(($name, include_str!(concat!($name, ".toml")))),*]
     };
 }
 
