@@ -14,7 +14,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,6 +25,9 @@ SAMPLE = Path(__file__).with_name("cases.jsonl")
 WRITTEN = ROOT / "target" / "sdk" / "cases.jsonl"
 PUBLIC_URL = "https://gw.example.com"
 NOW_MS = 1767225600_000
+
+# What must pass does not depend on the hour; whoever looks for more differences gives another one.
+SEED = 6
 
 
 def make(seed: int, package: Package, number: int) -> tuple[Asked, list[str], Sender]:
@@ -141,7 +143,7 @@ def judged(packages: Packages, package: Package, seed: int, numbers: list[int]) 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="default: the time")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"default: {SEED}; another one asks anew")
     parser.add_argument("--cases", type=int, default=1000, help="of each package (default: 1000)")
     parser.add_argument("--only", help="one provider")
     parser.add_argument("--case", help="one request, by the id that a failure prints")
