@@ -15,9 +15,9 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 /// `n_attempts` counts those made, the one that just failed included; `since` is when the delivery was made; `random`
 /// lies in 0..1. Given up is a delivery that had `max_attempts`, or whose `max_age` has passed.
 ///
-/// Without `not_before` the wait is exponential with full jitter, or that of the list and up to a tenth more. With it (a handler's `Retry-After`) the attempt comes
-/// then, or up to `first` later: handlers tend to tell everyone the same second. It may exceed `cap`, not
-/// `MAX_RETRY_AFTER`. Neither leads past `max_age`: what would is pulled in to that very moment, so that a delivery's
+/// Without `not_before` the wait is exponential with full jitter, or that of the list and up to a tenth more. With it
+/// (a handler's `Retry-After`) the attempt comes then, or up to `first` later: handlers tend to tell everyone the same
+/// second. It may exceed `cap`, not `MAX_RETRY_AFTER`. Neither leads past `max_age`: what would is pulled in to that very moment, so that a delivery's
 /// last attempt comes when its time is up and not long before.
 pub fn next(
     retry: &Retry,
