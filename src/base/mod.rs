@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod clock;
 pub mod ids;
 pub mod metrics;
+pub mod moment;
 pub mod safe_url;
 pub mod secret;
 pub mod trial;

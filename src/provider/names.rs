@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::provider::{
-    Call, Names, Provider, mac, moment,
-    place::{Place, Reader, Reading},
-    scheme::Hash,
+use crate::{
+    base::moment,
+    provider::{
+        Call, Names, Provider, mac,
+        place::{Place, Reader, Reading},
+        scheme::Hash,
+    },
 };
 
 /// A type is for people and filters; longer ones are cut.
@@ -33,7 +36,7 @@ pub(super) fn read(provider: &Provider, call: &Call<'_>) -> Names {
     Names {
         external_id: provider.event_id.iter().find_map(|it| it.read_id(&reader)),
         event_type: first(&provider.event_type).and_then(|it| clean(&it)),
-        occurred_at: first(&provider.event_time).and_then(|it| moment::parse_lenient(&it)),
+        occurred_at: first(&provider.event_time).and_then(|it| moment::parse(&it)),
     }
 }
 

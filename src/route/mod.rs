@@ -3,6 +3,8 @@
 //! Imports: `base`, `event`.
 
 pub mod filter;
+#[cfg(test)]
+mod fixture;
 pub mod glob;
 pub mod order;
 pub mod transform;

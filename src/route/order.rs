@@ -1,7 +1,7 @@
 //! In which order the events of one resource go a route's way.
 
 use crate::{
-    base::clock::Timestamp,
+    base::moment,
     event::{
         body_hash,
         order::{Mode, Position},
@@ -71,7 +71,7 @@ impl Order {
         let at = match &self.time {
             Time::Occurred => event.occurred_at,
             Time::Received => None,
-            Time::At(place) => place.read(subject).and_then(|it| moment(&it)),
+            Time::At(place) => place.read(subject).and_then(|it| moment::parse(it.as_bytes())),
         };
         Some(Position {
             key: body_hash(key.as_bytes()),
@@ -124,47 +124,15 @@ impl Place {
     }
 }
 
-/// RFC 3339, or seconds or milliseconds since 1970: what is beyond the year 5000 in seconds is taken for milliseconds.
-fn moment(text: &str) -> Option<Timestamp> {
-    const YEAR_5000: f64 = 95_617_584_000.0;
-    if let Some(at) = Timestamp::parse_rfc3339(text) {
-        return Some(at);
-    }
-    let number: f64 = text.parse().ok()?;
-    if !(0.0..YEAR_5000 * 1000.0).contains(&number) {
-        return None;
-    }
-    let seconds = if number < YEAR_5000 {
-        number
-    } else {
-        number / 1000.0
-    };
-    Some(Timestamp::EPOCH.plus(std::time::Duration::from_secs_f64(seconds)))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{
-        base::ids::EventId,
-        event::{Binding, Event, Origin, headers::Headers},
-    };
+    use crate::{base::clock::Timestamp, event::Event, route::fixture};
 
     fn event(body: &serde_json::Value) -> Event {
-        Event {
-            id: EventId::new(),
-            source: "shop".into(),
-            external_id: None,
-            event_type: None,
-            origin: Origin::Received,
-            binding: Binding::Body,
-            occurred_at: Some(Timestamp::from_unix_seconds(50)),
-            received_at: Timestamp::from_unix_seconds(100),
-            headers: Headers::from_pairs([("x-account", &b"a7"[..])]),
-            body: body.to_string().into(),
-        }
+        fixture::event(body.to_string().as_bytes(), &[("x-account", b"a7")])
     }
 
     fn position(by: &str, time: &str, body: &serde_json::Value) -> Option<Position> {

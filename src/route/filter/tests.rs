@@ -1,34 +1,20 @@
-use std::sync::Arc;
-
-use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::route::filter::operator::same;
 use crate::{
-    base::{clock::Timestamp, ids::EventId},
-    event::{Binding, Event, Origin, headers::Headers},
+    event::Event,
+    route::{filter::operator::same, fixture},
 };
 
 fn event(body: &str) -> Event {
-    Event {
-        id: EventId::new(),
-        source: Arc::from("shop"),
-        external_id: None,
-        event_type: Some("order.paid".to_owned()),
-        origin: Origin::Received,
-        binding: Binding::Body,
-        occurred_at: None,
-        received_at: Timestamp::from_unix_seconds(1_700_000_000),
-        headers: Headers::from_pairs([
-            ("x-region", &b"eu"[..]),
-            ("x-count", b"12"),
-            ("x-tag", b"a"),
-            ("x-tag", b"b"),
-        ]),
-        body: Bytes::copy_from_slice(body.as_bytes()),
-    }
+    let headers: [(&str, &[u8]); 4] = [
+        ("x-region", b"eu"),
+        ("x-count", b"12"),
+        ("x-tag", b"a"),
+        ("x-tag", b"b"),
+    ];
+    fixture::event(body.as_bytes(), &headers)
 }
 
 fn takes(filter: &Value, body: &str) -> bool {

@@ -1,28 +1,15 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::{
-    base::{clock::Timestamp, ids::EventId},
-    event::{Binding, Origin},
-};
+use crate::route::fixture;
 
 fn event(body: &[u8]) -> Event {
-    Event {
-        id: EventId::new(),
-        source: "shop".into(),
-        external_id: None,
-        event_type: Some("order.paid".to_owned()),
-        origin: Origin::Received,
-        binding: Binding::Body,
-        occurred_at: None,
-        received_at: Timestamp::from_unix_seconds(1_700_000_000),
-        headers: Headers::from_pairs([
-            ("content-type", &b"application/json"[..]),
-            ("x-tag", b"a"),
-            ("x-tag", b"b"),
-        ]),
-        body: Bytes::copy_from_slice(body),
-    }
+    let headers: [(&str, &[u8]); 3] = [
+        ("content-type", b"application/json"),
+        ("x-tag", b"a"),
+        ("x-tag", b"b"),
+    ];
+    fixture::event(body, &headers)
 }
 
 fn transform(program: &str) -> Result<Transform, Fault> {
