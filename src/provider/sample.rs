@@ -511,7 +511,8 @@ impl<'t> Marks<'t> {
         Self {
             id: uuid.simple().to_string(),
             uuid,
-            number: rand::random_range(1_000_000_000..2_000_000_000),
+            // Ends in 7, so that with zeros behind it no mark comes out of it.
+            number: rand::random_range(100_000_000..200_000_000) * 10 + 7,
             event_type,
             token: secret.expose_str().unwrap_or_default(),
             now,
