@@ -10,6 +10,7 @@ pub mod clock;
 pub mod ids;
 pub mod metrics;
 pub mod moment;
+pub mod nearest;
 pub mod safe_url;
 pub mod secret;
 pub mod trial;

@@ -1,6 +1,7 @@
 //! Layers in, settings out: the defaults under the file, then every table read, then what they say of each other.
 
 use crate::{
+    base::nearest::nearest,
     config::{
         Settings, check, destination,
         error::Fault,
@@ -196,7 +197,7 @@ fn tests(
         if names.contains(&test.route) || routes.iter().any(Result::is_err) {
             return Ok(test);
         }
-        let hint = match value::nearest(&test.route, names.iter().map(String::as_str)) {
+        let hint = match nearest(&test.route, names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("this config has: {}", names.join(", ")),
         };

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use crate::base::nearest::nearest;
 use crate::config::{
     error::Fault,
     parse,
     tree::{Entry, Node, Place, Table, Value},
-    value::{nearest, shown},
+    value::shown,
 };
 
 /// `GATEPOST__SERVER__LISTEN` sets `server.listen`. One underscore (`GATEPOST_CONFIG`) is no setting.

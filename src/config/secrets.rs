@@ -3,13 +3,13 @@
 use std::{fs::File, io::Read as _, path::Path};
 
 use crate::{
-    base::secret::Secret,
+    base::{nearest::nearest, secret::Secret},
     config::{
         error::Fault,
         mask::is_variable_name,
         section::{Bad, Reading, Section},
         tree::{Node, Place, Value},
-        value::{any_text, nearest, shown},
+        value::{any_text, shown},
     },
 };
 

@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::base::nearest::nearest;
 use crate::config::{
     error::Fault,
     tree::{Node, Place, Table, Value},
-    value::{Read, nearest, shown},
+    value::{Read, shown},
 };
 
 /// Marks that a fault was noted; the value is missing and nothing more need be said of it.

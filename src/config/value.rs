@@ -5,6 +5,7 @@ use std::{fmt::Display, net::SocketAddr, time::Duration};
 use ipnet::IpNet;
 use url::Url;
 
+use crate::base::nearest::nearest;
 use crate::config::{
     mask::looks_secret,
     tree::{Node, Value},
@@ -294,15 +295,4 @@ pub(super) fn choice<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(
             None => mismatch(node, expected),
         }
     }
-}
-
-/// The known word that a mistyped one most likely meant.
-pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wrong: String = wrong.chars().take(64).flat_map(char::to_lowercase).collect();
-    known
-        .into_iter()
-        .map(|it| (strsim::jaro_winkler(&wrong, &it.to_lowercase()), it))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, it)| it)
 }

@@ -48,7 +48,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::{clock::Timestamp, secret::Secret},
+    base::{clock::Timestamp, nearest, secret::Secret},
     event::{Binding, headers::Headers},
     provider::{
         handshake::{Asked, Handshake, Proven},
@@ -255,13 +255,7 @@ pub fn all() -> &'static [Provider] {
 
 /// The known name that is nearest to a mistyped one.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    let name = name.to_lowercase();
-    let likeness = |row: &Provider| strsim::jaro_winkler(&name, &row.name);
-    all()
-        .iter()
-        .filter(|row| likeness(row) >= 0.8)
-        .max_by(|left, right| likeness(left).total_cmp(&likeness(right)))
-        .map(|row| row.name.as_ref())
+    nearest::nearest(name, all().iter().map(|row| row.name.as_ref()))
 }
 
 impl Provider {

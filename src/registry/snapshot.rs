@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    base::nearest::nearest,
     destination,
     registry::{Fault, Outlet, Settings, Snapshot},
     route::{self, Route},
@@ -157,19 +158,14 @@ fn unknown(path: &str, what: &str, name: &str, known: &BTreeSet<&str>) -> Option
     if known.contains(name) {
         return None;
     }
-    let near = known
-        .iter()
-        .map(|it| (strsim::jaro_winkler(name, it), it))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|left, right| left.0.total_cmp(&right.0));
     Some(Fault {
         path: format!("{path}.{what}"),
         problem: format!(
             "there is no {what} `{}`",
             name.chars().take(64).collect::<String>().escape_debug()
         ),
-        hint: Some(match near {
-            Some((_, near)) => format!("did you mean `{near}`?"),
+        hint: Some(match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
             None => format!(
                 "declare it as [{what}s.{}]",
                 if name.is_empty() { "NAME" } else { name }

@@ -4,7 +4,10 @@ use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
 
-use crate::route::{Fault, filter::fault};
+use crate::{
+    base::nearest::nearest,
+    route::{Fault, filter::fault},
+};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Operator {
@@ -200,11 +203,6 @@ fn compare_numbers(left: &Number, right: &Number) -> Option<Ordering> {
 
 /// A key that nobody knows, with the nearest that somebody does.
 pub(super) fn unknown(path: &str, key: &str, known: impl Iterator<Item = &'static str> + Clone) -> Fault {
-    let near = known
-        .clone()
-        .map(|it| (strsim::jaro_winkler(key, it), it))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|left, right| left.0.total_cmp(&right.0));
     let problem = if key.starts_with('$') {
         "there is no such operator"
     } else {
@@ -213,8 +211,8 @@ pub(super) fn unknown(path: &str, key: &str, known: impl Iterator<Item = &'stati
     fault(
         path,
         problem,
-        &match near {
-            Some((_, near)) => format!("did you mean `{near}`?"),
+        &match nearest(key, known.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
             None => format!("known are {}", known.collect::<Vec<_>>().join(", ")),
         },
     )
