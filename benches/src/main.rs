@@ -17,6 +17,8 @@ mod store;
 
 use anyhow::Context as _;
 
+use crate::rows::{Batches, postgres::Insert};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -37,10 +39,23 @@ fn main() -> anyhow::Result<()> {
             let rate = next().ok().map(|it| it.parse()).transpose()?;
             plan::load_by_hand(address, n_connections, seconds, rate)
         }
-        // The same: a store's URL, seconds.
+        // The same: a store's URL, seconds, rows of a batch, connections, and `own` for gatepost's statement (Postgres).
         Some("write") => {
-            let mut next = || arguments.next().context("write URL SECONDS");
-            plan::write_by_hand(&next()?, next()?.parse()?)
+            let mut next = || {
+                arguments
+                    .next()
+                    .context("write URL SECONDS ROWS CONNECTIONS [own]")
+            };
+            let (url, seconds) = (next()?, next()?.parse()?);
+            let batches = Batches {
+                n_rows: next()?.parse()?,
+                n_connections: next()?.parse()?,
+            };
+            let insert = match arguments.next().as_deref() {
+                Some("own") => Insert::Own,
+                _ => Insert::Bare,
+            };
+            plan::write_by_hand(&url, seconds, batches, insert)
         }
         Some("measure") => {
             process::end_all_on_signal()?;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use crate::{
     load::Load,
     plan::{MOST_PER_SECOND, run_load},
-    rows::{self, BEST, Supply},
+    rows::{self, Batches, Supply, postgres::Insert},
 };
 
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -51,11 +51,11 @@ pub fn load(
 }
 
 /// W by itself, against a store that has gatepost's tables.
-pub fn write(url: &str, seconds: u64) -> anyhow::Result<()> {
+pub fn write(url: &str, seconds: u64, batches: Batches, insert: Insert) -> anyhow::Result<()> {
     let (supply, window) = (Supply::new(10_000), Duration::from_secs(seconds));
     let per_second = match url.strip_prefix("sqlite:") {
-        Some(path) => rows::sqlite::write(path, &supply, BEST.n_rows, WARM_UP, window)?,
-        None => rows::postgres::write(url, &supply, BEST, WARM_UP, window)?,
+        Some(path) => rows::sqlite::write(path, &supply, batches.n_rows, WARM_UP, window)?,
+        None => rows::postgres::write(url, &supply, batches, insert, WARM_UP, window)?,
     };
     println!("{per_second:.0}/s");
     Ok(())

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     event,
+    rows::postgres::Insert,
     store::{Engine, Store},
 };
 
@@ -182,7 +183,7 @@ pub fn write(
 ) -> anyhow::Result<f64> {
     match store.engine {
         Engine::Sqlite => sqlite::write(store.path(), supply, batches.n_rows, warm_up, window),
-        Engine::Postgres => postgres::write(&store.url, supply, batches, warm_up, window),
+        Engine::Postgres => postgres::write(&store.url, supply, batches, Insert::Bare, warm_up, window),
     }
 }
 
