@@ -157,7 +157,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         groups.claiming.start("claim", claim);
         let attempts = pool::run(
             context.clone(),
-            lanes,
+            lanes.clone(),
             held.clone(),
             settler.clone(),
             in_hand,
@@ -209,6 +209,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         ingest: ingest.clone(),
         registry: registry.clone(),
         metrics: metrics.clone(),
+        lanes,
         wake: wake.clone(),
         health,
         stop: stop.clone(),

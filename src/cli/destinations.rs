@@ -14,7 +14,8 @@ use crate::cli::{
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Lists the destinations of a running gatepost; pauses one, so that its deliveries wait as `held` while \
-                  events are still taken and stored; resumes it. Asks the admin API.",
+                  events are still taken and stored; resumes it. BREAKER says whether a destination is left alone because it fails, as \
+                  the asked process sees it: `resume` probes it at once. Asks the admin API.",
     after_help = "Examples:\n  gatepost destinations list\n  gatepost destinations pause billing\n  gatepost destinations resume billing"
 )]
 pub(crate) struct Args {
@@ -64,7 +65,7 @@ async fn list(file: Option<&Path>, args: List) -> Result {
         output::data(&reply.text)?;
         return Ok(Ended::Fine);
     }
-    let mut table = Table::new(["NAME", "URL", "HELD"]);
+    let mut table = Table::new(["NAME", "URL", "BREAKER", "HELD"]);
     let rows = reply.value.get("data").and_then(Value::as_array);
     for row in rows.map_or(&[][..], Vec::as_slice) {
         let held = row
@@ -72,7 +73,7 @@ async fn list(file: Option<&Path>, args: List) -> Result {
             .and_then(|it| it.get("reason"))
             .and_then(Value::as_str);
         let held = held.unwrap_or("-").to_owned();
-        table.row([text(row, "name"), text(row, "url"), held]);
+        table.row([text(row, "name"), text(row, "url"), breaker(row), held]);
     }
     if table.is_empty() {
         output::note("no destination is configured");
@@ -80,6 +81,19 @@ async fn list(file: Option<&Path>, args: List) -> Result {
         output::data(&table)?;
     }
     Ok(Ended::Fine)
+}
+
+/// `closed`, or what it waits for.
+pub(crate) fn breaker(row: &Value) -> String {
+    let breaker = row.get("breaker").unwrap_or(&Value::Null);
+    let state = text(breaker, "state");
+    let reason = breaker.get("reason").and_then(Value::as_str);
+    let probes_in = breaker.get("probes_in_ms").and_then(Value::as_u64);
+    match (reason, probes_in) {
+        (Some(reason), Some(ms)) => format!("{state}, probes in {} s: {reason}", ms.div_ceil(1_000)),
+        (Some(reason), None) => format!("{state}: {reason}"),
+        (None, _) => state,
+    }
 }
 
 async fn set(file: Option<&Path>, args: One, verb: &str, done: &str) -> Result {

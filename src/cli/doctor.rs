@@ -9,7 +9,8 @@ use crate::{
     base::{clock::wall_now, metrics::Metrics},
     cli::{
         check,
-        client::{Client, Query},
+        client::{Client, Query, text},
+        destinations::breaker,
         output::{self, Ended, Paint, Result, note},
         serve::store_shown,
         settings::{self, count},
@@ -98,6 +99,9 @@ pub(crate) async fn run(file: Option<&Path>, _args: &Args) -> Result {
     of_keys(&loaded.settings.registry.sources, &mut report).await?;
     for it in &loaded.settings.registry.destinations {
         of_destination(it, &mut report).await?;
+    }
+    if let Some(client) = &client {
+        of_breakers(client, &mut report).await?;
     }
     let Report {
         n_failed, n_warned, ..
@@ -364,6 +368,28 @@ async fn of_listeners(loaded: &Loaded, is_running: bool, report: &mut Report) ->
                 format_args!("{name}: {address}: {error}"),
                 "choose another address, or stop what holds it",
             )?,
+        }
+    }
+    Ok(())
+}
+
+/// What the running gatepost leaves alone.
+async fn of_breakers(client: &Client, report: &mut Report) -> Result<()> {
+    // Without a token that may read there is nothing to say; the ledger said so above.
+    let Ok(reply) = client.get(&["v1", "destinations"], &Query::default()).await else {
+        return Ok(());
+    };
+    let rows = reply.value.get("data").and_then(serde_json::Value::as_array);
+    for row in rows.map_or(&[][..], Vec::as_slice) {
+        let state = row.get("breaker").and_then(|it| it.get("state"));
+        if matches!(
+            state.and_then(serde_json::Value::as_str),
+            Some("open" | "half_open")
+        ) {
+            report.warn(
+                format_args!("destination `{}`: breaker {}", text(row, "name"), breaker(row)),
+                "its deliveries wait, and no attempt is counted; mend the handler, and `gatepost destinations resume` probes it at once",
+            )?;
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use crate::{
     },
     destination::{
         self,
+        breaker::Rules,
         retry::{Retry, Statuses},
     },
 };
@@ -49,6 +50,7 @@ pub(super) fn destination(
     );
     let headers = headers(&mut section, reading);
     let retry = retry(&mut section, reading);
+    let breaker = breaker(&mut section, reading);
     section.finish(reading);
     Ok(destination::Settings {
         name: name.to_owned(),
@@ -59,6 +61,7 @@ pub(super) fn destination(
         signing_secret: signing_secret?,
         headers: headers?,
         retry: retry?,
+        breaker: breaker?,
     })
 }
 
@@ -152,29 +155,76 @@ fn retry(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Retry, 
         on: Some(on?).filter(|it| !it.is_empty()),
         never: never?,
     };
-    let crossed = |low: (&str, Duration), high: (&str, Duration), reading: &mut Reading<'_>| {
-        let place = section.place_of_either(low.0, high.0);
-        let problem = format!(
-            "`{}` is longer than `{}`",
-            section.path_of(low.0),
-            section.path_of(high.0)
-        );
-        let label = format!(
-            "expected at most \"{}\", found \"{}\"",
-            show_duration(high.1),
-            show_duration(low.1)
-        );
-        reading.fault(Fault::new(&place, problem).label(label))
-    };
     if retry.first > retry.cap {
-        return Err(crossed(("first", retry.first), ("cap", retry.cap), reading));
+        return Err(crossed(
+            &section,
+            ("first", retry.first),
+            ("cap", retry.cap),
+            reading,
+        ));
     }
     if retry.max_attempts > 1 && retry.first > retry.max_age {
         return Err(crossed(
+            &section,
             ("first", retry.first),
             ("max_age", retry.max_age),
             reading,
         ));
     }
     Ok(retry)
+}
+
+fn breaker(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Rules, Bad> {
+    let Some(mut section) = section.section("breaker", reading)? else {
+        return Err(section.missing("breaker", reading));
+    };
+    let is_enabled = section.need("enabled", reading, value::boolean);
+    let failures = section.need("failures", reading, value::number(1, 10_000_u32));
+    let percent = section.need("percent", reading, value::number(1, 100_u32));
+    let min_attempts = section.need("min_attempts", reading, value::number(1, 10_000_u32));
+    let window = section.need("window", reading, value::duration(MILLISECOND, DAY));
+    let pause = section.need("pause", reading, value::duration(MILLISECOND, value::HOUR));
+    let max_pause = section.need("max_pause", reading, value::duration(MILLISECOND, value::HOUR));
+    let ramp = section.need("ramp", reading, value::duration(MILLISECOND, value::HOUR));
+    section.finish(reading);
+    let rules = Rules {
+        is_enabled: is_enabled?,
+        failures: failures?,
+        percent: percent?,
+        min_attempts: min_attempts?,
+        window: window?,
+        pause: pause?,
+        max_pause: max_pause?,
+        ramp: ramp?,
+    };
+    if rules.pause > rules.max_pause {
+        return Err(crossed(
+            &section,
+            ("pause", rules.pause),
+            ("max_pause", rules.max_pause),
+            reading,
+        ));
+    }
+    Ok(rules)
+}
+
+/// The first of two keys is longer than the second, which bounds it.
+fn crossed(
+    section: &Section<'_>,
+    low: (&str, Duration),
+    high: (&str, Duration),
+    reading: &mut Reading<'_>,
+) -> Bad {
+    let place = section.place_of_either(low.0, high.0);
+    let problem = format!(
+        "`{}` is longer than `{}`",
+        section.path_of(low.0),
+        section.path_of(high.0)
+    );
+    let label = format!(
+        "expected at most \"{}\", found \"{}\"",
+        show_duration(high.1),
+        show_duration(low.1)
+    );
+    reading.fault(Fault::new(&place, problem).label(label))
 }

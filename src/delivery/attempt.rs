@@ -13,6 +13,8 @@ use crate::{
     },
     delivery::{
         Context,
+        breaker::Evidence,
+        gate::Admitted,
         judge::{Judgement, Verdict, judge},
         lanes::{Lane, Lanes},
         pool::{Held, Stop, put_back},
@@ -53,13 +55,13 @@ pub async fn run(context: Context, lanes: Lanes, held: Held, settler: Settler, i
         .get(&claim.delivery.destination)
         .cloned();
     let ready = match (outlet, lanes.get(&claim.delivery.destination)) {
-        (Some(outlet), Some(lane)) => wait_for_slot(&lane, &stop).await.map(|slot| (outlet, lane, slot)),
+        (Some(outlet), Some(lane)) => wait_for_turn(&lane, &stop).await.map(|turn| (outlet, lane, turn)),
         // The destination left the config: its deliveries wait in the store until it is back or they are cancelled.
         _ => None,
     };
     let sent = match ready {
-        Some((outlet, lane, slot)) if is_still_ours(&context, &held, &claim) => {
-            send(&context, &outlet, lane, &claim, slot, &stop).await
+        Some((outlet, lane, turn)) if is_still_ours(&context, &held, &claim) => {
+            send(&context, &outlet, lane, &claim, turn, &stop).await
         }
         _ => None,
     };
@@ -88,19 +90,26 @@ impl Drop for ForgetOnPanic {
     }
 }
 
-/// `None`: told to stop first.
-async fn wait_for_slot(lane: &Lane, stop: &Stop) -> Option<OwnedSemaphorePermit> {
+/// The right to send now.
+struct Turn {
+    slot: OwnedSemaphorePermit,
+    admitted: Admitted,
+}
+
+/// `None`: told to stop first, or its destination is left alone.
+async fn wait_for_turn(lane: &Lane, stop: &Stop) -> Option<Turn> {
     let ready = async {
         let slot = Arc::clone(&lane.slots).acquire_owned().await.ok()?;
         if let Some(limiter) = &lane.limiter {
             limiter.until_ready().await;
         }
-        Some(slot)
+        let admitted = lane.gate.admit()?;
+        Some(Turn { slot, admitted })
     };
     tokio::select! {
         biased;
         () = stop.soft.cancelled() => None,
-        slot = ready => slot,
+        turn = ready => turn,
     }
 }
 
@@ -116,9 +125,10 @@ async fn send(
     outlet: &Outlet,
     lane: Arc<Lane>,
     claim: &Claim,
-    slot: OwnedSemaphorePermit,
+    turn: Turn,
     stop: &Stop,
 ) -> Option<ToSettle> {
+    let Turn { slot, admitted } = turn;
     let under_way = lane.metrics.begin();
     let started_at = context.clock.now();
     let started = Instant::now();
@@ -145,6 +155,7 @@ async fn send(
     // The store's time, as the schedule is on it.
     let now = context.clock.now();
     let judgement = judge(&result, &outlet.settings.retry, now);
+    admitted.report(Evidence::of(&result, &judgement, now));
     let outcome = outcome(&judgement, &outlet.settings.retry, claim, number, now);
     lane.metrics.attempted(label(&result, &outcome), duration);
     if outcome == Outcome::Delivered {

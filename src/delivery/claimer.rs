@@ -1,6 +1,10 @@
 //! Fetches due work from the store, as much as there are free places for.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -12,9 +16,22 @@ use crate::{
     },
 };
 
+/// So often what waits for destinations that are left alone is looked through for what waits too long.
+const GIVE_UP_EVERY: Duration = Duration::from_secs(5);
+/// For so many times as long as that took, at least: a large backlog must not be looked through all the time.
+const GIVE_UP_REST: u32 = 50;
+/// Rows of one statement.
+const GIVE_UP_ROWS: u32 = 1_000;
+
 /// Claims until stopped. Polling is the mechanism; wake-ups only make it quicker.
 pub async fn run(context: Context, lanes: Lanes, stop: CancellationToken) {
+    let mut give_up_at = Instant::now();
     while !stop.is_cancelled() {
+        let begun_at = Instant::now();
+        if give_up_at <= begun_at {
+            give_up_overdue(&context, &lanes).await;
+            give_up_at = Instant::now() + GIVE_UP_EVERY.max(begun_at.elapsed() * GIVE_UP_REST);
+        }
         let is_backlog = match round(&context, &lanes).await {
             Ok(is_backlog) => is_backlog,
             Err(error) => {
@@ -33,6 +50,38 @@ pub async fn run(context: Context, lanes: Lanes, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = context.wake.woken() => (),
             () = tokio::time::sleep(poll) => (),
+        }
+    }
+}
+
+/// A breaker costs no attempt, but it does not stop the clock: `max_age` holds while nothing is sent.
+async fn give_up_overdue(context: &Context, lanes: &Lanes) {
+    for (name, lane) in lanes.all() {
+        let max_age = context
+            .registry
+            .current()
+            .destination(&name)
+            .map(|it| it.settings.retry.max_age);
+        let Some(max_age) = max_age.filter(|_| lane.gate.is_open()) else {
+            continue;
+        };
+        let before = context.clock.now().minus(max_age);
+        let reason = "its time (`max_age`) was up while its destination was left alone";
+        loop {
+            match context.store.give_up(&name, before, reason, GIVE_UP_ROWS).await {
+                Ok(0) => break,
+                Ok(n_dead) => {
+                    tracing::warn!(destination = %name, n_dead, "gave up {n_dead} deliveries to `{name}`: {reason}");
+                    if n_dead < u64::from(GIVE_UP_ROWS) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    context.metrics.store_error(error.kind());
+                    tracing::warn!(destination = %name, "could not give up what waits too long for `{name}`: {error}");
+                    break;
+                }
+            }
         }
     }
 }
@@ -70,16 +119,11 @@ async fn round(context: &Context, lanes: &Lanes) -> Result<bool, crate::store::e
     Ok(places.values().any(Vec::is_empty))
 }
 
-/// Takes the free places of each lane. A lane with less than a quarter of its places free is left alone until more come
-/// together, so that a busy destination costs few large claims instead of many small ones.
+/// Takes the places of each lane that are to be filled.
 fn reserve_free(lanes: &Lanes, handover: &Handover) -> HashMap<Arc<str>, Vec<Place>> {
     let mut res = HashMap::new();
     for (name, lane) in lanes.all() {
-        let n_free = lane.places.available_permits();
-        if n_free * 4 < lane.n_places {
-            continue;
-        }
-        let places: Vec<_> = (0..n_free)
+        let places: Vec<_> = (0..lane.n_wanted())
             .map_while(|_| handover.reserve_in(&lane.places))
             .collect();
         if !places.is_empty() {

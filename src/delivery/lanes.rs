@@ -11,7 +11,8 @@ use tokio::sync::Semaphore;
 
 use crate::{
     base::metrics::{Metrics, handles::DestinationMetrics},
-    registry::Snapshot,
+    delivery::{breaker::Allowance, gate::Gate},
+    registry::{Outlet, Snapshot},
     store::{
         claim::{Hold, HoldTarget},
         handover::Handover,
@@ -30,13 +31,20 @@ pub struct Lane {
     /// Attempts in flight.
     pub slots: Arc<Semaphore>,
     pub limiter: Option<DefaultDirectRateLimiter>,
+    pub gate: Gate,
     pub metrics: DestinationMetrics,
     concurrency: u32,
     rate: Option<u32>,
 }
 
 impl Lane {
-    fn new(concurrency: u32, rate: Option<u32>, metrics: DestinationMetrics) -> Self {
+    /// `gate`: that of the lane before it, which knows how the destination is.
+    fn new(outlet: &Outlet, gate: Option<Gate>, metrics: DestinationMetrics) -> Self {
+        let (concurrency, rate) = (outlet.settings.concurrency, outlet.settings.rate);
+        let rules = &outlet.settings.breaker;
+        let gate = gate
+            .filter(|it| it.obeys(rules))
+            .unwrap_or_else(|| Gate::new(Arc::clone(&outlet.name), rules.clone(), metrics.clone()));
         let n_slots = concurrency.max(1) as usize;
         let n_places = n_slots * AHEAD;
         Self {
@@ -46,9 +54,28 @@ impl Lane {
             limiter: rate
                 .and_then(NonZeroU32::new)
                 .map(|rate| RateLimiter::direct(Quota::per_second(rate))),
+            gate,
             metrics,
             concurrency,
             rate,
+        }
+    }
+
+    fn obeys(&self, outlet: &Outlet) -> bool {
+        let settings = &outlet.settings;
+        (self.concurrency, self.rate) == (settings.concurrency, settings.rate)
+            && self.gate.obeys(&settings.breaker)
+    }
+
+    /// How many deliveries to ask the store for. With less than a quarter of its places free a lane waits until more come
+    /// together, so that a busy destination costs few large claims instead of many small ones.
+    pub fn n_wanted(&self) -> usize {
+        let n_free = self.places.available_permits();
+        match self.gate.allowance(self.concurrency.max(1) as usize) {
+            Allowance::All if n_free * 4 < self.n_places => 0,
+            Allowance::All => n_free,
+            Allowance::InHand(n) => n.saturating_sub(self.n_places - n_free).min(n_free),
+            Allowance::Probes(n) => n.min(n_free),
         }
     }
 }
@@ -64,21 +91,17 @@ impl Lanes {
         let mut lanes = self.lock();
         lanes.retain(|name, _| snapshot.destinations.contains_key(name));
         for (name, outlet) in &snapshot.destinations {
-            let (concurrency, rate) = (outlet.settings.concurrency, outlet.settings.rate);
-            let is_same = lanes
-                .get(name)
-                .is_some_and(|it| it.concurrency == concurrency && it.rate == rate);
-            if !is_same {
-                lanes.insert(
-                    Arc::clone(name),
-                    Arc::new(Lane::new(concurrency, rate, metrics.destination(name))),
-                );
+            let old = lanes.get(name);
+            if !old.is_some_and(|it| it.obeys(outlet)) {
+                let gate = old.map(|it| it.gate.clone());
+                let lane = Lane::new(outlet, gate, metrics.destination(name));
+                lanes.insert(Arc::clone(name), Arc::new(lane));
             }
         }
         let closed = closed_to_handover(snapshot, holds);
         let open: HashMap<_, _> = lanes
             .iter()
-            .filter(|(name, _)| !closed.contains(*name))
+            .filter(|(name, lane)| !closed.contains(*name) && lane.gate.is_closed())
             .map(|(name, lane)| (Arc::clone(name), Arc::clone(&lane.places)))
             .collect();
         drop(lanes);

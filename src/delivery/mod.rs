@@ -2,14 +2,16 @@
 //!
 //! A destination holds only its own places, so one that hangs cannot hold up another. Work comes from the store (`claimer`)
 //! or was handed over by ingest of the same process; both take a place first, and both arrive in `pool`, which makes the
-//! attempts. `settler` writes the results in batches, `heartbeat` keeps the leases of what is in hand.
+//! attempts, unless the destination's breaker (`breaker`, `gate`) is open. `settler` writes the results in batches, `heartbeat` keeps the leases of what is in hand.
 //!
 //! It knows nothing of requests: `ingest` and `delivery` meet only in the store.
 //!
 //! Imports: `base`, `event`, `store`, `destination`, `route`, `registry`.
 
 pub mod attempt;
+pub mod breaker;
 pub mod claimer;
+pub mod gate;
 pub mod heartbeat;
 pub mod judge;
 pub mod lanes;

@@ -163,7 +163,10 @@ mod tests {
     use super::*;
     use crate::{
         base::safe_url::SafeUrl,
-        destination::retry::{Retry, Statuses},
+        destination::{
+            breaker::Rules,
+            retry::{Retry, Statuses},
+        },
     };
 
     fn settings(url: &str) -> Settings {
@@ -184,6 +187,7 @@ mod tests {
                 on: None,
                 never: Statuses::NONE,
             },
+            breaker: Rules::default(),
         }
     }
 

@@ -5,6 +5,7 @@
 //!
 //! Imports: `base`, `event`, `egress`.
 
+pub mod breaker;
 pub mod check;
 pub mod headers;
 pub mod http;
@@ -18,7 +19,7 @@ use bytes::Bytes;
 
 use crate::{
     base::{clock::Timestamp, ids::DeliveryId, safe_url::SafeUrl, secret::Secret},
-    destination::retry::Retry,
+    destination::{breaker::Rules, retry::Retry},
     event::{Event, Origin, headers::Headers},
 };
 
@@ -39,6 +40,8 @@ pub struct Settings {
     /// Added to every request; values may be secret. They win over the sender's of the same name.
     pub headers: Vec<(String, Secret)>,
     pub retry: Retry,
+    /// When it is left alone for a while.
+    pub breaker: Rules,
 }
 
 /// One event on its way to one destination.

@@ -37,6 +37,7 @@ pub struct Delivery {
 ///    │            │  └─────► retrying ──► delivering
 ///    └── lease expired, released
 /// pending, retrying ──► held ──► pending          any open one ──► cancelled
+/// pending, retrying ──► dead                      (its time is up while nothing is sent)
 /// dead, cancelled, delivered ──► pending          (an operator's retry)
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,7 +101,12 @@ impl Status {
             Self::Pending | Self::Retrying => {
                 matches!(
                     next,
-                    Self::Delivering | Self::Held | Self::Cancelled | Self::Skipped | Self::Pending
+                    Self::Delivering
+                        | Self::Held
+                        | Self::Dead
+                        | Self::Cancelled
+                        | Self::Skipped
+                        | Self::Pending
                 )
             }
             Self::Delivering => matches!(

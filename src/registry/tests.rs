@@ -4,6 +4,7 @@ use crate::{
     base::{safe_url::SafeUrl, secret::Secret},
     destination::{
         self,
+        breaker::Rules,
         retry::{Retry, Statuses},
     },
     provider,
@@ -42,6 +43,7 @@ fn destination(name: &str) -> destination::Settings {
             on: None,
             never: Statuses::NONE,
         },
+        breaker: Rules::default(),
     }
 }
 

@@ -218,6 +218,19 @@ impl Store {
         run!(self, release(held, now))
     }
 
+    /// Gives up at most `limit` deliveries that wait for this destination and were made before then: dead, without another
+    /// attempt. Not those that an operator wants tried again.
+    pub async fn give_up(
+        &self,
+        destination: &Arc<str>,
+        created_before: Timestamp,
+        reason: &str,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let (destination, reason) = (Arc::clone(destination), reason.to_owned());
+        run!(self, give_up(destination, created_before, reason, limit))
+    }
+
     /// When the earliest claimable delivery of these destinations is or was due.
     pub async fn next_due(&self, destinations: &[Arc<str>]) -> Result<Option<Timestamp>, StoreError> {
         if destinations.is_empty() {

@@ -1,7 +1,7 @@
 //! The public and the admin side over HTTP.
 //!
 //! `listener` accepts connections, `receive` is the whole of the public side, `api` the admin side behind `auth`. JSON
-//! shapes live in `api::shape` and nowhere else. Of `delivery` this room knows only how to wake it.
+//! shapes live in `api::shape` and nowhere else. Of `delivery` this room knows only how to wake it and how its breakers stand.
 //!
 //! Imports: `base`, `event`, `provider`, `store`, `source`, `registry`, `ingest`, `delivery`.
 

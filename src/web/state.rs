@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::{
     base::metrics::Metrics,
+    delivery::lanes::Lanes,
     ingest::Ingest,
     registry::Registry,
     store::{Store, wake::Wake},
@@ -70,6 +71,8 @@ pub(crate) struct Admin {
     pub(crate) store: Store,
     pub(crate) ingest: Ingest,
     pub(crate) registry: Registry,
+    /// Empty in a process that does not deliver.
+    pub(crate) lanes: Lanes,
     pub(crate) wake: Wake,
     pub(crate) health: Health,
     pub(crate) auth: Auth,
@@ -92,6 +95,7 @@ pub struct AdminParts<'a> {
     pub ingest: Ingest,
     pub registry: Registry,
     pub metrics: Metrics,
+    pub lanes: Lanes,
     pub wake: Wake,
     pub health: Health,
     pub stop: CancellationToken,
@@ -105,6 +109,7 @@ impl AdminState {
             store: parts.store,
             ingest: parts.ingest,
             registry: parts.registry,
+            lanes: parts.lanes,
             wake: parts.wake,
             health: parts.health,
             auth: Auth::new(&parts.admin.tokens, parts.admin.listen),

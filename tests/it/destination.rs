@@ -11,6 +11,7 @@ use gatepost::{
     },
     destination::{
         self, Destination, Message, Settings,
+        breaker::Rules,
         retry::{Retry, Statuses},
     },
     event::{Binding, Event, Origin, body_hash, headers::Headers},
@@ -40,6 +41,7 @@ fn settings(url: &str) -> Settings {
         signing_secret: Some(Secret::new(*b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
         headers: vec![("authorization".into(), Secret::new(*b"Bearer of-the-operator"))],
         retry: RETRY,
+        breaker: Rules::default(),
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Families {
     pub(super) in_flight: Family<DestinationLabel, Gauge>,
     pub(super) settled: Family<DestinationOutcome, Counter>,
     pub(super) latency: Seconds<DestinationLabel>,
+    pub(super) breaker: Family<DestinationLabel, Gauge>,
+    pub(super) breaker_opened: Family<DestinationLabel, Counter>,
     pub(super) rescued: Counter,
     pub(super) pruned: Family<KindLabel, Counter>,
     pub(super) reloads: Family<OutcomeLabel, Counter>,
@@ -111,6 +113,18 @@ impl Families {
                 "delivery_latency_seconds",
                 "From an event's arrival to its handler's 2xx",
                 family_of_seconds(),
+            ),
+            breaker: add(
+                r,
+                "breaker",
+                "Of a destination's breaker: 0 closed, 1 ramping up, 2 probing, 3 open, so that nothing is sent",
+                Family::default(),
+            ),
+            breaker_opened: add(
+                r,
+                "breaker_opened",
+                "How often a destination's breaker opened",
+                Family::default(),
             ),
             rescued: add(
                 r,

@@ -52,6 +52,8 @@ pub struct DestinationMetrics {
     settled: [Counter; 4],
     latency: Histogram,
     in_flight: Gauge,
+    breaker: Gauge,
+    breaker_opened: Counter,
 }
 
 /// One attempt under way; it is over when this is dropped.
@@ -130,6 +132,8 @@ impl DestinationMetrics {
             settled: Settled::ALL.map(|(_, outcome)| of(&families.settled, outcome)),
             latency: families.latency.get_or_create_owned(&label),
             in_flight: families.in_flight.get_or_create_owned(&label),
+            breaker: families.breaker.get_or_create_owned(&label),
+            breaker_opened: families.breaker_opened.get_or_create_owned(&label),
             name,
         }
     }
@@ -151,6 +155,15 @@ impl DestinationMetrics {
         let destination = self.name.clone();
         let label = DestinationOutcome { destination, outcome };
         self.attempts.get_or_create(&label).inc();
+    }
+
+    /// 0: closed, 1: ramping up, 2: half-open, 3: open.
+    pub fn set_breaker(&self, state: i64) {
+        self.breaker.set(state);
+    }
+
+    pub fn breaker_opened(&self) {
+        self.breaker_opened.inc();
     }
 
     pub fn settled(&self, settled: Settled) {

@@ -20,6 +20,8 @@ fn every_metric_is_written_and_ends_with_eof() {
     destination.delivered_after(Duration::from_millis(40));
     let _one = destination.begin();
     drop(destination.begin());
+    destination.set_breaker(3);
+    destination.breaker_opened();
     metrics.rescued(3);
     metrics.pruned("events", 5);
     metrics.reloaded(false);
@@ -57,6 +59,8 @@ fn every_metric_is_written_and_ends_with_eof() {
         "gatepost_attempts_in_flight{destination=\"billing\"} 1",
         "gatepost_deliveries_settled_total{destination=\"billing\",outcome=\"lost_claim\"} 1",
         "gatepost_delivery_latency_seconds_count{destination=\"billing\"} 1",
+        "gatepost_breaker{destination=\"billing\"} 3",
+        "gatepost_breaker_opened_total{destination=\"billing\"} 1",
         "gatepost_deliveries_rescued_total 3",
         "gatepost_pruned_total{kind=\"events\"} 5",
         "gatepost_reloads_total{outcome=\"refused\"} 1",

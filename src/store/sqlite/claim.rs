@@ -119,6 +119,25 @@ impl Engine {
         })
     }
 
+    pub(in crate::store) async fn give_up(
+        &self,
+        destination: Arc<str>,
+        created_before: Timestamp,
+        reason: String,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        on!(&self.writer, |conn| {
+            let done = sqlx::query(include_str!("sql/give_up.sql"))
+                .bind(clean(&destination))
+                .bind(Time(created_before))
+                .bind(clean(&reason))
+                .bind(i64::from(limit))
+                .execute(conn)
+                .await?;
+            Ok(done.rows_affected())
+        })
+    }
+
     pub(in crate::store) async fn next_due(
         &self,
         destinations: Vec<Arc<str>>,

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    delivery::gate::Shown,
     registry::Outlet,
     source::Source,
     store::claim::{Hold, HoldTarget},
@@ -128,8 +129,36 @@ struct DestinationJson {
     /// Names of the headers that are added.
     headers: Vec<String>,
     retry: RetryJson,
+    /// As the asked process sees it; absent where that does not deliver.
+    breaker: Option<BreakerJson>,
     /// Set while it is paused.
     held: Option<HeldJson>,
+}
+
+/// Whether it is left alone because it fails. Its deliveries wait meanwhile, and no attempt of theirs is counted.
+#[derive(Debug, Serialize, ToSchema)]
+struct BreakerJson {
+    /// `closed`, `open` (nothing is sent), `half_open` (one or two deliveries probe it), `ramping` (it answers again, and
+    /// gets more and more), or `off`.
+    state: &'static str,
+    /// Why it is not closed.
+    reason: Option<String>,
+    /// Until the next probe, while it is open.
+    probes_in_ms: Option<u64>,
+}
+
+impl From<Shown> for BreakerJson {
+    fn from(shown: Shown) -> Self {
+        Self {
+            state: shown.state,
+            reason: shown.reason,
+            probes_in_ms: shown.probes_in.map(ms),
+        }
+    }
+}
+
+fn ms(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// When to try again, and when to stop.
@@ -159,14 +188,18 @@ async fn destinations(
     let snapshot = state.0.registry.current();
     let data = snapshot.destinations.values().map(|outlet| {
         let target = HoldTarget::Destination(Arc::clone(&outlet.name));
-        destination_json(outlet, held.get(&target).cloned())
+        let breaker = state.0.lanes.get(&outlet.name).map(|it| it.gate.shown().into());
+        destination_json(outlet, breaker, held.get(&target).cloned())
     });
     Ok(Json(AllJson { data: data.collect() }))
 }
 
-fn destination_json(outlet: &Outlet, held: Option<HeldJson>) -> DestinationJson {
+fn destination_json(
+    outlet: &Outlet,
+    breaker: Option<BreakerJson>,
+    held: Option<HeldJson>,
+) -> DestinationJson {
     let settings = &outlet.settings;
-    let ms = |it: std::time::Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
     DestinationJson {
         name: outlet.name.to_string(),
         url: settings.url.to_string(),
@@ -186,6 +219,7 @@ fn destination_json(outlet: &Outlet, held: Option<HeldJson>) -> DestinationJson 
                 .filter(|it| !it.is_empty())
                 .map(ToString::to_string),
         },
+        breaker,
         held,
     }
 }
@@ -256,11 +290,14 @@ async fn pause(
     hold(&state.0, HoldTarget::Destination(name.into()), why).await
 }
 
-/// Resumes a paused destination.
+/// Resumes a paused destination. One whose breaker is open is probed at once.
 #[utoipa::path(post, path = "/v1/destinations/{name}/resume", tag = "setup", operation_id = "resume_destination",
     params(("name" = String, Path, description = "The destination")),
     responses((status = 200, body = MovedJson), (status = 404, body = ProblemJson<'_>)))]
 async fn resume(State(state): State<AdminState>, Name(name): Name) -> Result<Json<MovedJson>, Problem> {
+    if let Some(lane) = state.0.lanes.get(&name) {
+        lane.gate.probe_now();
+    }
     let_go(&state.0, HoldTarget::Destination(name.into())).await
 }
 

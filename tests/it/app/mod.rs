@@ -6,6 +6,7 @@ mod commit;
 mod crash;
 mod delivery;
 pub(crate) mod faults;
+mod flow;
 mod hostile;
 pub(crate) mod load;
 mod logs;

@@ -155,7 +155,12 @@ async fn f22_a_killed_replicas_work_is_taken_over_in_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f81_a_sleeping_replicas_late_results_are_refused() {
     let site = Site::postgres().await;
-    site.configure(&STRIPE_TO_BILLING.replace("max_attempts = 4", "max_attempts = 1"));
+    site.configure(
+        &STRIPE_TO_BILLING
+            .replace("max_attempts = 4", "max_attempts = 1")
+            // All are to fail at once.
+            .replace("retry =", "breaker = { enabled = false }\nretry ="),
+    );
     let sleeper = Process::start(&site, "all").await;
     site.receiver.script("/billing", (0..16).map(|_| Reply::Gate));
     let mut ids = Vec::new();

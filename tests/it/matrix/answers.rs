@@ -24,7 +24,7 @@ use crate::{
     },
     handler::{Handler, read_request},
     matrix::{
-        beside::{OK, config, post_past, retry_dead},
+        beside::{BREAKER, OK, config, post_past, retry_dead},
         observed,
     },
 };
@@ -37,7 +37,7 @@ app_case!(f71_after_a_storm_of_500_everything_is_delivered, |site| {
     site.configure(
         &config([("search", format!("http://{here}/search"))], MANY).replace(
             "url = \"http://{}/billing\"",
-            &format!("url = \"http://{{}}/billing\"\nretry = {MANY}"),
+            &format!("url = \"http://{{}}/billing\"\nretry = {MANY}\n{BREAKER}"),
         ),
     );
     for path in ["/billing", "/search"] {
@@ -50,8 +50,16 @@ app_case!(f71_after_a_storm_of_500_everything_is_delivered, |site| {
     for answer in join_all(all.iter().map(|it| app.post(it))).await {
         answer.accepted();
     }
-    // Enough attempts that each was refused a few times over.
-    site.receiver.arrived("/billing", 3 * N).await;
+    // It is left alone: far fewer attempts than deliveries, most of which were never tried.
+    eventually("the breaker is open, and stays open", || async {
+        let metrics = app.ask("/metrics").await.body;
+        let opened = "gatepost_breaker_opened_total{destination=\"billing\"} ";
+        let text = String::from_utf8(metrics.to_vec()).unwrap();
+        let n_opened = text.lines().find_map(|it| it.strip_prefix(opened)).unwrap();
+        (n_opened.parse::<u32>().unwrap() >= 5).then_some(())
+    })
+    .await;
+    assert!(site.receiver.hits("/billing").len() < N);
     assert_eq!(app.get("/v1/ledger").await["open"], 2 * N);
     for path in ["/billing", "/search"] {
         site.receiver.always(path, Reply::Status(200));

@@ -21,6 +21,10 @@ use crate::{
 pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const QUICK: &str = r#"{ max_attempts = 500, max_age = "1h", first = "20ms", cap = "100ms" }"#;
 
+/// Probes soon, so that the mended are found to be mended.
+pub(crate) const BREAKER: &str =
+    r#"breaker = { failures = 20, pause = "50ms", max_pause = "200ms", ramp = "200ms" }"#;
+
 /// Reads each request whole, then does something wrong, until it is mended.
 pub(crate) struct Faulty {
     handler: Handler,
@@ -99,7 +103,7 @@ destination = "billing"
     for (name, url) in faulty {
         let _ = write!(
             text,
-            "[destinations.{name}]\nurl = \"{url}\"\ntimeout = \"10s\"\nconcurrency = 2\nretry = {retry}\n\
+            "[destinations.{name}]\nurl = \"{url}\"\ntimeout = \"10s\"\nconcurrency = 2\nretry = {retry}\n{BREAKER}\n\
              [[routes]]\nname = \"to-{name}\"\nsource = \"stripe\"\ndestination = \"{name}\"\n"
         );
     }

@@ -112,3 +112,45 @@ store_case!(what_is_in_hand_is_not_held, |store| {
     assert_eq!(store.mark_held(at(3)).await.unwrap(), 1);
     assert_eq!(store.status(id).await, Status::Held);
 });
+
+store_case!(what_waited_too_long_is_given_up_without_an_attempt, |store| {
+    let mut old = event("stripe", "old");
+    old.deliveries.push(delivery("other", "other"));
+    let (first, elsewhere) = (old.deliveries[0].id, old.deliveries[1].id);
+    store.record(vec![old]).await.unwrap();
+    let (_, tried) = store.one("tried").await;
+    let (_, in_hand) = store.one("in hand").await;
+    let worker = WorkerId::new();
+    for claim in store.claim_billing(worker, 9, at(0)).await {
+        if claim.delivery.id == tried {
+            store
+                .settle_one(&claim, Outcome::Retry { at: at(1) }, at(0))
+                .await;
+        } else if claim.delivery.id == first {
+            store.release(held(&[claim]), at(0)).await.unwrap();
+        }
+    }
+    let created_at = store.delivery(first).await.unwrap().created_at;
+    let give_up = |before| async move {
+        store
+            .give_up(&"billing".into(), before, "too late", 9)
+            .await
+            .unwrap()
+    };
+    assert_eq!(give_up(created_at.minus(Duration::from_secs(1))).await, 0);
+    let later = created_at.plus(Duration::from_hours(1));
+    assert_eq!(give_up(later).await, 2);
+    assert_eq!(give_up(later).await, 0);
+    for (id, n_attempts, error) in [(first, 0, "too late"), (tried, 1, "it said no; too late")] {
+        let read = store.delivery(id).await.unwrap();
+        assert_eq!((read.status, read.n_attempts), (Status::Dead, n_attempts));
+        assert_eq!(read.last_error.as_deref(), Some(error));
+        assert_eq!(read.next_attempt_at, None);
+    }
+    assert_eq!(store.status(in_hand).await, Status::Delivering);
+    assert_eq!(store.status(elsewhere).await, Status::Pending);
+    // Somebody wants it after all: that is not given up again.
+    store.requeue(first, at(50)).await.unwrap();
+    assert_eq!(give_up(later).await, 0);
+    assert_eq!(store.status(first).await, Status::Pending);
+});

@@ -144,6 +144,7 @@ impl Fixture {
             ingest: ingest.clone(),
             registry: registry.clone(),
             metrics: limits.metrics.clone(),
+            lanes: gatepost::delivery::lanes::Lanes::default(),
             wake: gatepost::store::wake::Wake::default(),
             health,
             stop: stop.clone(),

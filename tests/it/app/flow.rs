@@ -1,0 +1,153 @@
+//! How much a destination gets: its breaker, what holds it, what it shares.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::app::{
+    api::Api, app_case, eventually, operate::post_until_held, receiver::Reply, sender::event,
+    site::STRIPE_TO_BILLING,
+};
+
+async fn breaker(app: &Api, destination: &str) -> Value {
+    let rows = app.list("/v1/destinations").await;
+    let row = rows.iter().find(|it| it["name"] == destination).unwrap();
+    row["breaker"].clone()
+}
+
+async fn until_breaker(app: &Api, state: &str) -> Value {
+    eventually(&format!("the breaker is {state}"), || async {
+        let breaker = breaker(app, "billing").await;
+        (breaker["state"] == state).then_some(breaker)
+    })
+    .await
+}
+
+app_case!(f05_an_open_breaker_burns_no_attempt, |site| {
+    // One at a time, so that it opens after the fifth and not while others are on their way.
+    let rules = r#"concurrency = 1
+breaker = { failures = 5, pause = "1h", max_pause = "1h", ramp = "1s" }
+retry ="#;
+    let search = r#"
+[destinations.search]
+url = "http://{}/search"
+[[routes]]
+source = "stripe"
+destination = "search"
+"#;
+    let billing = STRIPE_TO_BILLING
+        .replace("max_attempts = 4", "max_attempts = 50")
+        .replace("retry =", rules);
+    site.configure(&format!("{billing}{search}"));
+    site.receiver.always("/billing", Reply::Status(500));
+    let app = site.start().await;
+    let mut ids = Vec::new();
+    for n in 0..10 {
+        ids.push(app.accept(&event(&format!("evt_{n}"))).await);
+    }
+    let breaker = until_breaker(&app, "open").await;
+    assert_eq!(breaker["reason"], "5 attempts in a row failed");
+    assert!(breaker["probes_in_ms"].as_u64().unwrap() > 3_000_000, "{breaker}");
+    // What comes now waits like the rest, and the other destination does not notice.
+    for n in 10..20 {
+        ids.push(app.accept(&event(&format!("evt_{n}"))).await);
+    }
+    site.receiver.arrived("/search", 20).await;
+    app.until_open(20).await;
+    eventually("all of them wait in the store", || async {
+        let rows = app.list("/v1/deliveries?destination=billing&limit=200").await;
+        let waits = |it: &Value| it["status"] == "pending" || it["status"] == "retrying";
+        (rows.len() == 20 && rows.iter().all(waits)).then_some(())
+    })
+    .await;
+    assert_eq!(site.receiver.hits("/billing").len(), 5);
+    assert_eq!(
+        site.count("select cast(sum(n_attempts) as bigint) from delivery where destination = 'billing'")
+            .await,
+        5
+    );
+    let metrics = String::from_utf8(app.ask("/metrics").await.body.to_vec()).unwrap();
+    for line in [
+        "gatepost_breaker{destination=\"billing\"} 3",
+        "gatepost_breaker_opened_total{destination=\"billing\"} 1",
+        "gatepost_breaker{destination=\"search\"} 0",
+    ] {
+        assert!(metrics.lines().any(|it| it == line), "{line}\n{metrics}");
+    }
+    // It is back, and somebody says so.
+    site.receiver.always("/billing", Reply::Status(200));
+    let resumed = app.command("/v1/destinations/billing/resume", "").await;
+    assert_eq!(resumed.status, 200, "{resumed:?}");
+    for id in &ids {
+        app.until_status(id, "delivered").await;
+    }
+    assert_eq!(
+        site.receiver.hits("/billing").len(),
+        25,
+        "each once, and the five that failed"
+    );
+    until_breaker(&app, "closed").await;
+    app.finish().await;
+});
+
+app_case!(f04_after_an_outage_the_flow_grows_step_by_step, |site| {
+    const PACE: Duration = Duration::from_millis(20);
+    const RAMP: Duration = Duration::from_secs(4);
+    let rules = r#"concurrency = 16
+breaker = { failures = 5, pause = "100ms", max_pause = "100ms", ramp = "4s" }
+retry ="#;
+    site.configure(
+        &STRIPE_TO_BILLING
+            .replace("max_attempts = 4", "max_attempts = 500")
+            .replace("retry =", rules),
+    );
+    site.receiver.always("/billing", Reply::Status(503));
+    let app = site.start().await;
+    for n in 0..400 {
+        app.accept(&event(&format!("evt_{n}"))).await;
+    }
+    until_breaker(&app, "open").await;
+    site.receiver.always("/billing", Reply::Slow(PACE));
+    let mended_at = Instant::now();
+    app.until_open(0).await;
+    let hits = site.receiver.hits("/billing");
+    let after: Vec<_> = hits.iter().filter(|it| it.at > mended_at).collect();
+    // In the first quarter at most four at once, each for so long; without the ramp there would be sixteen at once.
+    let first = after[0].at;
+    let n_early = after.iter().filter(|it| it.at < first + RAMP / 4).count();
+    let most = 4 * (RAMP / 4).as_millis() / PACE.as_millis();
+    assert!(
+        n_early as u128 <= most,
+        "{n_early} in the first second, at most {most}"
+    );
+    app.finish().await;
+});
+
+app_case!(f05_max_age_holds_while_a_breaker_is_open, |site| {
+    let rules = r#"concurrency = 1
+breaker = { failures = 5, pause = "1h", max_pause = "1h", ramp = "1s" }
+retry ="#;
+    site.configure(
+        &STRIPE_TO_BILLING
+            .replace(
+                "max_attempts = 4, max_age = \"1h\"",
+                "max_attempts = 50, max_age = \"2s\"",
+            )
+            .replace("retry =", rules),
+    );
+    site.receiver.always("/billing", Reply::Status(500));
+    let app = site.start().await;
+    for n in 0..10 {
+        app.accept(&event(&format!("evt_{n}"))).await;
+    }
+    until_breaker(&app, "open").await;
+    let n_attempts = site.receiver.hits("/billing").len();
+    let ledger = app.until_open(0).await;
+    assert_eq!(ledger["dead"], 10, "{ledger}");
+    let dead = app.list("/v1/deliveries?status=dead").await;
+    let is_said = |it: &Value| it["last_error"].as_str().unwrap().contains("`max_age`");
+    assert!(dead.iter().all(is_said), "{dead:?}");
+    assert_eq!(site.receiver.hits("/billing").len(), n_attempts);
+    app.finish().await;
+});
