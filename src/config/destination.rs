@@ -49,6 +49,7 @@ pub(super) fn destination(
         reading,
     );
     let headers = headers(&mut section, reading);
+    let hold_after = section.read("hold_after", reading, value::number(1, 1_000_000_u32));
     let retry = retry(&mut section, reading);
     let breaker = breaker(&mut section, reading);
     section.finish(reading);
@@ -61,6 +62,7 @@ pub(super) fn destination(
         signing_secret: signing_secret?,
         headers: headers?,
         retry: retry?,
+        hold_after: hold_after?,
         breaker: breaker?,
     })
 }

@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -35,6 +38,8 @@ pub struct Lane {
     pub metrics: DestinationMetrics,
     concurrency: u32,
     rate: Option<u32>,
+    hold_after: Option<u32>,
+    n_dead_in_a_row: AtomicU32,
 }
 
 impl Lane {
@@ -58,13 +63,31 @@ impl Lane {
             metrics,
             concurrency,
             rate,
+            hold_after: outlet.settings.hold_after,
+            n_dead_in_a_row: AtomicU32::new(0),
         }
     }
 
     fn obeys(&self, outlet: &Outlet) -> bool {
         let settings = &outlet.settings;
-        (self.concurrency, self.rate) == (settings.concurrency, settings.rate)
+        (self.concurrency, self.rate, self.hold_after)
+            == (settings.concurrency, settings.rate, settings.hold_after)
             && self.gate.obeys(&settings.breaker)
+    }
+
+    /// Notes how a delivery ended. Says after how many dead letters in a row the destination has to be held, if it has to.
+    pub fn ended(&self, is_dead: bool) -> Option<u32> {
+        if !is_dead {
+            self.n_dead_in_a_row.store(0, Ordering::Relaxed);
+            return None;
+        }
+        let n_dead = self.n_dead_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_over = self.hold_after.is_some_and(|it| n_dead >= it);
+        is_over.then(|| {
+            // Whoever resumes it gives it another chance.
+            self.n_dead_in_a_row.store(0, Ordering::Relaxed);
+            n_dead
+        })
     }
 
     /// How many deliveries to ask the store for. With less than a quarter of its places free a lane waits until more come

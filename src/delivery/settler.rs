@@ -58,6 +58,7 @@ struct Shared {
 struct Waiting {
     to_settle: ToSettle,
     route: Arc<str>,
+    destination: Arc<str>,
     /// The delivery's place in its lane: free again once the result is written.
     place: OwnedSemaphorePermit,
 }
@@ -93,6 +94,7 @@ impl Settler {
         let waiting = Waiting {
             to_settle,
             route: Arc::clone(&claim.delivery.route),
+            destination: Arc::clone(&claim.delivery.destination),
             place,
         };
         self.lock().push(waiting);
@@ -178,8 +180,8 @@ impl Settler {
                 .metrics
                 .settled(counted(&waiting.to_settle.settlement, settled));
             match settled {
-                Settled::Recorded if waiting.to_settle.hold_route => self.hold_route(&waiting.route).await,
                 Settled::Recorded => {
+                    self.hold_if_due(waiting).await;
                     if matches!(waiting.to_settle.settlement.outcome, Outcome::Retry { .. }) {
                         trial::point(Point::RetryScheduled);
                     }
@@ -229,10 +231,37 @@ impl Settler {
         }
     }
 
-    async fn hold_route(&self, route: &Arc<str>) {
-        let target = HoldTarget::Route(Arc::clone(route));
-        let reason = "the handler answered 410 (gone)";
-        tracing::error!(route = %route, "holding route `{route}`: {reason}; resume it when the handler is back");
+    /// A handler that wants nothing more of a route, or one that nothing reached for a while.
+    async fn hold_if_due(&self, waiting: &Waiting) {
+        let ToSettle {
+            settlement,
+            hold_route,
+            lane,
+        } = &waiting.to_settle;
+        let n_dead = match settlement.outcome {
+            Outcome::Retry { .. } => None,
+            Outcome::Delivered => lane.ended(false),
+            Outcome::Dead => lane.ended(true),
+        };
+        if *hold_route {
+            let target = HoldTarget::Route(Arc::clone(&waiting.route));
+            self.hold(target, "route", &waiting.route, "the handler answered 410 (gone)")
+                .await;
+        }
+        if let Some(n_dead) = n_dead {
+            let last = settlement.attempt.error.as_deref().unwrap_or("it failed");
+            let reason = format!("{n_dead} dead letters in a row; the last one: {last}");
+            let target = HoldTarget::Destination(Arc::clone(&waiting.destination));
+            self.hold(target, "destination", &waiting.destination, &reason)
+                .await;
+        }
+    }
+
+    async fn hold(&self, target: HoldTarget, kind: &'static str, name: &str, reason: &str) {
+        tracing::error!(
+            name,
+            "holding {kind} `{name}`: {reason}; resume it when the handler is back"
+        );
         if let Err(error) = self
             .context
             .store
@@ -240,7 +269,7 @@ impl Settler {
             .await
         {
             self.context.metrics.store_error(error.kind());
-            tracing::error!(route = %route, "could not hold route `{route}`: {error}");
+            tracing::error!(name, "could not hold {kind} `{name}`: {error}");
         }
     }
 

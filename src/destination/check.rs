@@ -187,6 +187,7 @@ mod tests {
                 on: None,
                 never: Statuses::NONE,
             },
+            hold_after: None,
             breaker: Rules::default(),
         }
     }

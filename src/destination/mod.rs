@@ -40,6 +40,8 @@ pub struct Settings {
     /// Added to every request; values may be secret. They win over the sender's of the same name.
     pub headers: Vec<(String, Secret)>,
     pub retry: Retry,
+    /// After so many dead letters in a row it is held until somebody resumes it.
+    pub hold_after: Option<u32>,
     /// When it is left alone for a while.
     pub breaker: Rules,
 }

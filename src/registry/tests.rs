@@ -43,6 +43,7 @@ fn destination(name: &str) -> destination::Settings {
             on: None,
             never: Statuses::NONE,
         },
+        hold_after: None,
         breaker: Rules::default(),
     }
 }

@@ -41,6 +41,7 @@ fn settings(url: &str) -> Settings {
         signing_secret: Some(Secret::new(*b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
         headers: vec![("authorization".into(), Secret::new(*b"Bearer of-the-operator"))],
         retry: RETRY,
+        hold_after: None,
         breaker: Rules::default(),
     }
 }

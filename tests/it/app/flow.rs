@@ -151,3 +151,40 @@ retry ="#;
     assert_eq!(site.receiver.hits("/billing").len(), n_attempts);
     app.finish().await;
 });
+
+app_case!(f09_dead_letters_in_a_row_hold_their_destination, |site| {
+    let rules = "concurrency = 1\nhold_after = 3\nbreaker = { enabled = false }\nretry =";
+    site.configure(
+        &STRIPE_TO_BILLING
+            .replace("max_attempts = 4", "max_attempts = 1")
+            .replace("retry =", rules),
+    );
+    site.receiver
+        .script("/billing", [500, 500, 200, 500, 422].map(Reply::Status));
+    let app = site.start().await;
+    let held = async || {
+        let rows = app.list("/v1/destinations").await;
+        rows[0]["held"].clone()
+    };
+    for (n, status) in ["dead", "dead", "delivered", "dead", "dead"].iter().enumerate() {
+        let id = app.accept(&event(&format!("evt_{n}"))).await;
+        app.until_status(&id, status).await;
+    }
+    assert_eq!(held().await, Value::Null, "one was delivered in between");
+    site.receiver.script("/billing", [Reply::Status(500)]);
+    let third = app.accept(&event("evt_third")).await;
+    app.until_status(&third, "dead").await;
+    let hold = eventually("the destination is held", || async {
+        let held = held().await;
+        held.is_object().then_some(held)
+    })
+    .await;
+    let reason = hold["reason"].as_str().unwrap();
+    assert!(reason.starts_with("3 dead letters in a row"), "{reason}");
+    assert!(reason.contains("500"), "{reason}");
+    let (_, late) = post_until_held(&app).await;
+    let resumed = app.command("/v1/destinations/billing/resume", "").await;
+    assert_eq!(resumed.status, 200, "{resumed:?}");
+    app.until_status(&late, "delivered").await;
+    app.finish().await;
+});
