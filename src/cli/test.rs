@@ -18,6 +18,7 @@ use crate::{
         route_test::{Expected, RouteTest},
     },
     event::headers::Headers,
+    source,
 };
 
 /// Run the tests that the config names over its routes
@@ -103,7 +104,8 @@ fn outcome(settings: &Settings, test: &RouteTest) -> Result<Outcome> {
         Headers::from_pairs(headers),
         read_body(&test.event)?,
     );
-    let found = Trial::of(&route, &event);
+    let further_types = source::further_types(&of_source.provider, &event);
+    let found = Trial::of(&route, &event, &further_types);
     let problem = match problem(test, &found) {
         None => match (&test.body, &found.body) {
             (Some(file), Some(body)) => differs(&read_body(file)?, body),

@@ -83,7 +83,8 @@ pub(crate) fn event(
 }
 
 impl Trial {
-    pub(crate) fn of(route: &Route, event: &Event) -> Self {
+    /// `further_types` are those of a batch's other elements.
+    pub(crate) fn of(route: &Route, event: &Event, further_types: &[String]) -> Self {
         let mut trial = Self {
             route: route.name.to_string(),
             destination: route.destination.to_string(),
@@ -95,7 +96,8 @@ impl Trial {
             body: None,
             log: Vec::new(),
         };
-        if !route.takes(event.event_type.as_deref()) {
+        let types = event.event_type.iter().chain(further_types);
+        if !route.takes(types.map(String::as_str)) {
             return trial.refused("type", "the route does not take events of this type".to_owned());
         }
         if let Some(reason) = route.refusal(&Subject::new(event)) {

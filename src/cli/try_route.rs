@@ -19,6 +19,7 @@ use crate::{
         verify::{headers, read_body},
     },
     event::{Binding, Event, Origin, headers::Headers},
+    source,
 };
 
 /// Show what a route would deliver of an event, or why it would not
@@ -62,10 +63,10 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
         Err(ended) => return Ok(ended),
     };
     let route = trial::find_route(&loaded.settings.registry, &args.route)?;
+    let of_source = settings::find_source(&loaded.settings.registry, &route.source)?;
     let event = match (&args.event, &args.file) {
         (Some(id), _) => stored(file, &args, id).await?,
         (None, Some(body)) => {
-            let of_source = settings::find_source(&loaded.settings.registry, &route.source)?;
             let event_type = args.event_type.clone();
             trial::event(of_source, event_type, headers(&args.headers)?, read_body(body)?)
         }
@@ -75,7 +76,8 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
             ));
         }
     };
-    let trial = Trial::of(&route, &event);
+    let further_types = source::further_types(&of_source.provider, &event);
+    let trial = Trial::of(&route, &event, &further_types);
     match args.output {
         TextOutput::Json => output::json(&trial)?,
         TextOutput::Text => output::data(trial.to_text())?,

@@ -153,15 +153,6 @@ pub(super) fn warnings(settings: &Settings) -> Vec<String> {
             ));
         }
     }
-    for route in routes.iter().filter(|it| !it.types.is_empty()) {
-        let source = sources.iter().find(|it| it.name == route.source);
-        if let Some(source) = source.filter(|it| it.provider.sends_batches()) {
-            res.push(format!(
-                "a route filters events of `{}` by type: a batch of `{}` has the type of its first element alone",
-                source.name, source.provider.name
-            ));
-        }
-    }
     for destination in destinations {
         let name = &destination.name;
         let url = destination.url.expose();

@@ -47,10 +47,11 @@ impl Fanout {
         snapshot: &Snapshot,
         source: &Source,
         request: Request,
-        verified: Verified,
+        verified: &Verified,
     ) -> Fanned {
         let mut fanned = new_event(source, request, verified, Origin::Received);
-        fanned.deliveries = deliveries(snapshot, &fanned.event, Origin::Received).collect();
+        let further_types = verified.further_types();
+        fanned.deliveries = deliveries(snapshot, &fanned.event, further_types, Origin::Received).collect();
         let mut places = Vec::new();
         for (idx, delivery) in fanned.deliveries.iter_mut().enumerate() {
             if let Some(handover) = &self.handover
@@ -72,7 +73,7 @@ impl Fanout {
 }
 
 /// The event that a verified request is, without deliveries.
-pub fn new_event(source: &Source, request: Request, verified: Verified, origin: Origin) -> NewEvent {
+pub fn new_event(source: &Source, request: Request, verified: &Verified, origin: Origin) -> NewEvent {
     NewEvent {
         key: verified.key(),
         body_hash: verified.body_hash(),
@@ -96,17 +97,20 @@ pub fn new_event(source: &Source, request: Request, verified: Verified, origin: 
     }
 }
 
-/// One delivery for each route that takes an event of this type, for any worker. What a route's filter refuses is skipped.
+/// One delivery for each route that takes an event of these types, for any worker. What a route's filter refuses is skipped.
+/// `further_types` are those of a batch's other elements.
 pub fn deliveries<'a>(
     snapshot: &'a Snapshot,
     event: &'a Event,
+    further_types: &'a [String],
     origin: Origin,
 ) -> impl Iterator<Item = NewDelivery> + use<'a> {
     let subject = Subject::new(event);
+    let types = move || event.event_type.iter().chain(further_types).map(String::as_str);
     snapshot
         .routes_of(&event.source)
         .iter()
-        .filter(|route| route.takes(event.event_type.as_deref()))
+        .filter(move |route| route.takes(types()))
         .map(move |route| {
             let start = start(route, &subject, origin);
             delivery(route, &subject, origin, start)

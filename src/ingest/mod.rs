@@ -235,12 +235,12 @@ impl Ingest {
         if is_short {
             return Some(
                 self.fanout
-                    .fan_out(&self.registry.current(), source, request, verified),
+                    .fan_out(&self.registry.current(), source, request, &verified),
             );
         }
         let snapshot = Arc::clone(&self.registry.current());
         let (fanout, source) = (self.fanout.clone(), Arc::clone(source));
-        let work = move || fanout.fan_out(&snapshot, &source, request, verified);
+        let work = move || fanout.fan_out(&snapshot, &source, request, &verified);
         tokio::task::spawn_blocking(work).await.ok()
     }
 }

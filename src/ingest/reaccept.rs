@@ -81,8 +81,10 @@ impl Ingest {
                 });
             }
         };
-        let mut event = fanout::new_event(source, request, verified, Origin::Recovered);
-        event.deliveries = fanout::deliveries(&snapshot, &event.event, Origin::Recovered).collect();
+        let mut event = fanout::new_event(source, request, &verified, Origin::Recovered);
+        let further_types = verified.further_types();
+        event.deliveries =
+            fanout::deliveries(&snapshot, &event.event, further_types, Origin::Recovered).collect();
         let new_id = event.event.id;
         let now = self.clock.now();
         Ok(match self.store.accept_rejected(id, event, now).await? {

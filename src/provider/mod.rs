@@ -52,7 +52,7 @@ use crate::{
     event::{Binding, headers::Headers},
     provider::{
         handshake::{Asked, Handshake, Proven},
-        place::{Place, Reading},
+        place::Reading,
         published::Published,
         scheme::{List, Scheme, Text},
     },
@@ -212,8 +212,10 @@ pub enum Refusal {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
     pub external_id: Option<Vec<u8>>,
-    /// At most 256 bytes, control characters replaced.
+    /// At most 256 bytes, control characters replaced. Of a batch the first element's.
     pub event_type: Option<String>,
+    /// The other types among the elements of a batch: distinct, at most 63.
+    pub further_types: Vec<String>,
     pub occurred_at: Option<Timestamp>,
 }
 
@@ -283,12 +285,6 @@ impl Provider {
     pub fn binding(&self) -> Binding {
         let bindings = self.schemes.iter().map(Scheme::binding);
         bindings.max().unwrap_or(Binding::None)
-    }
-
-    /// Whether a request may carry several events, of which its type is the first one's.
-    pub fn sends_batches(&self) -> bool {
-        let mut places = self.event_type.iter().flat_map(Reading::places);
-        places.any(Place::is_in_each)
     }
 
     /// Decodes a secret and refuses an empty or short one.

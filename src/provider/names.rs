@@ -1,4 +1,4 @@
-//! What a sender calls its event: id, type and time.
+//! What a sender calls its event: id, types and time.
 
 use std::borrow::Cow;
 
@@ -13,6 +13,9 @@ use crate::{
 
 /// A type is for people and filters; longer ones are cut.
 const MAX_TYPE: usize = 256;
+
+/// No sender has so many in one batch. What comes after them in a batch is not looked at.
+const MAX_TYPES: usize = 64;
 
 pub(super) fn read(provider: &Provider, call: &Call<'_>) -> Names {
     let groups = [&provider.event_id, &provider.event_type, &provider.event_time];
@@ -33,14 +36,39 @@ pub(super) fn read(provider: &Provider, call: &Call<'_>) -> Names {
     }
     reader.fetch(pointers);
     let first = |group: &[Reading]| group.iter().find_map(|it| it.read(&reader));
+    let event_type = first(&provider.event_type).and_then(|it| clean(&it));
     Names {
         external_id: provider.event_id.iter().find_map(|it| it.read_id(&reader)),
-        event_type: first(&provider.event_type).and_then(|it| clean(&it)),
+        further_types: further_types(provider, event_type.as_deref(), &reader),
+        event_type,
         occurred_at: first(&provider.event_time).and_then(|it| moment::parse(&it)),
     }
 }
 
+/// Of each element the first type that is there, in their order.
+fn further_types(provider: &Provider, event_type: Option<&str>, reader: &Reader<'_>) -> Vec<String> {
+    let in_each = provider.event_type.iter().filter(|it| it.is_in_each());
+    let columns: Vec<_> = in_each.map(|it| it.read_each(reader)).collect();
+    let n_elements = columns.iter().map(Vec::len).max().unwrap_or(0);
+    let mut types: Vec<String> = Vec::new();
+    for idx in 0..n_elements {
+        let found = columns.iter().find_map(|it| it.get(idx)?.as_deref());
+        let Some(found) = found.and_then(clean) else { continue };
+        if event_type != Some(found.as_str()) && !types.contains(&found) {
+            types.push(found);
+        }
+        if types.len() + 1 == MAX_TYPES {
+            break;
+        }
+    }
+    types
+}
+
 impl Reading {
+    fn is_in_each(&self) -> bool {
+        self.places().iter().any(Place::is_in_each)
+    }
+
     /// The text there; an empty one counts as absent.
     fn read<'a>(&self, reader: &Reader<'a>) -> Option<Cow<'a, [u8]>> {
         match self {
@@ -52,15 +80,9 @@ impl Reading {
             }
         }
     }
-}
 
-impl Reading {
-    /// The id. Of a batch one that no other batch has: with the first element's, a second batch that begins with the same one
-    /// would pass for a repetition, and the rest of it would be lost. Where an element has no id, the batch has none.
-    fn read_id(&self, reader: &Reader<'_>) -> Option<Vec<u8>> {
-        if !self.places().iter().any(Place::is_in_each) {
-            return self.read(reader).map(Cow::into_owned);
-        }
+    /// The text in each element of a batch.
+    fn read_each(&self, reader: &Reader<'_>) -> Vec<Option<Vec<u8>>> {
         let columns: Vec<_> = self.places().iter().map(|it| reader.each(it)).collect();
         let n_elements = columns.iter().map(Vec::len).max().unwrap_or(0);
         let separator = match self {
@@ -73,10 +95,19 @@ impl Reading {
                 [one] => one.as_deref(),
                 several => several.get(idx)?.as_deref(),
             });
-            let id = parts.collect::<Option<Vec<&[u8]>>>()?.join(separator.as_bytes());
-            (!id.is_empty()).then_some(id)
+            let text = parts.collect::<Option<Vec<&[u8]>>>()?.join(separator.as_bytes());
+            (!text.is_empty()).then_some(text)
         };
-        let mut ids = (0..n_elements).map(of_element).collect::<Option<Vec<_>>>()?;
+        (0..n_elements).map(of_element).collect()
+    }
+
+    /// The id. Of a batch one that no other batch has: with the first element's, a second batch that begins with the same one
+    /// would pass for a repetition, and the rest of it would be lost. Where an element has no id, the batch has none.
+    fn read_id(&self, reader: &Reader<'_>) -> Option<Vec<u8>> {
+        if !self.is_in_each() {
+            return self.read(reader).map(Cow::into_owned);
+        }
+        let mut ids = self.read_each(reader).into_iter().collect::<Option<Vec<_>>>()?;
         match ids.len() {
             0 | 1 => ids.pop(),
             _ => Some(of_all(&ids)),

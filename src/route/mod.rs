@@ -121,13 +121,14 @@ impl Route {
         })
     }
 
-    /// Whether an event of this type is this route's. One without a type does so where the list is empty or has a `*`.
-    pub fn takes(&self, event_type: Option<&str>) -> bool {
-        self.types.is_empty()
-            || self.types.iter().any(|it| match event_type {
-                Some(text) => it.matches(text),
-                None => *it == Glob::Everything,
-            })
+    /// Whether an event is this route's: any of its types will do, and a batch has several. One without a type is where the
+    /// list is empty or has a `*`.
+    pub fn takes<'t>(&self, types: impl IntoIterator<Item = &'t str>) -> bool {
+        if self.types.is_empty() || self.types.contains(&Glob::Everything) {
+            return true;
+        }
+        let mut types = types.into_iter();
+        types.any(|text| self.types.iter().any(|it| it.matches(text)))
     }
 
     /// Whether it looks at more of an event than its type.
@@ -198,6 +199,13 @@ mod tests {
         assert!(route.takes(Some("payment_intent.succeeded")));
         assert!(route.takes(Some("charge.refunded")));
         assert!(!route.takes(Some("charge.captured")));
+    }
+
+    #[test]
+    fn any_type_of_a_batch_will_do() {
+        let route = Route::new(&settings(&["charge.*"])).unwrap();
+        assert!(route.takes(["customer.created", "charge.captured"]));
+        assert!(!route.takes(["customer.created", "customer.deleted"]));
     }
 
     #[test]

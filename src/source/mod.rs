@@ -22,7 +22,7 @@ use crate::{
         secret::Secret,
         trial::{self, Flaw},
     },
-    event::{self, Binding, Hash, headers::Headers},
+    event::{self, Binding, Event, Hash, headers::Headers},
     provider::{
         Answer, Call, Key, Names, Provider, Refusal,
         handshake::{Asked, Proven},
@@ -91,8 +91,14 @@ impl Verified {
         self.names.external_id.as_deref()
     }
 
+    /// Of a batch the first element's.
     pub fn event_type(&self) -> Option<&str> {
         self.names.event_type.as_deref()
+    }
+
+    /// The other types among the elements of a batch.
+    pub fn further_types(&self) -> &[String] {
+        &self.names.further_types
     }
 
     pub fn occurred_at(&self) -> Option<Timestamp> {
@@ -356,6 +362,18 @@ pub fn names(provider: &Provider, request: &Request) -> Names {
         headers: &request.headers,
         body: &request.body,
     })
+}
+
+/// The types of a stored event beside its own, read again: those of a batch's other elements.
+pub fn further_types(provider: &Provider, event: &Event) -> Vec<String> {
+    let names = provider.names(&Call {
+        method: "POST",
+        url: None,
+        target: "/",
+        headers: &event.headers,
+        body: &event.body,
+    });
+    names.further_types
 }
 
 fn handed_over(source: &Source) -> Rejection {

@@ -475,9 +475,6 @@ fn what_is_legal_but_unwise_is_warned_of() {
         [sources.mail]
         provider = "postmark"
         secrets = [{ env = "BASIC" }]
-        [sources.calls]
-        provider = "line"
-        secrets = [{ env = "STRIPE_WEBHOOK_SECRET" }]
         [destinations.far]
         url = "http://example.com/hooks"
         [destinations.near]
@@ -485,10 +482,6 @@ fn what_is_legal_but_unwise_is_warned_of() {
         [[routes]]
         source = "open"
         destination = "near"
-        [[routes]]
-        source = "calls"
-        destination = "near"
-        types = ["message"]
         [[routes]]
         source = "mail"
         destination = "near"

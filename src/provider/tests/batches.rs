@@ -83,6 +83,46 @@ fn elements_in_elements_and_in_xml_count_as_well() {
     );
 }
 
+fn types(name: &str, headers: &[(&str, &str)], body: &str) -> (Option<String>, Vec<String>) {
+    let names = Bent::new(headers, body.as_bytes()).with(|call| row(name).names(call));
+    (names.event_type, names.further_types)
+}
+
+#[test]
+fn a_batch_has_the_types_of_all_its_elements() {
+    let check = |name: &str, body: &str, first: Option<&str>, further: &[&str]| {
+        let (event_type, further_types) = types(name, &[], body);
+        assert_eq!(event_type.as_deref(), first, "{name}: {body}");
+        assert_eq!(further_types, further, "{name}: {body}");
+    };
+    let mail = r#"[{"event":"open"},{"event":"bounce"},{},{"event":"open"},{"event":7},{"event":"bounce"}]"#;
+    check("sendgrid", mail, Some("open"), &["bounce", "7"]);
+    check("sendgrid", r#"[{"event":"open"}]"#, Some("open"), &[]);
+    check("sendgrid", r#"[{},{"event":"open"}]"#, None, &["open"]);
+    check("sendgrid", "{}", None, &[]);
+    check(
+        "xero",
+        r#"{"events":[{"eventCategory":"INVOICE","eventType":"UPDATE"},{"eventCategory":"CONTACT","eventType":"CREATE"}]}"#,
+        Some("INVOICE.UPDATE"),
+        &["CONTACT.CREATE"],
+    );
+    check(
+        "meta",
+        r#"{"object":"page","entry":[{"messaging":[]},{"changes":[{"field":"feed"},{"field":"likes"}]}]}"#,
+        Some("page"),
+        &["page.feed", "page.likes"],
+    );
+    check(
+        "stripe",
+        r#"{"type":"charge.failed"}"#,
+        Some("charge.failed"),
+        &[],
+    );
+    let many: Vec<_> = (0..500).map(|n| format!(r#"{{"event":"{n}"}}"#)).collect();
+    let (_, further) = types("sendgrid", &[], &format!("[{}]", many.join(",")));
+    assert_eq!(further.len(), 63);
+}
+
 /// Bends the body of a request that verified.
 #[track_caller]
 fn check_bent(name: &str, from: &str, to: &str, code: &str) {

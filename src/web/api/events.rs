@@ -15,6 +15,7 @@ use crate::{
     event::{Event, Origin},
     ingest::fanout,
     route::filter::subject::Subject,
+    source,
     store::{
         query::{DeliveryQuery, MAX_LIMIT},
         record::{NewDelivery, Start},
@@ -155,7 +156,10 @@ async fn replay(
 fn planned(state: &AdminState, event: &Event, wanted: &Replay) -> Vec<NewDelivery> {
     let snapshot = state.0.registry.current();
     if wanted.route.is_none() && wanted.destination.is_none() {
-        return fanout::deliveries(&snapshot, event, Origin::Replayed).collect();
+        let source = snapshot.source(&event.source);
+        let further_types = source.map(|it| source::further_types(it.provider(), event));
+        let further_types = further_types.unwrap_or_default();
+        return fanout::deliveries(&snapshot, event, &further_types, Origin::Replayed).collect();
     }
     let subject = Subject::new(event);
     let is_wanted = |name: &Option<String>, it: &str| name.as_deref().is_none_or(|name| name == it);

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use crate::app::{
     app_case,
     receiver::Reply,
-    sender::{Signed, stripe},
+    sender::{STRIPE_SECRET, Signed, mac, stripe},
     site::STRIPE_TO_BILLING,
 };
 
@@ -70,6 +72,49 @@ app_case!(an_event_without_a_route_waits_for_one_and_is_replayed, |site| {
         202
     );
     app.until_status(&id, "delivered").await;
+    app.finish().await;
+});
+
+app_case!(a_batch_goes_where_any_of_its_elements_does, |site| {
+    site.configure(
+        r#"
+[sources.chat]
+provider = "line"
+secrets = [{ file = "stripe.secret" }]
+
+[destinations.follows]
+url = "http://{}/follows"
+
+[[routes]]
+source = "chat"
+destination = "follows"
+types = ["follow"]
+"#,
+    );
+    let batch = |name: &str, types: &[&str]| {
+        let elements: Vec<_> = types
+            .iter()
+            .enumerate()
+            .map(|(n, it)| format!(r#"{{"type":"{it}","webhookEventId":"{name}-{n}"}}"#))
+            .collect();
+        let body = format!(r#"{{"destination":"U1","events":[{}]}}"#, elements.join(","));
+        let signature = STANDARD.encode(mac(STRIPE_SECRET.as_bytes(), &[body.as_bytes()]));
+        Signed::new("chat", body).header("x-line-signature", signature)
+    };
+    let app = site.start().await;
+    let without = app.accept(&batch("a", &["message", "unfollow"])).await;
+    let with = app.accept(&batch("b", &["message", "message", "follow"])).await;
+    app.until_status(&with, "delivered").await;
+    assert!(app.deliveries_of(&without).await.is_empty());
+    let hit = site.receiver.arrived("/follows", 1).await.remove(0);
+    assert_eq!(hit.header("webhook-id"), with);
+    assert_eq!(hit.header("gatepost-event-type"), "message");
+    assert_eq!(app.get(&format!("/v1/events/{with}")).await["type"], "message");
+
+    let replay = |id: &str| format!("/v1/events/{id}/replay");
+    assert_eq!(app.command(&replay(&with), "").await.status, 202);
+    site.receiver.arrived("/follows", 2).await;
+    assert_eq!(app.command(&replay(&without), "").await.status, 409);
     app.finish().await;
 });
 

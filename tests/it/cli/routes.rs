@@ -70,6 +70,44 @@ fn try_shows_what_is_sent_or_why_nothing_is() {
 }
 
 #[test]
+fn try_takes_a_batch_by_any_of_its_elements() {
+    let shell = shell(
+        r#"
+[sources.chat]
+provider = "line"
+secrets = [{ env = "STRIPE_WEBHOOK_SECRET" }]
+[[routes]]
+name = "follows"
+source = "chat"
+destination = "app"
+types = ["follow"]
+"#,
+    );
+    for (body, says) in [
+        (
+            r#"{"events":[{"type":"message"},{"type":"follow"}]}"#,
+            "follows: delivered to `app`",
+        ),
+        (
+            r#"{"events":[{"type":"message"},{"type":"unfollow"}]}"#,
+            "not delivered: type",
+        ),
+    ] {
+        shell.write("batch.json", body);
+        let told = shell.told(&[
+            "try",
+            "follows",
+            "--config",
+            "gatepost.toml",
+            "--file",
+            "batch.json",
+        ]);
+        assert!(told.contains(says), "{told}");
+        assert!(told.contains("event type: message"), "{told}");
+    }
+}
+
+#[test]
 fn test_holds_the_routes_against_what_the_config_expects() {
     let shell = shell(
         r#"
