@@ -94,6 +94,9 @@ impl fmt::Display for Handshake {
             f.write_str(", confirmed by a call of our own")?;
         }
         write!(f, ", answered {}", self.status)?;
+        if self.shows_verify_token() {
+            f.write_str(" with the source's `verify_token`")?;
+        }
         match &self.proof {
             Proof::Nobody => Ok(()),
             Proof::Signed => f.write_str(", once its signature is verified"),

@@ -30,7 +30,7 @@ pub struct Handshake {
     pub content_type: Option<Text>,
     /// `{value}` is the sender's text, `{mac}` its MAC under the source's first key; in JSON they are escaped.
     pub body: Text,
-    /// `{header:NAME}` repeats one of the request.
+    /// `{header:NAME}` repeats one of the request; `{verify_token}` is the source's, without which there is no answer.
     pub headers: List<(Text, Text)>,
     pub mac: Option<Mac>,
     /// What is answered where `Proof::VerifyToken` is wrong, for senders that try it out. Without it that is a refusal.
@@ -98,6 +98,9 @@ pub enum Allowed {
 
 const MAX_VALUE: usize = 1024;
 
+/// Stands for the source's own.
+const VERIFY_TOKEN: &str = "{verify_token}";
+
 impl Allowed {
     fn allows(self, value: &[u8]) -> bool {
         let is_allowed = |it: &u8| match self {
@@ -112,6 +115,16 @@ impl Allowed {
 }
 
 impl Handshake {
+    /// Whether the source's `verify_token` must be given: to compare it with the sender's, or to answer it.
+    pub(super) fn needs_verify_token(&self) -> bool {
+        let is_in_mac = self.mac.as_ref().is_some_and(|it| it.of.contains(VERIFY_TOKEN));
+        is_in_mac || self.shows_verify_token() || matches!(self.proof, Proof::VerifyToken(_))
+    }
+
+    pub(super) fn shows_verify_token(&self) -> bool {
+        self.headers.iter().any(|(_, text)| text.contains(VERIFY_TOKEN))
+    }
+
     /// Whether the request asks this question. The token of `Proof::VerifyToken` is not looked at.
     fn is_asked(&self, call: &Call<'_>, reader: &Reader<'_>) -> bool {
         let is =
@@ -140,13 +153,18 @@ impl Handshake {
         } else {
             value.clone()
         };
+        let ours = held.verify_token.and_then(|it| std::str::from_utf8(it).ok());
+        if ours.is_none() && self.shows_verify_token() {
+            return None;
+        }
         let header = |(name, text): &(Text, Text)| {
             // A header of the request, repeated: left out where it did not come.
             if let Some(theirs) = text.strip_prefix("{header:").and_then(|it| it.strip_suffix('}')) {
                 let theirs = reader.first(&Place::Header(Cow::Owned(theirs.to_owned())))?;
                 return Some((name.clone(), String::from_utf8(theirs.into_owned()).ok()?));
             }
-            Some((name.clone(), text.replace("{value}", &value)))
+            let text = text.replace("{value}", &value);
+            Some((name.clone(), text.replace(VERIFY_TOKEN, ours.unwrap_or_default())))
         };
         Some(Answer {
             status: self.status,
@@ -165,8 +183,8 @@ impl Mac {
     /// `None` where the source lacks what it is made of.
     fn write(&self, value: &str, held: Held<'_>, reader: &Reader<'_>) -> Option<String> {
         let mut of = self.of.replace("{value}", value);
-        if of.contains("{verify_token}") {
-            of = of.replace("{verify_token}", std::str::from_utf8(held.verify_token?).ok()?);
+        if of.contains(VERIFY_TOKEN) {
+            of = of.replace(VERIFY_TOKEN, std::str::from_utf8(held.verify_token?).ok()?);
         }
         if of.contains("{url}") {
             of = of.replace("{url}", reader.url()?.split('?').next()?);

@@ -352,13 +352,9 @@ impl Provider {
         self
     }
 
-    /// Whether a handshake asks for a token that the operator has given the sender.
+    /// Whether a handshake needs a token that the sender has as well.
     pub fn has_verify_token(&self) -> bool {
-        let is_in_answer = |it: &handshake::Mac| it.of.contains("{verify_token}");
-        let asks = |it: &Handshake| {
-            matches!(it.proof, handshake::Proof::VerifyToken(_)) || it.mac.as_ref().is_some_and(is_in_answer)
-        };
-        self.handshakes.iter().any(asks)
+        self.handshakes.iter().any(Handshake::needs_verify_token)
     }
 
     /// Whether the sender makes up the secret and hands it over.

@@ -181,6 +181,49 @@ fn a_handshake_that_is_a_signed_event_needs_what_makes_it_one() {
 }
 
 #[test]
+fn xeros_intent_to_receive_has_no_events() {
+    let keys = [key(row("xero"), PLAIN)];
+    let signed =
+        |body: &str| Bent::new(&[], body.as_bytes()).with(|call| row("xero").signed_handshake(&keys, call));
+    let intent = r#"{"events":[],"firstEventSequence":0,"lastEventSequence":0,"entropy":"S0m3r4nd0mt3xt"}"#;
+    let answer = signed(intent).unwrap().answer;
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    for event in [
+        r#"{"events":[{"eventType":"UPDATE"}],"entropy":"S0m3r4nd0mt3xt"}"#,
+        r#"{"events":[{"resourceId":"1"}],"entropy":"S0m3r4nd0mt3xt"}"#,
+        r#"{"events":[]}"#,
+    ] {
+        assert_eq!(signed(event), None, "{event}");
+    }
+}
+
+#[test]
+fn vercel_is_shown_the_token_and_no_logs_are_lost() {
+    let keys = [key(row("vercel-log-drains"), PLAIN)];
+    let ask = |token: Option<&str>, bent: &Bent| asked("vercel-log-drains", &keys, token, bent);
+    let empty = Bent::new(&[], b"");
+    for question in [&get("", &[]), &empty] {
+        let (status, body, headers) = shown(ask(Some("0d1f2e"), question));
+        assert_eq!((status, body.as_str()), (200, ""));
+        assert_eq!(headers, ["x-vercel-verify: 0d1f2e"]);
+        assert_eq!(ask(None, question), None);
+    }
+    assert_eq!(ask(Some("0d1f2e"), &Bent::new(&[], b"[{}]")), None);
+    let signed = Bent::new(&[("x-vercel-signature", "00")], b"");
+    assert_eq!(ask(Some("0d1f2e"), &signed), None);
+}
+
+#[test]
+fn googles_channels_begin_with_a_message_that_is_no_event() {
+    let state = |it: &str| {
+        let bent = Bent::new(&[("x-goog-resource-state", it)], b"");
+        bent.with(|call| row("google-drive").signed_handshake(&[], call))
+    };
+    assert_eq!(state("sync").unwrap().answer.status, 200);
+    assert_eq!(state("exists"), None);
+}
+
+#[test]
 fn a_secret_is_handed_over_once() {
     for (name, headers, body) in [
         (

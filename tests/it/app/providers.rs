@@ -121,6 +121,16 @@ app_case!(
         [sources.github]
         provider = "github"
         secrets = [{ file = "plain.secret" }]
+        [sources.xero]
+        provider = "xero"
+        secrets = [{ file = "plain.secret" }]
+        [sources.drive]
+        provider = "google-drive"
+        secrets = [{ file = "plain.secret" }]
+        [sources.drain]
+        provider = "vercel-log-drains"
+        secrets = [{ file = "plain.secret" }]
+        verify_token = { file = "plain.secret" }
         [server]
         public_url = "https://hooks.example.com"
         "#,
@@ -163,6 +173,23 @@ app_case!(
                 .status(),
             401
         );
+        let intent = r#"{"events":[],"firstEventSequence":0,"lastEventSequence":0,"entropy":"KQDC"}"#;
+        for (secret, status) in [(PLAIN, 200), ("another", 401)] {
+            let signature = STANDARD.encode(mac(secret.as_bytes(), &[intent.as_bytes()]));
+            let intent = client.post(url("xero", "")).body(intent);
+            let answer = intent.header("x-xero-signature", signature).send().await.unwrap();
+            assert_eq!(answer.status(), status);
+        }
+        for (token, status) in [(PLAIN, 200), ("another", 401)] {
+            let sync = client
+                .post(url("drive", ""))
+                .header("x-goog-resource-state", "sync");
+            let answer = sync.header("x-goog-channel-token", token).send().await.unwrap();
+            assert_eq!(answer.status(), status);
+        }
+        let answer = client.get(url("drain", "")).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["x-vercel-verify"], PLAIN);
         assert_eq!(app.get("/v1/ledger").await["stored"], 0);
         app.finish().await;
     }
