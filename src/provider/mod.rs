@@ -7,7 +7,6 @@
 //! Imports: `base`, `event`.
 
 mod address;
-mod batch;
 pub mod catalog;
 mod certificate;
 mod chain;
@@ -35,7 +34,6 @@ mod sample;
 pub mod scheme;
 mod sorted_json;
 mod verify;
-mod written;
 
 #[cfg(test)]
 mod tests;
