@@ -7,6 +7,7 @@
 //! Imports: `base`, `event`.
 
 mod address;
+mod binding;
 pub mod catalog;
 mod certificate;
 mod chain;
@@ -25,6 +26,7 @@ mod message;
 mod moment;
 mod multipart;
 mod names;
+mod options;
 mod pattern;
 pub mod place;
 pub mod published;
@@ -38,10 +40,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -279,12 +278,6 @@ impl Provider {
             .any(|it| matches!(it, Scheme::Signature(signature) if signature.time.is_some()))
     }
 
-    /// What a verified request of this provider is bound by; of several schemes the weakest.
-    pub fn binding(&self) -> Binding {
-        let bindings = self.schemes.iter().map(Scheme::binding);
-        bindings.max().unwrap_or(Binding::None)
-    }
-
     /// Decodes a secret and refuses an empty or short one.
     pub fn key(&self, secret: &Secret) -> Result<Key, BadSecret> {
         key::decode(self, secret)
@@ -317,37 +310,6 @@ impl Provider {
         std::iter::once("POST")
             .chain(self.methods.iter().map(AsRef::as_ref))
             .chain(of_handshakes)
-    }
-
-    /// What the operator must give a source beside secrets, by name.
-    pub fn options<'a>(&'a self) -> BTreeSet<&'a str> {
-        let of_scheme = |it: &'a Scheme| match it {
-            Scheme::Signature(it) => it.options(),
-            Scheme::Jwt(it) => it.options(),
-            _ => BTreeSet::new(),
-        };
-        self.schemes.iter().flat_map(of_scheme).collect()
-    }
-
-    /// The row for one source, with what its operator gave.
-    #[must_use]
-    pub fn with_options(mut self, given: &BTreeMap<String, String>) -> Self {
-        for scheme in self.schemes.to_mut() {
-            match scheme {
-                Scheme::Signature(it) => it.fill(given),
-                Scheme::Jwt(it) => it.fill(given),
-                Scheme::Token(_) | Scheme::Basic | Scheme::Unverified => {}
-            }
-        }
-        for handshake in self.handshakes.to_mut() {
-            for (name, value) in given {
-                if handshake.body.contains("{option:") {
-                    let body = handshake.body.replace(&format!("{{option:{name}}}"), value);
-                    handshake.body = Text::Owned(body);
-                }
-            }
-        }
-        self
     }
 
     /// Whether a handshake needs a token that the sender has as well.
@@ -400,16 +362,5 @@ impl Provider {
     /// Signs a request as this provider would.
     pub fn sample(&self, key: &Secret, wanted: &Wanted<'_>, now: Timestamp) -> Result<Sample, BadSecret> {
         sample::make(self, key, wanted, now)
-    }
-}
-
-impl Scheme {
-    fn binding(&self) -> Binding {
-        match self {
-            Self::Signature(signature) => signature.binding(),
-            Self::Jwt(jwt) if jwt.binds_body() => Binding::Body,
-            Self::Token(_) | Self::Jwt(_) | Self::Basic => Binding::Origin,
-            Self::Unverified => Binding::None,
-        }
     }
 }

@@ -2,12 +2,9 @@
 //!
 //! Every type can be written in a `const` (the catalog) and owned (a user's own source), so both are one and the same row.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::borrow::Cow;
 
-use crate::{event::Binding, provider::place::Place};
+use crate::provider::place::Place;
 
 pub type Text = Cow<'static, str>;
 pub type List<T> = Cow<'static, [T]>;
@@ -295,22 +292,6 @@ pub struct Jwt {
 }
 
 impl Jwt {
-    pub fn options(&self) -> BTreeSet<&str> {
-        self.claims
-            .iter()
-            .flat_map(|(_, it)| it.iter())
-            .filter_map(option_in)
-            .collect()
-    }
-
-    pub fn fill(&mut self, given: &BTreeMap<String, String>) {
-        for pattern in self.claims.to_mut().iter_mut().flat_map(|(_, it)| it.to_mut()) {
-            if let Some(value) = option_in(pattern).and_then(|it| given.get(it)) {
-                *pattern = Text::Owned(value.clone());
-            }
-        }
-    }
-
     pub fn signs_url(&self) -> bool {
         self.url_claim.is_some() || self.claims("{url}")
     }
@@ -388,17 +369,6 @@ impl Method {
     }
 }
 
-/// A pattern that stands for what the operator gives.
-fn option_in(pattern: &Text) -> Option<&str> {
-    pattern.strip_prefix("{option:")?.strip_suffix('}')
-}
-
-/// The option that a prefix begins with.
-fn option_before(prefix: &Text) -> Option<&str> {
-    let (name, _) = prefix.strip_prefix("{option:")?.split_once('}')?;
-    Some(name)
-}
-
 impl Part {
     /// Where the value stands that it is.
     pub const fn place(&self) -> Option<&Place> {
@@ -450,78 +420,5 @@ impl Signature {
     /// Whether such a part is signed, by itself or inside another.
     pub fn signs(&self, test: &dyn Fn(&Part) -> bool) -> bool {
         self.signed.iter().any(|it| it.is_of(test))
-    }
-
-    /// The names of what the operator must give for it.
-    pub fn options(&self) -> BTreeSet<&str> {
-        let signed = self
-            .signed
-            .iter()
-            .chain(self.key.iter())
-            .filter_map(|it| match it {
-                Part::Option(name) => Some(name.as_ref()),
-                _ => None,
-            });
-        let patterns = self.when.iter().flat_map(|it| it.patterns.iter());
-        let prefixes = self.accepted.iter().filter_map(|it| option_before(&it.prefix));
-        signed
-            .chain(patterns.filter_map(option_in))
-            .chain(prefixes)
-            .collect()
-    }
-
-    /// Puts in what the operator gave.
-    pub fn fill(&mut self, given: &BTreeMap<String, String>) {
-        let value = |name: &str| given.get(name).map(|it| Text::Owned(it.clone()));
-        for part in self.signed.to_mut().iter_mut().chain(self.key.to_mut()) {
-            if let Part::Option(name) = part
-                && let Some(value) = value(name)
-            {
-                *part = Part::Literal(value);
-            }
-        }
-        for pattern in self.when.to_mut().iter_mut().flat_map(|it| it.patterns.to_mut()) {
-            if let Some(value) = option_in(pattern).and_then(value) {
-                *pattern = value;
-            }
-        }
-        for rule in self.accepted.to_mut() {
-            if let Some(value) = option_before(&rule.prefix).and_then(value) {
-                let (_, rest) = rule.prefix.split_once('}').unwrap_or_default();
-                rule.prefix = Text::Owned(format!("{value}{rest}"));
-            }
-        }
-    }
-
-    /// What nobody can change without the key: of two texts that may be signed, what is in both.
-    pub fn binding(&self) -> Binding {
-        let of_first = self.binding_of(&self.signed);
-        if self.or_signed.is_empty() {
-            of_first
-        } else {
-            of_first.max(self.binding_of(&self.or_signed))
-        }
-    }
-
-    fn binding_of(&self, signed: &[Part]) -> Binding {
-        let is_whole = |it: &Part| match it {
-            Part::Body | Part::BodyHash(_) | Part::SortedForm | Part::FormFields | Part::SortedJson => true,
-            Part::SignatureBase(covered) => covered.iter().any(|it| it == "content-digest"),
-            _ => false,
-        };
-        let is_some = |it: &Part| match it {
-            // Another body with the same CRC is easily found.
-            Part::BodyCrc32 | Part::Raw(_) => true,
-            part => part.place().is_some_and(Place::is_in_body),
-        };
-        let has = |test: &dyn Fn(&Part) -> bool| signed.iter().any(|it| it.is_of(test));
-        let has_whole = has(&is_whole);
-        if has_whole && self.each.is_none() {
-            Binding::Body
-        } else if has_whole || has(&is_some) {
-            Binding::Partial
-        } else {
-            Binding::Origin
-        }
     }
 }
