@@ -19,7 +19,11 @@ use crate::{
     provider::{
         self, Provider,
         published::{Address, Form, Published},
-        recipe::{self, BasicRecipe, HmacRecipe, Places, TokenRecipe},
+        recipe::{
+            self, Places,
+            credentials::{self, BasicRecipe, TokenRecipe},
+            hmac::{self, HmacRecipe},
+        },
     },
     source,
 };
@@ -336,9 +340,9 @@ fn build(
         reading.fault(fault);
     }
     let built = match name {
-        "hmac" => recipe::hmac(&recipes.hmac.clone().unwrap_or_default(), places),
-        "token" => recipe::token(&recipes.token.clone().unwrap_or_default(), places),
-        "basic" => recipe::basic(&recipes.basic.clone().unwrap_or_default(), places),
+        "hmac" => hmac::hmac(&recipes.hmac.clone().unwrap_or_default(), places),
+        "token" => credentials::token(&recipes.token.clone().unwrap_or_default(), places),
+        "basic" => credentials::basic(&recipes.basic.clone().unwrap_or_default(), places),
         _ => match provider::find(name) {
             Some(provider) => recipe::with_places(provider, places),
             None => return Err(unknown_provider(name, section, reading)),

@@ -1,7 +1,10 @@
 use super::*;
 use crate::provider::{
     Wanted, find,
-    recipe::{self, HmacRecipe, Places},
+    recipe::{
+        Places,
+        hmac::{HmacRecipe, hmac},
+    },
 };
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_767_225_600);
@@ -220,7 +223,7 @@ fn a15_the_signed_url_is_the_configured_one() {
         ..HmacRecipe::default()
     };
     let mut mine = settings("s", "hmac", &["a-long-enough-secret"]);
-    mine.provider = recipe::hmac(&recipe, &Places::default()).unwrap();
+    mine.provider = hmac(&recipe, &Places::default()).unwrap();
     assert_eq!(faults(mine.clone()), ["provider"]);
     mine.public_url = Some("https://hooks.example.com/in/".parse().unwrap());
     let source = Source::new(mine).unwrap();

@@ -10,8 +10,12 @@ use crate::provider::{
     key,
     place::{Place, Reading},
     recipe::{
-        Fault, HmacRecipe, TokenRecipe, handshake, json_pointer, jwt, parse_place, published, signature,
-        standard_webhooks, token_at,
+        Fault,
+        credentials::{TokenRecipe, token_at},
+        handshake,
+        hmac::{HmacRecipe, signature},
+        jwt, published, standard_webhooks,
+        words::{json_pointer, parse_place},
     },
     scheme::{List, Scheme, SecretForm},
 };

@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use crate::provider::{
     recipe::{
-        Fault, OneOf,
+        Fault,
+        hmac::OneOf,
         words::{ENCODINGS, choose, header_name, parse_place},
     },
     scheme::{Encoding, Hash, Jwt, Method, SecretEncoding, SecretForm, Text},

@@ -1,6 +1,13 @@
 use std::time::Duration;
 
 use super::*;
+use crate::provider::{
+    place::Place,
+    recipe::{
+        credentials::{TokenRecipe, token},
+        hmac::{HmacRecipe, hmac},
+    },
+};
 
 #[expect(clippy::unnecessary_wraps, reason = "every field of a recipe is an option")]
 fn text(text: &str) -> Option<String> {

@@ -5,7 +5,11 @@ use serde::Deserialize;
 use super::*;
 use crate::provider::{
     encoding,
-    recipe::{self, BasicRecipe, HmacRecipe, Places, TokenRecipe},
+    recipe::{
+        Places,
+        credentials::{self, BasicRecipe, TokenRecipe},
+        hmac::{HmacRecipe, hmac},
+    },
 };
 
 /// A shape that some sender uses, in the words of the config. The signatures were made by Python's `hmac`.
@@ -45,7 +49,7 @@ impl Shape {
             event_id: self.event_id.clone(),
             ..Places::default()
         };
-        recipe::hmac(&recipe, &places).unwrap_or_else(|it| panic!("{}: {it:?}", self.name))
+        hmac(&recipe, &places).unwrap_or_else(|it| panic!("{}: {it:?}", self.name))
     }
 
     fn secret(&self) -> &str {
@@ -165,7 +169,7 @@ fn tokens_and_passwords_can_be_said_in_the_config() {
         ),
     ];
     for (name, recipe, headers, target) in tokens {
-        let provider = recipe::token(recipe, &Places::default()).unwrap();
+        let provider = credentials::token(recipe, &Places::default()).unwrap();
         let mut bent = Bent::new(headers, b"{}");
         bent.target = (*target).to_owned();
         check(name, &provider, PLAIN, &bent);
@@ -190,7 +194,7 @@ fn tokens_and_passwords_can_be_said_in_the_config() {
     }
     let mut twice = Bent::new(&[], b"{}");
     twice.target = "/?secret=a-long-enough-plain-secret&secret=x".to_owned();
-    let provider = recipe::token(&tokens[3].1, &Places::default()).unwrap();
+    let provider = credentials::token(&tokens[3].1, &Places::default()).unwrap();
     assert_eq!(
         twice
             .verify(&provider, &[key(&provider, PLAIN)])
@@ -199,7 +203,7 @@ fn tokens_and_passwords_can_be_said_in_the_config() {
         "duplicate_header"
     );
 
-    let provider = recipe::basic(&BasicRecipe {}, &Places::default()).unwrap();
+    let provider = credentials::basic(&BasicRecipe {}, &Places::default()).unwrap();
     let secret = "user:a-long-enough-password";
     let basic = |text: &str| Bent::new(&[("authorization", text)], b"{}");
     let right = format!("Basic {}", encoding::encode_basic(secret.as_bytes()));

@@ -2,12 +2,15 @@
 
 use super::{shapes::check, *};
 use crate::provider::{
-    recipe::{self, HmacRecipe, Places},
+    recipe::{
+        Places,
+        hmac::{HmacRecipe, hmac},
+    },
     scheme::Hash,
 };
 
 fn made(recipe: HmacRecipe) -> Provider {
-    recipe::hmac(&recipe, &Places::default()).unwrap_or_else(|it| panic!("{it:?}"))
+    hmac(&recipe, &Places::default()).unwrap_or_else(|it| panic!("{it:?}"))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every field of a recipe is an option")]

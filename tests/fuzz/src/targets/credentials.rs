@@ -7,7 +7,10 @@ use gatepost::{
     event::headers::Headers,
     provider::{
         self, Call, Key, Provider,
-        recipe::{self, Places, TokenRecipe},
+        recipe::{
+            Places,
+            credentials::{self, TokenRecipe},
+        },
     },
 };
 
@@ -38,7 +41,7 @@ fn senders() -> [Sender; 3] {
         query: Some("token".to_owned()),
         ..TokenRecipe::default()
     };
-    let in_query = recipe::token(&in_query, &Places::default()).expect("it is a recipe");
+    let in_query = credentials::token(&in_query, &Places::default()).expect("it is a recipe");
     [
         (find("token"), TOKENS),
         (in_query, TOKENS),

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use gatepost::provider::{
     place::Place,
-    recipe::{self, HmacRecipe, Places},
+    recipe::{
+        Places,
+        hmac::{HmacRecipe, hmac},
+    },
     scheme::{Hash, Part, Scheme},
 };
 
@@ -39,7 +42,7 @@ pub(crate) fn compare(reference: fn(&str) -> Option<Vec<Part>>, bytes: &[u8]) ->
         event_id: has_id.then(|| "header:x-id".to_owned()),
         ..Places::default()
     };
-    let row = recipe::hmac(&recipe, &places);
+    let row = hmac(&recipe, &places);
     let expected = reference(text).filter(|parts| {
         let has = |part| parts.contains(&part);
         has(Part::Timestamp) == has_time && (has_id || !has(Part::Id)) && (!is_plain || has(Part::Secret))

@@ -9,7 +9,10 @@ use bytes::Bytes;
 use gatepost::{
     base::{clock::Timestamp, secret::Secret},
     event::{deduplication_key, headers::Headers},
-    provider::recipe::{self, HmacRecipe, Places},
+    provider::recipe::{
+        Places,
+        hmac::{HmacRecipe, hmac},
+    },
     source::{self, Received, Settings, Source},
 };
 
@@ -207,7 +210,7 @@ fn source(recipe: &Recipe) -> Source {
     };
     Source::new(Settings {
         name: "s".to_owned(),
-        provider: recipe::hmac(&words, &places).expect("it is a recipe"),
+        provider: hmac(&words, &places).expect("it is a recipe"),
         secrets: vec![Secret::new(SECRET)],
         verify_token: None,
         tolerance: None,
