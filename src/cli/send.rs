@@ -167,6 +167,10 @@ fn sign(plan: &Plan, event_type: Option<&str>, body: Option<&[u8]>) -> Result<Sa
 }
 
 async fn post(url: &Url, sample: Sample) -> Result {
+    let mut called = url.clone();
+    if let Some((name, value)) = &sample.query {
+        called.query_pairs_mut().append_pair(name, value);
+    }
     let headers = call::headers(&sample.headers)
         .map_err(|name| Failure::usage(format_args!("the header `{name}` cannot be sent over HTTP")))?;
     let n_bytes = sample.body.len();
@@ -174,7 +178,7 @@ async fn post(url: &Url, sample: Sample) -> Result {
     let sent = match Caller::new() {
         Ok(caller) => {
             caller
-                .send(http::Method::POST, url, headers, Bytes::from(sample.body))
+                .send(http::Method::POST, &called, headers, Bytes::from(sample.body))
                 .await
         }
         Err(failure) => Err(failure),

@@ -236,10 +236,12 @@ pub struct Wanted<'a> {
     pub target: Option<&'a str>,
 }
 
-/// A sample request for `send`, `demo` and tests: headers and body, signed.
+/// A sample request for `send`, `demo` and tests, signed.
 #[derive(Debug, Clone)]
 pub struct Sample {
     pub headers: Vec<(String, String)>,
+    /// A field to be added to the URL's query, for senders that put their token or signature there.
+    pub query: Option<(String, String)>,
     pub body: Vec<u8>,
 }
 

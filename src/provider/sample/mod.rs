@@ -55,7 +55,7 @@ pub(super) fn make(
     for (name, value) in form.map_or(&[][..], |it| it.headers.as_ref()) {
         headers.push((name.to_string(), marks.fill(value, without_controls)));
     }
-    let mut body = match (wanted.body, form) {
+    let body = match (wanted.body, form) {
         (Some(body), _) => body.to_vec(),
         (None, Some(form)) => marks.fill(&form.body, escape_for(content_type)).into_bytes(),
         (None, None) if is_form => form_body(&named, &marks),
@@ -69,30 +69,36 @@ pub(super) fn make(
             }
         }
     }
+    let mut sample = Sample {
+        headers,
+        query: None,
+        body,
+    };
     if provider.is_unverified() {
-        return Ok(Sample { headers, body });
+        return Ok(sample);
     }
     let key = provider.key(secret)?;
     match provider.schemes.get(key.scheme) {
-        Some(Scheme::Signature(signature)) => sign(signature, &key, &mut headers, &mut body, wanted, &marks)?,
+        Some(Scheme::Signature(signature)) => sign(signature, &key, &mut sample, wanted, &marks)?,
         Some(Scheme::Token(token)) => {
             let value = [token.prefix.as_bytes(), key.material.expose()].concat();
             let value = String::from_utf8_lossy(&value).into_owned();
             match &token.place {
-                Place::Header(name) => headers.push((name.to_string(), value)),
+                Place::Header(name) => sample.headers.push((name.to_string(), value)),
+                Place::Query(name) => sample.query = Some((name.to_string(), value)),
                 Place::Body(pointer) => {
                     let array = token
                         .each
                         .as_ref()
                         .map(|it| format!("{it}/*"))
                         .unwrap_or_default();
-                    put_into(&mut body, &format!("{array}{pointer}"), value.into());
+                    put_into(&mut sample.body, &format!("{array}{pointer}"), value.into());
                 }
-                Place::Form(name) => put_into_form(&mut body, name, &value),
+                Place::Form(name) => put_into_form(&mut sample.body, name, &value),
                 _ if form.is_some_and(|it| it.body.contains(TOKEN_MARK)) => {}
                 _ => {
                     return Err(cannot(
-                        "the token of this scheme is in the URL or inside another field",
+                        "the token of this scheme is inside another field",
                         URL_HINT,
                     ));
                 }
@@ -100,7 +106,8 @@ pub(super) fn make(
         }
         Some(Scheme::Basic) => {
             let credentials = encoding::encode_basic(key.material.expose());
-            headers.push(("authorization".to_owned(), format!("Basic {credentials}")));
+            let header = ("authorization".to_owned(), format!("Basic {credentials}"));
+            sample.headers.push(header);
         }
         Some(Scheme::Jwt(_)) => {
             return Err(cannot(
@@ -110,7 +117,7 @@ pub(super) fn make(
         }
         Some(Scheme::Unverified) | None => {}
     }
-    Ok(Sample { headers, body })
+    Ok(sample)
 }
 
 /// What the body looks like, signed by nobody; `None` where no request of this sender is known.

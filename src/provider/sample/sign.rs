@@ -6,7 +6,7 @@ use url::form_urlencoded;
 use crate::{
     event::headers::Headers,
     provider::{
-        BadSecret, Call, Key, Wanted, encoding,
+        BadSecret, Call, Key, Sample, Wanted, encoding,
         header_part::HeaderPart,
         json, mac,
         message::{self, Known},
@@ -25,29 +25,27 @@ use crate::{
 pub(super) fn sign(
     signature: &Signature,
     key: &Key,
-    headers: &mut Vec<(String, String)>,
-    body: &mut Vec<u8>,
+    sample: &mut Sample,
     wanted: &Wanted<'_>,
     marks: &Marks<'_>,
 ) -> Result<(), BadSecret> {
     if let Some(array) = &signature.each {
-        let whole = serde_json::from_slice::<Value>(body).unwrap_or(Value::Null);
+        let whole = serde_json::from_slice::<Value>(&sample.body).unwrap_or(Value::Null);
         let element = whole.pointer(&format!("{array}/0")).cloned().unwrap_or_default();
         let element = if element.is_object() {
             element
         } else {
             Value::Object(Map::new())
         };
-        let (mut element, of_one) = (
-            element.to_string().into_bytes(),
-            Signature {
-                each: None,
-                ..signature.clone()
-            },
-        );
-        sign(&of_one, key, headers, &mut element, wanted, marks)?;
-        let element = serde_json::from_slice(&element).unwrap_or(Value::Null);
-        put_into(body, &format!("{array}/*"), element);
+        let of_one = Signature {
+            each: None,
+            ..signature.clone()
+        };
+        let whole = std::mem::replace(&mut sample.body, element.to_string().into_bytes());
+        sign(&of_one, key, sample, wanted, marks)?;
+        let element = serde_json::from_slice(&sample.body).unwrap_or(Value::Null);
+        sample.body = whole;
+        put_into(&mut sample.body, &format!("{array}/*"), element);
         return Ok(());
     }
     if key.is_public {
@@ -64,17 +62,16 @@ pub(super) fn sign(
             "set `server.public_url`, or give `--url`",
         ));
     }
-    let no_place = || {
-        cannot(
-            "the signature of this scheme is in the URL or inside another field",
-            URL_HINT,
-        )
-    };
+    let no_place = || cannot("the signature of this scheme is inside another field", URL_HINT);
     let family = signature.families.first().ok_or_else(no_place)?;
     let place = family.signatures.first().ok_or_else(no_place)?;
-    if !matches!(place, Place::Header(_) | Place::Body(_) | Place::Form(_)) {
+    if !matches!(
+        place,
+        Place::Header(_) | Place::Query(_) | Place::Body(_) | Place::Form(_)
+    ) {
         return Err(no_place());
     }
+    let Sample { headers, query, body } = sample;
     let unit = signature.time.map_or(Unit::Seconds, |it| it.unit);
     let timestamp = moment::write(marks.now, unit);
     push_family(family, headers, &timestamp, marks);
@@ -119,6 +116,7 @@ pub(super) fn sign(
         encoded.ok_or_else(|| cannot("this scheme signs with a key that only the sender has", URL_HINT))?;
     let value = format!("{fields}{}", lay_out(signature, &timestamp, &encoded));
     match place {
+        Place::Query(name) => *query = Some((name.to_string(), value)),
         Place::Body(pointer) => put_into(body, pointer, value.into()),
         Place::Form(name) => put_into_form(body, name, &value),
         _ => {

@@ -45,10 +45,17 @@ impl From<Sample> for Bent {
             .headers
             .into_iter()
             .map(|(name, value)| (name, value.into_bytes()));
+        let query = sample.query.map(|(name, value)| {
+            let pair = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair(&name, &value)
+                .finish();
+            let before = if TARGET.contains('?') { '&' } else { '?' };
+            format!("{before}{pair}")
+        });
         Self {
             method: "POST".to_owned(),
             url: Some(URL.to_owned()),
-            target: TARGET.to_owned(),
+            target: format!("{TARGET}{}", query.unwrap_or_default()),
             headers: headers.collect(),
             body: sample.body,
         }

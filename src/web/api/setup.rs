@@ -50,6 +50,8 @@ struct SourceJson {
     /// The whole URL, where the public one is configured.
     url: Option<String>,
     n_secrets: usize,
+    /// What is fetched from the sender in place of secrets, and from where.
+    fetched_keys: Option<String>,
     /// Bytes.
     max_body: u64,
     /// Requests per second.
@@ -91,6 +93,7 @@ fn source_json(state: &Admin, source: &Source, routes: Vec<String>) -> SourceJso
         path,
         url,
         n_secrets: settings.secrets.len(),
+        fetched_keys: source.provider().published.as_ref().map(ToString::to_string),
         max_body: settings.max_body.unwrap_or(state.max_body),
         rate: settings.rate,
         tolerance_s: settings.tolerance.map(|it| it.as_secs()),

@@ -450,6 +450,8 @@ fn the_demo_tells_its_story_and_leaves_nothing_behind() {
 #[test]
 fn a_served_store_is_sent_to_listed_and_examined() {
     let mut shell = Shell::new();
+    let shop = "[sources.shop]\nprovider = \"token\"\nsecrets = [{ file = \"slack\" }]\ntoken = { query = \"token\" }\n";
+    shell.write("gatepost.toml", &format!("{CONFIG}{shop}"));
     for name in ["GATEPOST__SERVER__LISTEN", "GATEPOST__ADMIN__LISTEN"] {
         shell.environment.insert(name, nowhere().to_string());
     }
@@ -492,6 +494,9 @@ fn a_served_store_is_sent_to_listed_and_examined() {
             text(&examined.stdout)
         );
     }
+    let sent = run(&["send", "shop"]);
+    assert_eq!(sent.status.code(), Some(0), "{}", text(&sent.stderr));
+    assert!(!text(&sent.stderr).contains("token="), "{}", text(&sent.stderr));
     let second = run(&["migrate"]);
     assert_eq!(second.status.code(), Some(1));
     assert!(

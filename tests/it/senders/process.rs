@@ -57,6 +57,12 @@ destination = "all"
         async move { process.accept(&signed).await }
     });
     futures_util::future::join_all(pushes).await;
+    let source = process.list("/v1/sources").await.remove(0);
+    assert_eq!(source["n_secrets"], 0);
+    assert_eq!(
+        source["fetched_keys"],
+        format!("a set of keys at https://{address}")
+    );
     assert_eq!(stand_in.asked(), [address]);
     let forged = process.post(&push(&Signer::new("a"), 1)).await;
     assert_eq!(forged.status, 401);
