@@ -56,22 +56,50 @@ pub fn elements<'de>(text: &'de [u8], pointer: &str) -> Option<Vec<&'de RawValue
     (!elements.is_empty()).then_some(elements)
 }
 
-/// The texts at a pointer in each of the elements that its `*` stand for, in their order; without a `*` the one that there is.
+/// For each pointer the texts in each of the elements that its `*` stand for, in their order; without a `*` the one that there is.
+/// Pointers into the same array share one pass over it.
 ///
 /// `None` for an element that has none there, and in place of an array that is empty, is none, or that `find_unique` would not find.
-pub fn find_each<'de>(text: &'de [u8], pointer: &str) -> Vec<Option<Cow<'de, str>>> {
-    let star = pointer.match_indices("/*").find(|(at, _)| {
-        let rest = &pointer[at + 2..];
-        rest.is_empty() || rest.starts_with('/')
-    });
-    let Some((at, star)) = star else {
-        return vec![find_one(text, pointer)];
-    };
-    let inside = |it: &'de RawValue| find_each(it.get().as_bytes(), &pointer[at + star.len()..]);
-    match elements(text, &pointer[..at]) {
-        Some(elements) => elements.into_iter().flat_map(inside).collect(),
-        None => vec![None],
+pub fn find_each<'de>(text: &'de [u8], pointers: &[&str]) -> Vec<Vec<Option<Cow<'de, str>>>> {
+    let mut columns = vec![Vec::new(); pointers.len()];
+    let (starred, plain): (Vec<_>, Vec<_>) = (0..pointers.len())
+        .map(|slot| (slot, split_at_star(pointers[slot])))
+        .partition(|(_, split)| split.is_some());
+    let plain_pointers: Vec<_> = plain.iter().map(|(slot, _)| pointers[*slot]).collect();
+    for ((slot, _), text) in plain.iter().zip(find(text, &plain_pointers)) {
+        columns[*slot].push(text);
     }
+    let mut starred: Vec<_> = starred
+        .into_iter()
+        .filter_map(|(slot, split)| Some((slot, split?)))
+        .collect();
+    while let Some((_, (array, _))) = starred.first().copied() {
+        let (inside, others): (Vec<_>, Vec<_>) = starred.into_iter().partition(|(_, (it, _))| *it == array);
+        starred = others;
+        let rests: Vec<_> = inside.iter().map(|(_, (_, rest))| *rest).collect();
+        let Some(elements) = elements(text, array) else {
+            for (slot, _) in &inside {
+                columns[*slot].push(None);
+            }
+            continue;
+        };
+        for element in elements {
+            let found = find_each(element.get().as_bytes(), &rests);
+            for ((slot, _), found) in inside.iter().zip(found) {
+                columns[*slot].extend(found);
+            }
+        }
+    }
+    columns
+}
+
+/// What stands before the first `*` of a pointer, and what behind it.
+fn split_at_star(pointer: &str) -> Option<(&str, &str)> {
+    let mut stars = pointer.match_indices("/*");
+    stars.find_map(|(at, star)| {
+        let rest = &pointer[at + star.len()..];
+        (rest.is_empty() || rest.starts_with('/')).then_some((&pointer[..at], rest))
+    })
 }
 
 fn spots_of_whole<'de>(text: &'de [u8], pointers: &[&str]) -> Vec<Spot<'de>> {
@@ -457,7 +485,7 @@ mod tests {
     #[test]
     fn each_element_has_its_text() {
         let check = |text: &str, pointer: &str, expected: &[Option<&str>]| {
-            let found = find_each(text.as_bytes(), pointer);
+            let found = find_each(text.as_bytes(), &[pointer]).remove(0);
             let found: Vec<_> = found.iter().map(Option::as_deref).collect();
             assert_eq!(found, expected, "{pointer} in {text}");
         };
@@ -475,6 +503,12 @@ mod tests {
         check(r#"{"e":[]}"#, "/e/*/id", &[None]);
         check(r#"{"*a":"x"}"#, "/*a", &[Some("x")]);
         check(r#"{"id":"x"}"#, "/id", &[Some("x")]);
+        let text = br#"{"n":1,"e":[{"i":1,"c":[{"j":2},{"j":3}]},{"i":4}]}"#;
+        let pointers = ["/e/*/i", "/n", "/e/*/c/*/j", "/f/*/i"];
+        let several = find_each(text, &pointers);
+        for (pointer, column) in pointers.iter().zip(several) {
+            assert_eq!(column, find_each(text, &[pointer]).remove(0), "{pointer}");
+        }
     }
 
     #[test]

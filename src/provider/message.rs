@@ -1,6 +1,6 @@
 //! Puts the signed text together, piece by piece; the body is borrowed.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::borrow::Cow;
 
 use serde_json::Value;
 use url::form_urlencoded;
@@ -151,7 +151,7 @@ fn fenced<'a>(place: &Place, reader: &Reader<'a>, next: Option<&Part>) -> Result
         })?;
     if let Some(Part::Literal(fence)) = next
         && !fence.is_empty()
-        && value.windows(fence.len()).any(|it| it == fence.as_bytes())
+        && holds(&value, fence.as_bytes())
     {
         return Err(Refusal::MalformedPart {
             place: format!("`{place}`"),
@@ -161,8 +161,17 @@ fn fenced<'a>(place: &Place, reader: &Reader<'a>, next: Option<&Part>) -> Result
     Ok(value)
 }
 
+fn holds(value: &[u8], fence: &[u8]) -> bool {
+    match fence {
+        [one] => value.contains(one),
+        _ => value.windows(fence.len()).any(|it| it == fence),
+    }
+}
+
 fn sorted_form(body: &[u8]) -> Vec<u8> {
-    let pairs: BTreeSet<_> = form_urlencoded::parse(body).collect();
+    let mut pairs: Vec<_> = form_urlencoded::parse(body).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
     let mut joined = Vec::with_capacity(body.len());
     for (name, value) in pairs {
         joined.extend_from_slice(name.as_bytes());

@@ -35,6 +35,14 @@ pub(super) fn read(provider: &Provider, call: &Call<'_>) -> Names {
         }
     }
     reader.fetch(pointers);
+    let of_elements = [&provider.event_id, &provider.event_type];
+    let of_elements = of_elements.into_iter().flat_map(|it| it.iter());
+    let places = of_elements.flat_map(Reading::places).filter(|it| it.is_in_each());
+    let in_each = places.filter_map(|it| match it {
+        Place::Body(pointer) => Some(pointer.as_ref()),
+        _ => None,
+    });
+    reader.fetch_each(in_each.collect());
     let first = |group: &[Reading]| group.iter().find_map(|it| it.read(&reader));
     let event_type = first(&provider.event_type).and_then(|it| clean(&it));
     Names {
@@ -53,7 +61,9 @@ fn further_types(provider: &Provider, event_type: Option<&str>, reader: &Reader<
     let mut types: Vec<String> = Vec::new();
     for idx in 0..n_elements {
         let found = columns.iter().find_map(|it| it.get(idx)?.as_deref());
-        let Some(found) = found.and_then(clean) else { continue };
+        let Some(found) = found.and_then(clean) else {
+            continue;
+        };
         if event_type != Some(found.as_str()) && !types.contains(&found) {
             types.push(found);
         }

@@ -134,6 +134,9 @@ pub(super) struct Ambiguous {
 
 type Value<'a> = Result<Option<Cow<'a, [u8]>>, Ambiguous>;
 
+/// One for each element of a batch.
+type Column<'a> = Vec<Option<Cow<'a, [u8]>>>;
+
 /// Reads values out of one request. What it took apart it keeps: no body is taken apart for each value anew.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
@@ -147,6 +150,8 @@ pub(super) struct Reader<'a> {
     xml: OnceCell<Option<roxmltree::Document<'a>>>,
     /// Values of a JSON body that were looked up together.
     fetched: Vec<(&'a str, Value<'a>)>,
+    /// The same of the elements of batches.
+    columns: Vec<(&'a str, Column<'a>)>,
 }
 
 impl<'a> Reader<'a> {
@@ -158,6 +163,7 @@ impl<'a> Reader<'a> {
             fields: OnceCell::new(),
             xml: OnceCell::new(),
             fetched: Vec::new(),
+            columns: Vec::new(),
         }
     }
 
@@ -203,6 +209,16 @@ impl<'a> Reader<'a> {
         }
         let found = json::find_unique(self.call.body, &pointers).into_iter();
         self.fetched = pointers.into_iter().zip(found.map(unique)).collect();
+    }
+
+    /// Looks up what `each` of these pointers is in one pass over the elements.
+    pub(super) fn fetch_each(&mut self, pointers: Vec<&'a str>) {
+        if pointers.is_empty() || self.is_form() {
+            return;
+        }
+        let found = json::find_each(self.call.body, &pointers).into_iter();
+        let columns = found.map(|it| it.into_iter().map(|it| it.map(into_bytes)).collect());
+        self.columns = pointers.into_iter().zip(columns).collect();
     }
 
     pub(super) fn is_present(&self, place: &Place) -> bool {
@@ -276,15 +292,17 @@ impl<'a> Reader<'a> {
     }
 
     /// The value in each element of a batch, for places that are in each; of any other place the first value.
-    pub(super) fn each(&self, place: &Place) -> Vec<Option<Cow<'a, [u8]>>> {
+    ///
+    /// Those of a JSON body are there once `fetch_each` looked them up.
+    pub(super) fn each(&self, place: &Place) -> Column<'a> {
         match place {
             Place::Body(pointer) if place.is_in_each() && !self.is_form() => {
-                let found = json::find_each(self.call.body, pointer).into_iter();
-                found.map(|it| it.map(into_bytes)).collect()
+                let column = self.columns.iter().find(|(it, _)| it == pointer);
+                column.map(|(_, values)| values.clone()).unwrap_or_default()
             }
             Place::FormJson { field, pointer } if place.is_in_each() => {
                 let text = self.form_values(field).next().unwrap_or_default();
-                let found = json::find_each(&text, pointer).into_iter();
+                let found = json::find_each(&text, &[pointer]).into_iter().flatten();
                 let owned = |it: Cow<'_, str>| Cow::Owned(it.into_owned().into_bytes());
                 found.map(|it| it.map(owned)).collect()
             }

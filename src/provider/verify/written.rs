@@ -86,7 +86,7 @@ pub(super) fn read<'t>(
             )?;
         }
         Layout::List { separator } => {
-            for text in text.split(separator.as_ref()) {
+            for text in split(text, separator) {
                 written.take(text, accepted)?;
             }
         }
@@ -95,7 +95,7 @@ pub(super) fn read<'t>(
             signature,
             timestamp,
         } => {
-            for field in text.split(separator.as_ref()) {
+            for field in split(text, separator) {
                 let Some((name, value)) = field.split_once('=') else {
                     return Err(malformed("expected `name=value` fields"));
                 };
@@ -120,7 +120,7 @@ pub(super) fn read<'t>(
             timestamp,
             signatures_from,
         } => {
-            for (position, text) in text.split(separator.as_ref()).enumerate() {
+            for (position, text) in split(text, separator).enumerate() {
                 written.field()?;
                 if *timestamp == Some(position) {
                     written.timestamp = Some(text);
@@ -134,6 +134,24 @@ pub(super) fn read<'t>(
         return Err(malformed(expectation(accepted)));
     }
     Ok(written.timestamp)
+}
+
+/// Almost every separator is one character, which is found without the preparations that a search for a text takes.
+fn split<'t>(text: &'t str, separator: &str) -> impl Iterator<Item = &'t str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let at = match separator.as_bytes() {
+            [one] => text.bytes().position(|it| it == *one),
+            _ => text.find(separator),
+        };
+        let (piece, after) = match at {
+            Some(at) => (&text[..at], Some(&text[at + separator.len()..])),
+            None => (text, None),
+        };
+        rest = after;
+        Some(piece)
+    })
 }
 
 impl Written<'_, '_> {
