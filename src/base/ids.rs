@@ -94,6 +94,10 @@ typed_id!(
     RequestId, "req"
 );
 typed_id!(
+    /// One piece of bulk work.
+    JobId, "job"
+);
+typed_id!(
     /// One running gatepost process, made at its start.
     WorkerId, "wrk"
 );

@@ -4,6 +4,7 @@ use sqlx::{Database, Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
 use crate::store::{
+    job::JobQuery,
     query::{DeliveryQuery, EventQuery, MAX_LIMIT, RequestQuery},
     value::{Time, clean},
 };
@@ -28,8 +29,8 @@ pub(super) fn n_rows(limit: u32) -> usize {
 }
 
 /// Conditions joined by `and`.
-struct Conditions<DB: Database> {
-    builder: QueryBuilder<DB>,
+pub(super) struct Conditions<DB: Database> {
+    pub(super) builder: QueryBuilder<DB>,
     n_conditions: usize,
 }
 
@@ -41,14 +42,14 @@ where
     Uuid: for<'t> Encode<'t, DB> + Type<DB>,
     Time: for<'t> Encode<'t, DB> + Type<DB>,
 {
-    fn new(select: &'static str) -> Self {
+    pub(super) fn new(select: &'static str) -> Self {
         Self {
             builder: QueryBuilder::new(select),
             n_conditions: 0,
         }
     }
 
-    fn and(&mut self, condition: &'static str) -> &mut QueryBuilder<DB> {
+    pub(super) fn and(&mut self, condition: &'static str) -> &mut QueryBuilder<DB> {
         self.builder.push(if self.n_conditions == 0 {
             " where "
         } else {
@@ -58,19 +59,19 @@ where
         self.builder.push(condition)
     }
 
-    fn text(&mut self, condition: &'static str, value: Option<&String>) {
+    pub(super) fn text(&mut self, condition: &'static str, value: Option<&String>) {
         if let Some(value) = value {
             self.and(condition).push_bind(clean(value).into_owned());
         }
     }
 
-    fn time(&mut self, condition: &'static str, value: Option<crate::base::clock::Timestamp>) {
+    pub(super) fn time(&mut self, condition: &'static str, value: Option<crate::base::clock::Timestamp>) {
         if let Some(value) = value {
             self.and(condition).push_bind(Time(value));
         }
     }
 
-    fn id(&mut self, condition: &'static str, value: Option<Uuid>) {
+    pub(super) fn id(&mut self, condition: &'static str, value: Option<Uuid>) {
         if let Some(value) = value {
             self.and(condition).push_bind(value);
         }
@@ -112,7 +113,7 @@ where
         self.builder.push(")");
     }
 
-    fn finish(mut self, order: &'static str, limit: u32) -> QueryBuilder<DB> {
+    pub(super) fn finish(mut self, order: &'static str, limit: u32) -> QueryBuilder<DB> {
         self.builder.push(order).push(" limit ");
         let n_rows = i64::try_from(n_rows(limit)).expect("a page has few rows");
         self.builder.push_bind(n_rows);
@@ -132,6 +133,43 @@ where
         "select event.id, event.source, event.external_id, event.type, event.origin, event.verified, \
          event.occurred_at, event.received_at, event.headers, length(event.body) as size from event",
     );
+    events_that(&mut it, query);
+    it.id("event.id < ", query.cursor.map(crate::base::ids::EventId::uuid));
+    it.finish(" order by event.id desc", query.limit)
+}
+
+pub(super) fn deliveries<DB>(query: &DeliveryQuery) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    const SELECT: &str = "select delivery.id, delivery.event_id, delivery.route, delivery.destination, \
+         delivery.origin, delivery.status, delivery.n_attempts, delivery.due_at, delivery.last_error, \
+         delivery.cause, delivery.created_at from delivery";
+    const JOINED: &str = "select delivery.id, delivery.event_id, delivery.route, delivery.destination, \
+         delivery.origin, delivery.status, delivery.n_attempts, delivery.due_at, delivery.last_error, \
+         delivery.cause, delivery.created_at from delivery join event on event.id = delivery.event_id";
+    let mut it = Conditions::<DB>::new(if needs_event(query) { JOINED } else { SELECT });
+    deliveries_that(&mut it, query);
+    it.id(
+        "delivery.id < ",
+        query.cursor.map(crate::base::ids::DeliveryId::uuid),
+    );
+    it.finish(" order by delivery.id desc", query.limit)
+}
+
+/// The conditions of a list of events, but for its page.
+pub(super) fn events_that<DB>(it: &mut Conditions<DB>, query: &EventQuery)
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
     it.text("event.source = ", query.source.as_ref());
     it.event_type(query.event_type.as_ref());
     it.time("event.received_at >= ", query.after);
@@ -153,11 +191,15 @@ where
         it.builder.push(")");
     }
     it.part(&["event.external_id", "event.type"], query.q.as_ref());
-    it.id("event.id < ", query.cursor.map(crate::base::ids::EventId::uuid));
-    it.finish(" order by event.id desc", query.limit)
 }
 
-pub(super) fn deliveries<DB>(query: &DeliveryQuery) -> QueryBuilder<DB>
+/// Whether a condition asks for more than a delivery knows.
+pub(super) const fn needs_event(query: &DeliveryQuery) -> bool {
+    query.source.is_some() || query.event_type.is_some() || query.q.is_some()
+}
+
+/// The conditions of a list of deliveries, but for its page.
+pub(super) fn deliveries_that<DB>(it: &mut Conditions<DB>, query: &DeliveryQuery)
 where
     DB: Engine,
     String: for<'t> Encode<'t, DB> + Type<DB>,
@@ -165,14 +207,6 @@ where
     Uuid: for<'t> Encode<'t, DB> + Type<DB>,
     Time: for<'t> Encode<'t, DB> + Type<DB>,
 {
-    const SELECT: &str = "select delivery.id, delivery.event_id, delivery.route, delivery.destination, \
-         delivery.origin, delivery.status, delivery.n_attempts, delivery.due_at, delivery.last_error, \
-         delivery.cause, delivery.created_at from delivery";
-    const JOINED: &str = "select delivery.id, delivery.event_id, delivery.route, delivery.destination, \
-         delivery.origin, delivery.status, delivery.n_attempts, delivery.due_at, delivery.last_error, \
-         delivery.cause, delivery.created_at from delivery join event on event.id = delivery.event_id";
-    let needs_event = query.source.is_some() || query.event_type.is_some() || query.q.is_some();
-    let mut it = Conditions::<DB>::new(if needs_event { JOINED } else { SELECT });
     it.text("event.source = ", query.source.as_ref());
     it.event_type(query.event_type.as_ref());
     it.id(
@@ -184,17 +218,13 @@ where
     if let Some(status) = query.status {
         it.and("delivery.status = '").push(status.as_str()).push("'");
     }
+    it.text("delivery.cause = ", query.cause.as_ref());
     it.time("delivery.created_at >= ", query.after);
     it.time("delivery.created_at < ", query.before);
     it.part(
         &["delivery.last_error", "event.external_id", "event.type"],
         query.q.as_ref(),
     );
-    it.id(
-        "delivery.id < ",
-        query.cursor.map(crate::base::ids::DeliveryId::uuid),
-    );
-    it.finish(" order by delivery.id desc", query.limit)
 }
 
 pub(super) fn requests<DB>(query: &RequestQuery) -> QueryBuilder<DB>
@@ -215,5 +245,24 @@ where
     it.time("received_at < ", query.before);
     it.part(&["explanation"], query.q.as_ref());
     it.id("id < ", query.cursor.map(crate::base::ids::RequestId::uuid));
+    it.finish(" order by id desc", query.limit)
+}
+
+pub(super) fn jobs<DB>(query: &JobQuery) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let mut it = Conditions::<DB>::new(
+        "select id, action, state, filter, to_route, to_destination, to_url, per_second, made_by, reason, cursor, last, \
+         n_planned, n_matched, n_changed, n_skipped, created_at, ended_at from job",
+    );
+    if let Some(state) = query.state {
+        it.and("state = '").push(state.as_str()).push("'");
+    }
+    it.id("id < ", query.cursor.map(crate::base::ids::JobId::uuid));
     it.finish(" order by id desc", query.limit)
 }

@@ -66,6 +66,8 @@ pub struct DeliveryQuery {
     pub route: Option<String>,
     pub destination: Option<String>,
     pub status: Option<Status>,
+    /// Why it is skipped.
+    pub cause: Option<String>,
     /// Created at or after.
     pub after: Option<Timestamp>,
     /// Created before.

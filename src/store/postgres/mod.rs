@@ -7,6 +7,7 @@
 mod claim;
 pub(super) mod error;
 mod hold;
+mod job;
 mod ledger;
 mod list;
 mod open;

@@ -10,6 +10,7 @@ mod direct;
 pub(super) mod error;
 mod hold;
 mod ids;
+mod job;
 mod ledger;
 mod list;
 mod lock;

@@ -33,6 +33,7 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         ("route" = Option<String>, Query, description = "Of this route"),
         ("destination" = Option<String>, Query, description = "To this destination"),
         ("status" = Option<String>, Query, description = "In this status"),
+        ("cause" = Option<String>, Query, description = "Skipped for this cause: `filtered` or `stale`"),
         ("after" = Option<String>, Query, description = "Made at or after this time (RFC 3339)"),
         ("before" = Option<String>, Query, description = "Made before this time (RFC 3339)"),
         ("q" = Option<String>, Query, description = "Part of the last error, of the external id or of the type"),

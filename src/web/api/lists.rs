@@ -30,6 +30,7 @@ pub fn deliveries(mut params: Params) -> Result<DeliveryQuery, Problem> {
         route: params.text("route")?,
         destination: params.text("destination")?,
         status: status(&mut params)?,
+        cause: params.text("cause")?,
         after: params.time("after")?,
         before: params.time("before")?,
         q: params.text("q")?,

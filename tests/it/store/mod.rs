@@ -4,6 +4,7 @@ mod churn;
 mod claim;
 mod damage;
 mod hold;
+mod job;
 mod list;
 mod model;
 mod open;

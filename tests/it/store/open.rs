@@ -70,7 +70,7 @@ store_case!(f26_a_closed_store_says_so, |store| {
 });
 
 /// Every version of the schema, in order.
-const MIGRATIONS: [&str; 3] = ["0001_first", "0002_key_by_id", "0003_skip_and_order"];
+const MIGRATIONS: [&str; 4] = ["0001_first", "0002_key_by_id", "0003_skip_and_order", "0004_job"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn e23_four_openers_migrate_an_empty_postgres_at_once() {

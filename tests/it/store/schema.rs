@@ -131,10 +131,15 @@ async fn e10_no_statement_of_sqlites_hot_path_reads_every_delivery() {
     let store = TestStore::sqlite().await;
     let mut conn = connection::<SqliteConnection>(&store).await;
     for (name, sql) in files("src/store/sqlite/sql") {
-        // The numbers for people count every row.
+        // The numbers for people count every row; the other two begin at the end of a table and stop soon.
         if matches!(
             name.as_str(),
-            "ledger.sql" | "stats_deliveries.sql" | "stats_rejected.sql" | "prune_requests.sql"
+            "ledger.sql"
+                | "stats_deliveries.sql"
+                | "stats_rejected.sql"
+                | "prune_requests.sql"
+                | "create_job.sql"
+                | "paces.sql"
         ) {
             continue;
         }

@@ -1,0 +1,317 @@
+//! Bulk work: what a job is, and one step of it.
+//!
+//! A job goes through deliveries (or, for a replay, through events) in the order of their ids, from the first to the last that
+//! there was when it was made. Its cursor moves in the transaction that does a step's work, and only from where the
+//! step began: a step that is done twice, by a replica that was thought dead, changes nothing the second time.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    base::{
+        clock::Timestamp,
+        ids::{DeliveryId, EventId, JobId},
+    },
+    event::delivery::Status,
+    store::{
+        query::{DeliveryQuery, EventQuery},
+        record::NewDelivery,
+    },
+};
+use std::{sync::Arc, time::Duration};
+
+/// What a job does to all that it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The same deliveries again.
+    Retry,
+    /// New deliveries of stored events.
+    Replay,
+    /// Gives open deliveries up.
+    Cancel,
+}
+
+impl Action {
+    pub const ALL: [Self; 3] = [Self::Retry, Self::Replay, Self::Cancel];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Replay => "replay",
+            Self::Cancel => "cancel",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == text)
+    }
+
+    /// The statuses of deliveries that it can change, the ones that it takes where nobody names one first.
+    pub const fn takes(self) -> &'static [Status] {
+        match self {
+            Self::Retry => &[
+                Status::Dead,
+                Status::Cancelled,
+                Status::Retrying,
+                Status::Pending,
+                Status::Delivered,
+            ],
+            Self::Cancel => &[
+                Status::Pending,
+                Status::Delivering,
+                Status::Retrying,
+                Status::Held,
+            ],
+            Self::Replay => &[],
+        }
+    }
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Running,
+    Paused,
+    Cancelled,
+    Done,
+}
+
+impl State {
+    pub const ALL: [Self; 4] = [Self::Running, Self::Paused, Self::Cancelled, Self::Done];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Cancelled => "cancelled",
+            Self::Done => "done",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == text)
+    }
+}
+
+/// Which deliveries, or for a replay which events, a job is about: the conditions of the lists. All that are given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filter {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// An event type, or a prefix that ends in `*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// At or after, in microseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<i64>,
+    /// Before, in microseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
+}
+
+impl Filter {
+    pub(super) fn as_text(&self) -> String {
+        serde_json::to_string(self).expect("texts and numbers are JSON")
+    }
+
+    pub fn status(&self) -> Option<Status> {
+        self.status.as_deref().and_then(Status::parse)
+    }
+
+    /// The same as the list of deliveries asks it.
+    pub(super) fn of_deliveries(&self) -> DeliveryQuery {
+        DeliveryQuery {
+            source: self.source.clone(),
+            event_type: self.event_type.clone(),
+            event_id: self.event_id.as_deref().and_then(|it| it.parse().ok()),
+            route: self.route.clone(),
+            destination: self.destination.clone(),
+            status: self.status(),
+            cause: self.cause.clone(),
+            after: self.after.map(Timestamp::from_micros),
+            before: self.before.map(Timestamp::from_micros),
+            q: self.q.clone(),
+            ..DeliveryQuery::default()
+        }
+    }
+
+    /// The same as the list of events asks it.
+    pub(super) fn of_events(&self) -> EventQuery {
+        EventQuery {
+            source: self.source.clone(),
+            event_type: self.event_type.clone(),
+            after: self.after.map(Timestamp::from_micros),
+            before: self.before.map(Timestamp::from_micros),
+            status: self.status(),
+            destination: self.destination.clone(),
+            q: self.q.clone(),
+            ..EventQuery::default()
+        }
+    }
+}
+
+/// What a replay sends to; nothing named: all of today's routes that take an event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Target {
+    pub route: Option<String>,
+    pub destination: Option<String>,
+    /// One that is in no config.
+    pub url: Option<String>,
+}
+
+/// A job to be stored.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    pub action: Action,
+    pub filter: Filter,
+    pub target: Target,
+    /// At most so many deliveries or events a second.
+    pub per_second: Option<u32>,
+    /// The name of the token that asked for it.
+    pub made_by: String,
+    pub reason: Option<String>,
+    /// What the plan counted.
+    pub n_planned: u64,
+}
+
+/// A job as it is stored.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub id: JobId,
+    pub action: Action,
+    pub state: State,
+    pub filter: Filter,
+    pub target: Target,
+    pub per_second: Option<u32>,
+    pub made_by: String,
+    pub reason: Option<String>,
+    pub reach: Reach,
+    pub n_planned: u64,
+    /// Found and worked off so far.
+    pub n_matched: u64,
+    /// Deliveries that were put back, made or given up.
+    pub n_changed: u64,
+    /// Of what was found, those with which nothing was to be done.
+    pub n_skipped: u64,
+    pub created_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+}
+
+/// What is still to be looked at: all ids after the first up to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    pub after: Option<Uuid>,
+    pub last: Uuid,
+}
+
+impl Reach {
+    /// From the first row to whatever is last.
+    pub const ALL: Self = Self {
+        after: None,
+        last: Uuid::max(),
+    };
+
+    /// As far as that row, where there is one.
+    #[must_use]
+    pub(super) fn up_to(self, edge: Option<Uuid>) -> Self {
+        Self {
+            last: edge.unwrap_or(self.last),
+            ..self
+        }
+    }
+}
+
+/// Which jobs to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct JobQuery {
+    pub state: Option<State>,
+    pub limit: u32,
+    pub cursor: Option<JobId>,
+}
+
+/// How much one look may take: rows that are looked at, and rows that are found.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub n_scanned: u32,
+    pub n_found: u32,
+}
+
+/// What one look found, and where the next one begins.
+#[derive(Debug, Clone)]
+pub struct Look<T> {
+    pub found: Vec<T>,
+    /// Rows that were found and cannot be read. They are logged.
+    pub n_damaged: u64,
+    /// Everything up to here was looked at; `None`: there is nothing more.
+    pub next: Option<Uuid>,
+}
+
+/// A delivery that a job found.
+#[derive(Debug, Clone)]
+pub struct FoundDelivery {
+    pub id: DeliveryId,
+    pub destination: Arc<str>,
+    /// As it was then: a step changes nothing that has another one by now.
+    pub status: Status,
+}
+
+/// So many deliveries of one kind.
+#[derive(Debug, Clone)]
+pub struct DeliveryTally {
+    pub route: Arc<str>,
+    pub destination: Arc<str>,
+    pub status: Status,
+    pub n_deliveries: u64,
+}
+
+/// So many events of one kind.
+#[derive(Debug, Clone)]
+pub struct EventTally {
+    pub source: Arc<str>,
+    pub event_type: Option<String>,
+    pub n_events: u64,
+}
+
+/// How long the last attempts at one destination took.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    pub destination: Arc<str>,
+    /// The mean.
+    pub duration: Duration,
+    pub n_attempts: u64,
+}
+
+/// What one step of a job does.
+#[derive(Debug, Clone)]
+pub enum Work {
+    Retry(Vec<FoundDelivery>),
+    Cancel(Vec<FoundDelivery>),
+    Replay(Vec<(EventId, NewDelivery)>),
+}
+
+/// One step: all of it, and the cursor on, or nothing.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub job: JobId,
+    /// Where the job's cursor is now: elsewhere by then, and the step is another's.
+    pub from: Option<Uuid>,
+    /// Where it goes; `None`: the job is done.
+    pub to: Option<Uuid>,
+    pub n_matched: u64,
+    /// Of these, with how many nothing is to be done.
+    pub n_skipped: u64,
+    pub work: Work,
+}

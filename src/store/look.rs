@@ -1,0 +1,172 @@
+//! What a job looks at next: one text for both engines, as with the lists.
+//!
+//! A look is bounded twice. It goes over so many rows at most, found or not, so that no statement takes long however rare
+//! what it looks for is; and it brings so many at most.
+
+use sqlx::{Encode, QueryBuilder, Type};
+use uuid::Uuid;
+
+use crate::{
+    event::delivery::Status,
+    store::{
+        filter::{self, Conditions, Engine},
+        job::{Action, Filter, Reach},
+        value::Time,
+    },
+};
+
+/// Where a window of so many rows ends: the id of its last row, or no row where fewer are left.
+pub(super) fn edge<DB>(action: Action, filter: &Filter, reach: Reach, n_scanned: u32) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let is_of_events = action == Action::Replay;
+    let mut it = Conditions::<DB>::new(if is_of_events {
+        "select id from event"
+    } else {
+        "select id from delivery"
+    });
+    if !is_of_events && filter.status() == Some(Status::Dead) {
+        // They have an index of their own, so that those between them are not looked at.
+        it.and("status = 'dead'");
+    }
+    it.id("id > ", reach.after);
+    it.id("id <= ", Some(reach.last));
+    let mut builder = it.builder;
+    builder
+        .push(" order by id limit 1 offset ")
+        .push_bind(i64::from(n_scanned.max(1)) - 1);
+    builder
+}
+
+/// Deliveries that a retry or a cancel would change.
+pub(super) fn deliveries<DB>(action: Action, filter: &Filter, reach: Reach, n_found: u32) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let mut it = of_deliveries::<DB>(
+        action,
+        filter,
+        reach,
+        [
+            "select delivery.id, delivery.destination, delivery.status from delivery",
+            "select delivery.id, delivery.destination, delivery.status from delivery \
+             join event on event.id = delivery.event_id",
+        ],
+    );
+    it.push(" order by delivery.id limit ")
+        .push_bind(i64::from(n_found));
+    it
+}
+
+/// The same, counted.
+pub(super) fn delivery_tallies<DB>(action: Action, filter: &Filter, reach: Reach) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let mut it = of_deliveries::<DB>(
+        action,
+        filter,
+        reach,
+        [
+            "select delivery.route, delivery.destination, delivery.status, count(*) as n_deliveries from delivery",
+            "select delivery.route, delivery.destination, delivery.status, count(*) as n_deliveries from delivery \
+             join event on event.id = delivery.event_id",
+        ],
+    );
+    it.push(" group by delivery.route, delivery.destination, delivery.status");
+    it
+}
+
+/// Events for a replay.
+pub(super) fn events<DB>(filter: &Filter, reach: Reach, n_found: u32) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let mut it = of_events::<DB>(
+        filter,
+        reach,
+        "select event.id, event.source, event.external_id, event.type, event.origin, event.verified, \
+         event.occurred_at, event.received_at, event.headers, length(event.body) as size from event",
+    );
+    it.push(" order by event.id limit ").push_bind(i64::from(n_found));
+    it
+}
+
+/// The same, counted.
+pub(super) fn event_tallies<DB>(filter: &Filter, reach: Reach) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let mut it = of_events::<DB>(
+        filter,
+        reach,
+        "select event.source, event.type, count(*) as n_events from event",
+    );
+    it.push(" group by event.source, event.type");
+    it
+}
+
+/// `selects`: without the event, and with it, where a condition asks for it.
+fn of_deliveries<DB>(
+    action: Action,
+    filter: &Filter,
+    reach: Reach,
+    selects: [&'static str; 2],
+) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let query = filter.of_deliveries();
+    let mut it = Conditions::<DB>::new(selects[usize::from(filter::needs_event(&query))]);
+    filter::deliveries_that(&mut it, &query);
+    it.and("delivery.status in ('");
+    for (idx, status) in action.takes().iter().enumerate() {
+        it.builder
+            .push(if idx == 0 { "" } else { "', '" })
+            .push(status.as_str());
+    }
+    it.builder.push("')");
+    it.id("delivery.id > ", reach.after);
+    it.id("delivery.id <= ", Some(reach.last));
+    it.builder
+}
+
+fn of_events<DB>(filter: &Filter, reach: Reach, select: &'static str) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let mut it = Conditions::<DB>::new(select);
+    filter::events_that(&mut it, &filter.of_events());
+    it.id("event.id > ", reach.after);
+    it.id("event.id <= ", Some(reach.last));
+    it.builder
+}
