@@ -3,7 +3,10 @@
 //! Bearer tokens only: no cookies, so nothing is sent along by a browser on its own. Without tokens the side is open on
 //! loopback, where a browser's other pages are the danger (DNS rebinding, cross-site posts), and closed elsewhere.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts, uri::Authority};
 use sha2::{Digest, Sha256};
@@ -18,9 +21,20 @@ pub(crate) struct Auth {
     listen: IpAddr,
 }
 
+/// Who asks: the name of the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) name: Arc<str>,
+    pub(crate) role: Role,
+}
+
+/// The name of who asks without a token, on a loopback side that has none.
+const NOBODY: &str = "local";
+
 /// A token as it is compared: by hash, so that neither its length nor its bytes show in the time that it takes.
 #[derive(Debug)]
 struct Known {
+    name: Arc<str>,
     hash: [u8; 32],
     role: Role,
 }
@@ -28,6 +42,7 @@ struct Known {
 impl Auth {
     pub(crate) fn new(tokens: &[Token], listen: SocketAddr) -> Self {
         let known = |token: &Token| Known {
+            name: token.name.as_str().into(),
             hash: Sha256::digest(token.token.expose()).into(),
             role: token.role,
         };
@@ -43,42 +58,46 @@ impl Auth {
     }
 
     /// Lets a request in, or says why not.
-    pub(crate) fn check(&self, head: &Parts) -> Result<Role, Problem> {
-        let role = self.role(&head.headers)?;
+    pub(crate) fn check(&self, head: &Parts) -> Result<Caller, Problem> {
+        let caller = self.caller(&head.headers)?;
         let is_safe = matches!(head.method, Method::GET | Method::HEAD);
         if is_safe {
-            return Ok(role);
+            return Ok(caller);
         }
         if is_cross_site(&head.headers) {
             return Err(Problem::forbidden("a page of another site may not do this"));
         }
         // Reading needs a viewer, changing an operator. Nothing here is for an admin alone yet.
-        if role < Role::Operator {
+        if caller.role < Role::Operator {
             return Err(Problem::forbidden("this needs a token with the role `operator`"));
         }
-        Ok(role)
+        Ok(caller)
     }
 
-    fn role(&self, headers: &HeaderMap) -> Result<Role, Problem> {
+    fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         if self.tokens.is_empty() {
-            return self.role_without_tokens(headers);
+            return self.caller_without_tokens(headers);
         }
         let given = headers
             .get(header::AUTHORIZATION)
             .and_then(|it| bearer(it.as_bytes()))
             .ok_or_else(|| unauthorized("this needs `authorization: Bearer TOKEN`"))?;
         let given: [u8; 32] = Sha256::digest(given).into();
-        let mut role = None;
+        let mut best: Option<&Known> = None;
         // All of them, so that the time does not tell which one matched.
         for known in &self.tokens {
-            if bool::from(known.hash.ct_eq(&given)) {
-                role = role.max(Some(known.role));
+            if bool::from(known.hash.ct_eq(&given)) && best.is_none_or(|it| it.role < known.role) {
+                best = Some(known);
             }
         }
-        role.ok_or_else(|| unauthorized("this token is not known"))
+        let known = best.ok_or_else(|| unauthorized("this token is not known"))?;
+        Ok(Caller {
+            name: Arc::clone(&known.name),
+            role: known.role,
+        })
     }
 
-    fn role_without_tokens(&self, headers: &HeaderMap) -> Result<Role, Problem> {
+    fn caller_without_tokens(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         if !self.listen.is_loopback() {
             return Err(unauthorized(
                 "no token is configured, and without one only a loopback listener is open",
@@ -86,7 +105,10 @@ impl Auth {
         }
         let host = headers.get(header::HOST).and_then(|it| it.to_str().ok());
         if host.is_some_and(|it| self.is_own_host(it)) {
-            return Ok(Role::Admin);
+            return Ok(Caller {
+                name: NOBODY.into(),
+                role: Role::Admin,
+            });
         }
         Err(Problem::forbidden(
             "without a token the `host` must be `localhost` or a loopback address",
@@ -175,12 +197,15 @@ mod tests {
         let auth = with_tokens();
         let check = |method, authorization, expected: Result<Role, u16>| {
             let res = auth.check(&head(method, &[("authorization", authorization)]));
-            assert_eq!(res.map_err(|it| it.status.as_u16()), expected, "{authorization}");
+            let role = res.map(|it| it.role).map_err(|it| it.status.as_u16());
+            assert_eq!(role, expected, "{authorization}");
         };
         check(Method::GET, "Bearer token-of-viewer", Ok(Role::Viewer));
         check(Method::GET, "bearer token-of-operator", Ok(Role::Operator));
         check(Method::POST, "Bearer token-of-viewer", Err(403));
         check(Method::POST, "Bearer token-of-operator", Ok(Role::Operator));
+        let operator = head(Method::POST, &[("authorization", "Bearer token-of-operator")]);
+        assert_eq!(&*auth.check(&operator).unwrap().name, "operator");
         for wrong in [
             "Bearer",
             "Bearer ",

@@ -13,6 +13,7 @@ use crate::{
     base::{clock::Timestamp, ids::BadId},
     store::query::MAX_LIMIT,
     web::{
+        auth::Caller,
         body::{self, BodyFault, Bounds},
         error::Problem,
     },
@@ -101,6 +102,15 @@ pub(crate) fn parse_id<T: FromStr<Err = BadId>>(parameter: &str, text: &str) -> 
             err.to_string(),
         )
     })
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get().cloned();
+        caller.ok_or_else(|| Problem::forbidden("this needs a token"))
+    }
 }
 
 /// The query's parameters. Each is asked for by name; what nobody asked for is refused by `finish`.

@@ -47,12 +47,13 @@ pub(crate) fn around(router: Router<AdminState>, state: AdminState) -> Router {
 }
 
 async fn guard(State(state): State<AdminState>, request: Request, next: Next) -> Response {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let is_open = OPEN_PATHS.contains(&head.uri.path());
     let verdict = if is_open {
         Ok(())
     } else {
-        state.0.auth.check(&head).map(drop)
+        let caller = state.0.auth.check(&head);
+        caller.map(|caller| drop(head.extensions.insert(caller)))
     };
     let mut response = match verdict {
         Ok(()) => next.run(Request::from_parts(head, body)).await,
