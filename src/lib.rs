@@ -2,10 +2,11 @@
 //!
 //! The map, from the ground up; a room imports only rooms further up in this list:
 //! `base` · `event`, `egress` · `provider`, `store`, `route`, `destination` · `source` · `registry` · `ingest`, `delivery`,
-//! `maintenance` · `web` · `config` · `app` · `cli`. `ARCHITECTURE.md` says what each never does.
+//! `maintenance` · `bulk` · `web` · `config` · `app` · `cli`. `ARCHITECTURE.md` says what each never does.
 
 pub mod app;
 pub mod base;
+pub mod bulk;
 pub mod cli;
 pub mod config;
 pub mod delivery;

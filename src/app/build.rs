@@ -13,6 +13,7 @@ use crate::{
         supervisor::{Ended, Tasks},
     },
     base::{ids::WorkerId, metrics::Metrics},
+    bulk,
     config::{Inputs, Loaded, Settings},
     delivery::{self, claimer, heartbeat, lanes::Lanes, pool, pool::Held, settler::Settler},
     egress,
@@ -169,6 +170,18 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
             heartbeat::run(context, held, steps.stop_leases.clone()),
         );
     }
+
+    let jobs = bulk::Context {
+        store: store.clone(),
+        registry: registry.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        worker,
+        wake: wake.clone(),
+    };
+    groups
+        .last
+        .start("jobs", bulk::work::run(jobs, steps.stop_claiming.clone()));
 
     let chores = maintenance::Context {
         store: store.clone(),

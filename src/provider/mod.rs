@@ -306,6 +306,11 @@ impl Provider {
         names::read(self, call)
     }
 
+    /// Whether an event of this sender may be a batch whose elements have types of their own.
+    pub fn has_batches(&self) -> bool {
+        names::has_batches(self)
+    }
+
     /// The methods that its events or its handshakes come by.
     pub fn methods(&self) -> impl Iterator<Item = &str> {
         let of_handshakes = self.handshakes.iter().map(|it| it.method.as_ref());

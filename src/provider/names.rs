@@ -53,6 +53,11 @@ pub(super) fn read(provider: &Provider, call: &Call<'_>) -> Names {
     }
 }
 
+/// Whether an event of this sender may be a batch whose elements have types of their own.
+pub(super) fn has_batches(provider: &Provider) -> bool {
+    provider.event_type.iter().any(Reading::is_in_each)
+}
+
 /// Of each element the first type that is there, in their order.
 fn further_types(provider: &Provider, event_type: Option<&str>, reader: &Reader<'_>) -> Vec<String> {
     let in_each = provider.event_type.iter().filter(|it| it.is_in_each());

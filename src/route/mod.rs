@@ -136,6 +136,11 @@ impl Route {
         self.filter.is_some() || self.order.is_some()
     }
 
+    /// Whether it refuses some of the events of its types.
+    pub const fn filters(&self) -> bool {
+        self.filter.is_some()
+    }
+
     /// Where the event stands among those of its key, if the route orders any and the event has one.
     pub fn position(&self, subject: &Subject<'_>) -> Option<Position> {
         self.order.as_ref()?.position(subject)

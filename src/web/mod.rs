@@ -3,7 +3,7 @@
 //! `listener` accepts connections, `receive` is the whole of the public side, `api` the admin side behind `auth`. JSON
 //! shapes live in `api::shape` and nowhere else. Of `delivery` this room knows only how to wake it and how its breakers stand.
 //!
-//! Imports: `base`, `event`, `provider`, `store`, `source`, `registry`, `ingest`, `delivery`.
+//! Imports: `base`, `event`, `provider`, `store`, `source`, `registry`, `ingest`, `delivery`, `bulk`.
 
 pub mod api;
 mod auth;

@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["source"],
     &["registry"],
     &["ingest", "delivery", "maintenance"],
+    &["bulk"],
     &["reconcile", "web"],
     &["config"],
     &["app"],

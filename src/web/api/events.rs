@@ -12,11 +12,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     base::ids::EventId,
-    event::{Event, Origin},
-    ingest::fanout,
-    route::filter::subject::Subject,
-    source,
+    bulk,
     store::{
+        job::Target,
         query::{DeliveryQuery, MAX_LIMIT},
         record::{NewDelivery, Start},
     },
@@ -137,7 +135,12 @@ async fn replay(
 ) -> Result<Response, Problem> {
     let store = &state.0.store;
     let event = store.event(id).await?;
-    let deliveries = planned(&state, &event, &wanted);
+    let target = Target {
+        route: wanted.route,
+        destination: wanted.destination,
+        url: None,
+    };
+    let deliveries = bulk::replay::deliveries(&state.0.registry.current(), &event, &target);
     if deliveries.is_empty() {
         return Err(Problem::conflict(
             "no route of today takes this event; name a `route` or a `destination` of its source",
@@ -151,25 +154,6 @@ async fn replay(
     state.0.wake.now();
     tracing::info!(event.id = %id, n_deliveries = made.deliveries.len(), "event {id} is replayed by an operator");
     Ok((StatusCode::ACCEPTED, Json(made)).into_response())
-}
-
-fn planned(state: &AdminState, event: &Event, wanted: &Replay) -> Vec<NewDelivery> {
-    let snapshot = state.0.registry.current();
-    if wanted.route.is_none() && wanted.destination.is_none() {
-        let source = snapshot.source(&event.source);
-        let further_types = source.map(|it| source::further_types(it.provider(), event));
-        let further_types = further_types.unwrap_or_default();
-        return fanout::deliveries(&snapshot, event, &further_types, Origin::Replayed).collect();
-    }
-    let subject = Subject::new(event);
-    let is_wanted = |name: &Option<String>, it: &str| name.as_deref().is_none_or(|name| name == it);
-    snapshot
-        .routes_of(&event.source)
-        .iter()
-        .filter(|it| is_wanted(&wanted.route, &it.name))
-        .filter(|it| is_wanted(&wanted.destination, &it.destination))
-        .map(|it| fanout::delivery(it, &subject, Origin::Replayed, Start::NOW))
-        .collect()
 }
 
 fn shown(delivery: &NewDelivery) -> NewDeliveryJson {

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod events;
+mod jobs;
 pub mod lists;
 pub(crate) mod metrics;
 mod numbers;
@@ -46,6 +47,7 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         .merge(events::router())
         .merge(deliveries::router())
         .merge(requests::router())
+        .merge(jobs::router())
         .merge(setup::router())
         .merge(numbers::router())
         .merge(stream::router())
@@ -57,7 +59,7 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
 }
 
 const OVERVIEW: &str = "gatepost: admin side\n\n\
-    /v1/events /v1/deliveries /v1/requests /v1/sources /v1/destinations /v1/routes\n\
+    /v1/events /v1/deliveries /v1/requests /v1/jobs /v1/sources /v1/destinations /v1/routes\n\
     /v1/ledger /v1/stats /v1/stream\n\
     /openapi.json describes them; /metrics is for Prometheus; /livez and /readyz are for health checks\n";
 

@@ -2,6 +2,7 @@
 
 mod accept;
 pub(crate) mod api;
+mod bulk;
 mod commit;
 mod crash;
 mod delivery;

@@ -39,6 +39,7 @@ fn described() -> Vec<(String, String)> {
             let prefix = match path.split('/').nth(2) {
                 Some("deliveries") => "dlv",
                 Some("requests") => "req",
+                Some("jobs") => "job",
                 _ => "evt",
             };
             let target = path

@@ -1,0 +1,286 @@
+//! Bulk work: a plan first, then a job that survives whatever happens to the process.
+
+use std::time::Duration;
+
+use gatepost::{
+    base::{ids::EventId, secret::Secret},
+    event::{Binding, Event, Origin, body_hash, deduplication_key, headers::Headers},
+    store::{Settings, Store, record::NewEvent},
+};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+
+use crate::app::{
+    api::Api,
+    app_case, eventually,
+    load::Seed,
+    process::Process,
+    receiver::Reply,
+    sender::event,
+    site::{STRIPE_TO_BILLING, Site},
+};
+
+async fn plan(api: &Api, request: &Value) -> Value {
+    let answer = api.command("/v1/jobs/plan", &request.to_string()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+/// Makes the job and answers its id.
+async fn make(api: &Api, request: &Value) -> String {
+    let answer = api.command("/v1/jobs", &request.to_string()).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+async fn until_ended(api: &Api, job: &str) -> Value {
+    eventually("the job has ended", || async {
+        let job = api.get(&format!("/v1/jobs/{job}")).await;
+        (!job["ended_at"].is_null()).then_some(job)
+    })
+    .await
+}
+
+/// So many events in the store, without deliveries, as if a route had been missing.
+async fn fill(site: &Site, n: usize) -> Vec<String> {
+    let settings = Settings {
+        url: Secret::new(site.store_url()),
+        max_connections: 2,
+    };
+    let store = Store::open(&settings).await.unwrap();
+    store.migrate().await.unwrap();
+    let now = store.now().await.unwrap();
+    let mut ids = Vec::new();
+    let new = |n: usize| {
+        let body = format!(r#"{{"id":"evt_{n}","type":"invoice.paid"}}"#);
+        let hash = body_hash(body.as_bytes());
+        let external_id = format!("evt_{n}");
+        NewEvent {
+            key: Some(deduplication_key("stripe", Some(external_id.as_bytes()), hash)),
+            body_hash: hash,
+            event: std::sync::Arc::new(Event {
+                id: EventId::new(),
+                source: "stripe".into(),
+                external_id: Some(external_id),
+                event_type: Some("invoice.paid".to_owned()),
+                origin: Origin::Received,
+                binding: Binding::Body,
+                occurred_at: None,
+                received_at: now,
+                headers: Headers::from_pairs([("content-type", &b"application/json"[..])]),
+                body: body.into(),
+            }),
+            deliveries: Vec::new(),
+        }
+    };
+    let all: Vec<_> = (0..n).map(new).collect();
+    for batch in all.chunks(500) {
+        ids.extend(batch.iter().map(|it| it.event.id.to_string()));
+        store.record(batch.to_vec()).await.unwrap();
+    }
+    store.close().await;
+    ids
+}
+
+app_case!(dead_letters_are_retried_in_bulk, |site| {
+    site.receiver.always("/billing", Reply::Status(422));
+    let app = site.start().await;
+    let mut ids = Vec::new();
+    for n in 0..25 {
+        ids.push(app.accept(&event(&format!("evt_{n}"))).await);
+    }
+    for id in &ids {
+        app.until_status(id, "dead").await;
+    }
+    site.receiver.always("/billing", Reply::Status(200));
+    let request = json!({
+        "action": "retry",
+        "filter": { "destination": "billing" },
+        "reason": "billing is back",
+    });
+    let shown = plan(&app, &request).await;
+    assert_eq!(
+        (&shown["n_deliveries"], &shown["complete"]),
+        (&json!(25), &json!(true)),
+        "{shown}"
+    );
+    assert_eq!(shown["filter"]["status"], "dead", "{shown}");
+    assert_eq!(shown["ways"][0]["route"], "to-billing", "{shown}");
+    assert_eq!(shown["ways"][0]["per_second_from"], "measured", "{shown}");
+    assert!(app.list("/v1/jobs").await.is_empty(), "a plan makes nothing");
+
+    let id = make(&app, &request).await;
+    let job = until_ended(&app, &id).await;
+    assert_eq!(
+        (&job["state"], &job["n_changed"]),
+        (&json!("done"), &json!(25)),
+        "{job}"
+    );
+    assert_eq!(
+        (&job["made_by"], &job["reason"]),
+        (&json!("local"), &json!("billing is back"))
+    );
+    for id in &ids {
+        app.until_status(id, "delivered").await;
+        let attempts = app.attempts_of(id).await;
+        assert_eq!(attempts.last().unwrap()["trigger"], "manual", "{attempts:?}");
+    }
+    assert_eq!(plan(&app, &request).await["n_deliveries"], 0);
+    app.finish().await;
+});
+
+app_case!(open_deliveries_are_cancelled_in_bulk, |site| {
+    site.receiver
+        .always("/billing", Reply::With(503, "retry-after", "3600".to_owned()));
+    let app = site.start().await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(app.accept(&event(&format!("evt_{n}"))).await);
+    }
+    for id in &ids {
+        app.until_status(id, "retrying").await;
+    }
+    let request = json!({ "action": "cancel", "filter": { "route": "to-billing", "status": "retrying" } });
+    assert_eq!(plan(&app, &request).await["n_deliveries"], 5);
+    let id = make(&app, &request).await;
+    assert_eq!(until_ended(&app, &id).await["n_changed"], 5);
+    let ledger = app.until_open(0).await;
+    assert_eq!(ledger["cancelled"], 5, "{ledger}");
+    app.finish().await;
+});
+
+app_case!(a_replay_goes_by_the_routes_of_today, |site| {
+    site.configure(&format!(
+        "{STRIPE_TO_BILLING}types = [\"invoice.*\"]\n[[routes]]\nname = \"refused\"\nsource = \"stripe\"\n\
+         destination = \"billing\"\nfilter = {{ body = {{ id = \"nobody\" }} }}\n"
+    ));
+    fill(&site, 300).await;
+    let app = site.start().await;
+    let request = json!({ "action": "replay", "filter": { "source": "stripe" } });
+    let shown = plan(&app, &request).await;
+    assert_eq!(
+        (&shown["n_events"], &shown["n_deliveries"]),
+        (&json!(300), &json!(600)),
+        "{shown}"
+    );
+    let remark = shown["ways"][0]["remarks"][0].as_str().unwrap();
+    assert!(remark.contains("filter"), "{shown}");
+    let id = make(&app, &request).await;
+    let job = until_ended(&app, &id).await;
+    assert_eq!(
+        (&job["n_matched"], &job["n_changed"]),
+        (&json!(300), &json!(600)),
+        "{job}"
+    );
+    let ledger = app.until_open(0).await;
+    assert_eq!(
+        (&ledger["delivered"], &ledger["skipped"]),
+        (&json!(300), &json!(300)),
+        "{ledger}"
+    );
+    let hits = site.receiver.hits("/billing");
+    assert!(hits.iter().all(|it| it.header("gatepost-origin") == "replayed"));
+    assert!(
+        hits.iter()
+            .all(|it| it.header("webhook-signature").starts_with("v1,"))
+    );
+
+    let nowhere =
+        json!({ "action": "replay", "filter": { "source": "stripe" }, "to": { "route": "to-biling" } });
+    let answer = app.command("/v1/jobs/plan", &nowhere.to_string()).await;
+    assert_eq!(answer.status, 400);
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("did you mean `to-billing`?"), "{detail}");
+    app.finish().await;
+});
+
+app_case!(a_job_stops_at_once_where_it_is_paused_or_cancelled, |site| {
+    fill(&site, 500).await;
+    let app = site.start().await;
+    let request = json!({ "action": "replay", "filter": { "source": "stripe" }, "rate": 40 });
+    let id = make(&app, &request).await;
+    let path = format!("/v1/jobs/{id}");
+    eventually("it has begun", || async {
+        (app.get(&path).await["n_matched"].as_u64().unwrap() > 0).then_some(())
+    })
+    .await;
+    let paused = app.command(&format!("{path}/pause"), "").await.json();
+    assert_eq!(paused["state"], "paused", "{paused}");
+    let ledger = app.until_open(0).await;
+    assert_eq!(
+        ledger["deliveries"], paused["n_changed"],
+        "nothing was made after the answer"
+    );
+    assert_eq!(app.get(&path).await["n_matched"], paused["n_matched"]);
+    app.command(&format!("{path}/resume"), "").await;
+    eventually("it goes on", || async {
+        let n = app.get(&path).await["n_matched"].as_u64().unwrap();
+        (n > paused["n_matched"].as_u64().unwrap()).then_some(())
+    })
+    .await;
+    let cancelled = app.command(&format!("{path}/cancel"), "").await.json();
+    assert_eq!(cancelled["state"], "cancelled", "{cancelled}");
+    assert!(cancelled["n_matched"].as_u64().unwrap() < 500, "{cancelled}");
+    assert_eq!(app.command(&format!("{path}/resume"), "").await.status, 409);
+    let ledger = app.until_open(0).await;
+    assert_eq!(
+        ledger["deliveries"], cancelled["n_changed"],
+        "nothing was made after the answer"
+    );
+    app.finish().await;
+});
+
+const N_EVENTS: usize = 3_000;
+const N_KILLS: u32 = 3;
+
+app_case!(
+    a_job_survives_kills_with_nothing_done_twice_and_nothing_left_out,
+    |site| {
+        let ids = fill(&site, N_EVENTS).await;
+        let seed = Seed::choose();
+        let mut random = StdRng::seed_from_u64(seed.0);
+        let mut process = Process::start(&site, "all").await;
+        let request =
+            json!({ "action": "replay", "filter": { "source": "stripe" }, "reason": "a new route" });
+        let id = make(&process, &request).await;
+        let path = format!("/v1/jobs/{id}");
+        for n_kills in 1..=N_KILLS {
+            // Somewhere in the job, and at whatever moment of a step.
+            let n_at_least = u64::from(n_kills) * 400;
+            eventually("it went on", || async {
+                (process.get(&path).await["n_matched"].as_u64().unwrap() >= n_at_least).then_some(())
+            })
+            .await;
+            process
+                .run_on(Duration::from_micros(random.random_range(0..20_000)))
+                .await;
+            process.kill();
+            process = Process::start(&site, "all").await;
+        }
+        let job = until_ended(&process, &id).await;
+        let n_events = u64::try_from(N_EVENTS).unwrap();
+        assert_eq!(
+            (&job["state"], &job["n_matched"], &job["n_changed"]),
+            (&json!("done"), &json!(n_events), &json!(n_events))
+        );
+        let ledger = process.until_open(0).await;
+        assert_eq!(
+            (&ledger["balanced"], &ledger["delivered"]),
+            (&json!(true), &json!(n_events)),
+            "{ledger}"
+        );
+        process.terminate().await;
+        // Behind its back.
+        let sql = "select count(*) from delivery where origin = 'replayed'";
+        assert_eq!(site.count(sql).await, i64::try_from(N_EVENTS).unwrap());
+        let sql = "select count(distinct event_id) from delivery";
+        assert_eq!(site.count(sql).await, i64::try_from(N_EVENTS).unwrap());
+        let arrived: std::collections::HashSet<_> = site
+            .receiver
+            .hits("/billing")
+            .iter()
+            .map(|it| it.header("webhook-id").to_owned())
+            .collect();
+        assert!(ids.iter().all(|it| arrived.contains(it)));
+    }
+);
