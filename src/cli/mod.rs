@@ -5,7 +5,9 @@
 //!
 //! Imports: every room below.
 
+mod bulk;
 mod call;
+mod cancel;
 mod check;
 mod client;
 mod completions;
@@ -15,6 +17,7 @@ mod destinations;
 mod doctor;
 mod events;
 mod healthcheck;
+mod jobs;
 mod migrate;
 mod output;
 mod providers;
@@ -82,6 +85,8 @@ enum Command {
     Destinations(destinations::Args),
     Replay(replay::Args),
     Retry(retry::Args),
+    Cancel(cancel::Args),
+    Jobs(jobs::Args),
     Providers(providers::Args),
     Doctor(doctor::Args),
     Healthcheck(healthcheck::Args),
@@ -136,6 +141,8 @@ fn dispatch(cli: Cli) -> Result {
         Command::Destinations(args) => block_on(destinations::run(config, args)),
         Command::Replay(args) => block_on(replay::run(config, args)),
         Command::Retry(args) => block_on(retry::run(config, args)),
+        Command::Cancel(args) => block_on(cancel::run(config, args)),
+        Command::Jobs(args) => block_on(jobs::run(config, args)),
         Command::Doctor(args) => block_on(doctor::run(config, &args)),
         Command::Healthcheck(args) => block_on(healthcheck::run(config, &args)),
     }

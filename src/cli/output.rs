@@ -209,7 +209,8 @@ fn relative_to(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-fn rough(seconds: u64) -> String {
+/// So many seconds in the largest unit that leaves something.
+pub(crate) fn rough(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s"),
         60..3_600 => format!("{}m", seconds / 60),

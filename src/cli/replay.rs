@@ -1,4 +1,4 @@
-//! `gatepost replay`: new deliveries from a stored event.
+//! `gatepost replay`: new deliveries from one stored event, or from many.
 
 use std::path::Path;
 
@@ -6,27 +6,61 @@ use serde_json::Value;
 
 use crate::cli::{
     Output,
+    bulk::{self, JobArgs, given},
     client::{AdminArgs, Client, text},
     output::{self, Ended, Result, Table},
 };
 
-/// Deliver a stored event again, by the routes of today
+/// Deliver a stored event, or all that a filter finds, again by the routes of today
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Makes new deliveries from a stored event, by the routes that the config has today. The handler gets the \
                   same body, the same `webhook-id` and `gatepost-origin: replayed`. To try one failed delivery again, use \
-                  `gatepost retry`. Asks the admin API of a running gatepost.",
-    after_help = "Examples:\n  gatepost replay evt_01jd...\n  gatepost replay evt_01jd... --destination billing"
+                  `gatepost retry`.\n\nWith filters (those of `gatepost events list`) in place of an id it is a job: it shows the \
+                  plan and asks. Asks the admin API of a running gatepost.",
+    after_help = "Examples:\n  gatepost replay evt_01jd...\n  gatepost replay evt_01jd... --destination billing\n  gatepost replay --source stripe --from 2026-01-31T00:00:00Z --to 2026-02-01T00:00:00Z --plan\n  gatepost replay --source stripe --type 'invoice.*' --destination billing --rate 100",
+    group = clap::ArgGroup::new("which").args(["source", "event_type", "status", "after", "before", "q"]).multiple(true)
 )]
 pub(crate) struct Args {
     /// The event's id (evt_...)
-    event: String,
-    /// Only to this destination of its source, whatever the routes' types say
+    #[arg(required_unless_present = "which", conflicts_with_all = ["which", "plan", "yes", "rate", "reason", "wait"])]
+    event: Option<String>,
+    /// Only to this destination of its source, whatever the routes' types and filters say
     #[arg(long, value_name = "NAME")]
     destination: Option<String>,
-    /// Only by this route, whatever its types say
+    /// Only by this route, whatever its types and filter say
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
+    /// Events of this source
+    #[arg(long, help_heading = "Which events")]
+    source: Option<String>,
+    /// Events of this type; `*` at the end stands for anything
+    #[arg(long = "type", value_name = "TYPE", help_heading = "Which events")]
+    event_type: Option<String>,
+    /// Events with a delivery in this status
+    #[arg(long, help_heading = "Which events")]
+    status: Option<String>,
+    /// Received at this time (RFC 3339) or later
+    #[arg(
+        long,
+        visible_alias = "from",
+        value_name = "TIME",
+        help_heading = "Which events"
+    )]
+    after: Option<String>,
+    /// Received before this time (RFC 3339)
+    #[arg(
+        long,
+        visible_alias = "to",
+        value_name = "TIME",
+        help_heading = "Which events"
+    )]
+    before: Option<String>,
+    /// Part of the sender's id or of the type
+    #[arg(long, value_name = "TEXT", help_heading = "Which events")]
+    q: Option<String>,
+    #[command(flatten)]
+    job: JobArgs,
     /// How to print it; `json` is what the API said
     #[arg(long, value_enum, default_value = "table")]
     output: Output,
@@ -36,17 +70,24 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
     let client = Client::new(file, &args.admin)?;
-    let named = [("destination", args.destination), ("route", args.route)];
-    let named = named
-        .into_iter()
-        .filter_map(|(key, name)| Some((key.to_owned(), Value::from(name?))));
-    let reply = client
-        .post(
-            &["v1", "events", &args.event, "replay"],
-            &Value::Object(named.collect()),
-        )
-        .await?;
-    if args.output == Output::Json {
+    let to = given([("destination", &args.destination), ("route", &args.route)]);
+    if let Some(event) = &args.event {
+        return one(&client, event, &to, args.output).await;
+    }
+    let filter = given([
+        ("source", &args.source),
+        ("type", &args.event_type),
+        ("status", &args.status),
+        ("after", &args.after),
+        ("before", &args.before),
+        ("q", &args.q),
+    ]);
+    bulk::run(&client, "replay", filter, to, &args.job, args.output).await
+}
+
+async fn one(client: &Client, event: &str, to: &Value, output: Output) -> Result {
+    let reply = client.post(&["v1", "events", event, "replay"], to).await?;
+    if output == Output::Json {
         output::data(&reply.text)?;
         return Ok(Ended::Fine);
     }

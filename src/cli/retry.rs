@@ -1,4 +1,4 @@
-//! `gatepost retry`: the same delivery again.
+//! `gatepost retry`: the same delivery again, or many of them.
 
 use std::path::Path;
 
@@ -6,20 +6,29 @@ use serde_json::json;
 
 use crate::cli::{
     Output,
+    bulk::{self, JobArgs, WHICH, Which},
     client::{AdminArgs, Client, text},
     output::{self, Ended, Result},
 };
 
-/// Try one delivery again, now
+/// Try one delivery, or all that a filter finds, again now
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Puts a delivery that is dead, cancelled or waiting for its next try back in the queue, due now. Its \
-                  attempts so far are kept and listed. Asks the admin API of a running gatepost.",
-    after_help = "Examples:\n  gatepost retry dlv_01jd...\n  gatepost deliveries list --status dead --output json |\n    jq -r '.data[].id' | xargs -n1 gatepost retry"
+                  attempts so far are kept and listed.\n\nWith filters (those of `gatepost deliveries list`) in place of an id it \
+                  is a job: it shows the plan and asks. Without `--status` it takes dead letters. \
+                  Asks the admin API of a running gatepost.",
+    after_help = "Examples:\n  gatepost retry dlv_01jd...\n  gatepost retry --destination billing --plan\n  gatepost retry --destination billing --after 2026-01-31T12:00:00Z --rate 50\n  gatepost retry --status cancelled --route to-billing --yes --reason 'billing is back'",
+    group = clap::ArgGroup::new("which").args(WHICH).multiple(true)
 )]
 pub(crate) struct Args {
     /// The delivery's id (dlv_...)
-    delivery: String,
+    #[arg(required_unless_present = "which", conflicts_with_all = ["which", "plan", "yes", "rate", "reason", "wait"])]
+    delivery: Option<String>,
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    job: JobArgs,
     /// How to print it; `json` is what the API said
     #[arg(long, value_enum, default_value = "table")]
     output: Output,
@@ -29,15 +38,18 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
     let client = Client::new(file, &args.admin)?;
+    let Some(delivery) = args.delivery else {
+        let filter = args.which.filter();
+        return bulk::run(&client, "retry", filter, json!({}), &args.job, args.output).await;
+    };
     let reply = client
-        .post(&["v1", "deliveries", &args.delivery, "retry"], &json!({}))
+        .post(&["v1", "deliveries", &delivery, "retry"], &json!({}))
         .await?;
     if args.output == Output::Json {
         output::data(&reply.text)?;
     } else {
         output::data(format_args!(
-            "delivery `{}` is {} and due now",
-            args.delivery,
+            "delivery `{delivery}` is {} and due now",
             text(&reply.value, "status")
         ))?;
     }
