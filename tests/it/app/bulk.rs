@@ -133,19 +133,20 @@ app_case!(open_deliveries_are_cancelled_in_bulk, |site| {
     site.receiver
         .always("/billing", Reply::With(503, "retry-after", "3600".to_owned()));
     let app = site.start().await;
+    // Not so many that the destination is left alone.
     let mut ids = Vec::new();
-    for n in 0..5 {
+    for n in 0..2 {
         ids.push(app.accept(&event(&format!("evt_{n}"))).await);
     }
     for id in &ids {
         app.until_status(id, "retrying").await;
     }
     let request = json!({ "action": "cancel", "filter": { "route": "to-billing", "status": "retrying" } });
-    assert_eq!(plan(&app, &request).await["n_deliveries"], 5);
+    assert_eq!(plan(&app, &request).await["n_deliveries"], 2);
     let id = make(&app, &request).await;
-    assert_eq!(until_ended(&app, &id).await["n_changed"], 5);
+    assert_eq!(until_ended(&app, &id).await["n_changed"], 2);
     let ledger = app.until_open(0).await;
-    assert_eq!(ledger["cancelled"], 5, "{ledger}");
+    assert_eq!(ledger["cancelled"], 2, "{ledger}");
     app.finish().await;
 });
 
