@@ -108,8 +108,9 @@ pub(super) const STRICTER: &[Rule] = &[
     Rule {
         of: &["npm discord", "PyPI discord"],
         causes: &["signed_part_missing"],
-        holds: |it| it.header("-timestamp") == Some(""),
-        why: "A timestamp of no characters, which Discord never sends.",
+        holds: |it| it.header("-timestamp").is_none_or(str::is_empty),
+        why: "A timestamp of no characters, or none at all, which the packages take for the same: Discord never sends either, and \
+              whoever could get a body signed without a time could show it for ever.",
     },
     Rule {
         of: &[],
