@@ -41,13 +41,20 @@ impl Signature {
 
     fn binding_of(&self, signed: &[Part]) -> Binding {
         let is_whole = |it: &Part| match it {
-            Part::Body | Part::BodyHash(_) | Part::SortedForm | Part::FormFields | Part::SortedJson => true,
+            Part::Body
+            | Part::BodyHash(_)
+            | Part::BodyWithSecret(_)
+            | Part::SortedForm
+            | Part::FormFields
+            | Part::SortedJson => true,
             Part::SignatureBase(covered) => covered.iter().any(|it| it == "content-digest"),
             _ => false,
         };
         let is_some = |it: &Part| match it {
             // Another body with the same CRC is easily found.
-            Part::BodyCrc32 | Part::Raw(_) => true,
+            Part::BodyCrc32 | Part::Raw(_) | Part::PhpJson(_) => true,
+            // White space in a string is not covered.
+            Part::BodyWithoutSpace => true,
             part => part.place().is_some_and(Place::is_in_body),
         };
         let has = |test: &dyn Fn(&Part) -> bool| signed.iter().any(|it| it.is_of(test));

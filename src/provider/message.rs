@@ -8,6 +8,7 @@ use url::form_urlencoded;
 use crate::provider::{
     Refusal, encoding, json, listed,
     mac::{self, Piece},
+    php_json,
     place::{Place, Reader},
     scheme::{Family, Function, Part},
     sorted_json,
@@ -25,10 +26,16 @@ pub(super) struct Known<'s, 'a> {
 pub(super) fn assemble<'s>(parts: &'s [Part], known: Known<'s, '_>) -> Result<Vec<Piece<'s>>, Refusal> {
     let mut pieces = Vec::with_capacity(parts.len());
     for (idx, part) in parts.iter().enumerate() {
-        pieces.push(match part {
-            Part::Secret => Piece::Secret,
-            _ => Piece::Bytes(known.bytes(part, parts.get(idx + 1))?),
-        });
+        match part {
+            Part::Secret => pieces.push(Piece::Secret),
+            Part::BodyWithSecret(pointer) => {
+                let (before, after) = around_string(known.reader.call().body, pointer)?;
+                pieces.push(Piece::Bytes(Cow::Borrowed(before)));
+                pieces.push(Piece::Secret);
+                pieces.push(Piece::Bytes(Cow::Borrowed(after)));
+            }
+            _ => pieces.push(Piece::Bytes(known.bytes(part, parts.get(idx + 1))?)),
+        }
     }
     Ok(pieces)
 }
@@ -67,7 +74,7 @@ impl<'s> Known<'s, '_> {
                     place: format!("the source's `{name}`"),
                 });
             }
-            Part::Secret => {
+            Part::Secret | Part::BodyWithSecret(_) => {
                 return Err(Refusal::PartMissing {
                     place: "a secret inside another part".to_owned(),
                 });
@@ -85,12 +92,12 @@ impl<'s> Known<'s, '_> {
             }
             Part::FormFields if !reader.is_form() => Cow::Borrowed(&b""[..]),
             Part::SortedForm | Part::FormFields => Cow::Owned(sorted_form(call.body)),
-            Part::Raw(pointer) => {
-                let raw = json::raw(call.body, pointer).ok_or_else(|| Refusal::PartMissing {
-                    place: format!("`body:{pointer}`"),
-                })?;
-                Cow::Borrowed(raw.as_bytes())
+            Part::BodyWithoutSpace => {
+                let is_kept = |it: &u8| !it.is_ascii_whitespace();
+                Cow::Owned(call.body.iter().copied().filter(is_kept).collect())
             }
+            Part::Raw(pointer) => Cow::Borrowed(raw(call.body, pointer)?.as_bytes()),
+            Part::PhpJson(pointer) => Cow::Owned(php_json::write(raw(call.body, pointer)?).into_bytes()),
             Part::SortedJson => {
                 let written = sorted_json::write(call.body).ok_or_else(|| Refusal::MalformedPart {
                     place: "the body".to_owned(),
@@ -138,6 +145,24 @@ impl Function {
             Self::UpperCase => Some(text.to_ascii_uppercase()),
         }
     }
+}
+
+fn raw<'b>(body: &'b [u8], pointer: &str) -> Result<&'b str, Refusal> {
+    json::raw(body, pointer).ok_or_else(|| Refusal::PartMissing {
+        place: format!("`body:{pointer}`"),
+    })
+}
+
+/// What stands before the string at a pointer and behind it, its quotes among that.
+fn around_string<'b>(body: &'b [u8], pointer: &str) -> Result<(&'b [u8], &'b [u8]), Refusal> {
+    let string = raw(body, pointer)?;
+    let inner = string.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+    let inner = inner.ok_or_else(|| Refusal::MalformedPart {
+        place: format!("`body:{pointer}`"),
+        problem: "it is no string".to_owned(),
+    })?;
+    let start = inner.as_ptr().addr() - body.as_ptr().addr();
+    Ok((&body[..start], &body[start + inner.len()..]))
 }
 
 /// A value that the sender chose. Where a fixed text ends it in the signed text, it may not hold that text: otherwise bytes

@@ -28,6 +28,7 @@ mod multipart;
 mod names;
 mod options;
 mod pattern;
+mod php_json;
 pub mod place;
 pub mod published;
 pub mod recipe;

@@ -189,6 +189,12 @@ pub enum Part {
     Option(Text),
     /// The JSON text at a pointer into the body, as it was written.
     Raw(Text),
+    /// The same as PHP writes it: see `php_json`.
+    PhpJson(Text),
+    /// The body with the secret in place of the string at a pointer. For `Method::Digest`.
+    BodyWithSecret(Text),
+    /// The body without ASCII white space.
+    BodyWithoutSpace,
     /// The body as JSON without white space, the names in its objects sorted: see `sorted_json`.
     SortedJson,
     /// The signature base of RFC 9421, in which these components must be.

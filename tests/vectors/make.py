@@ -406,6 +406,17 @@ class Message:
             if not self.is_there("body:" + inner):
                 request.put("body:" + inner, {"id": "example-part"})
             return json.dumps(request.get("body:" + inner), separators=(",", ":")).encode()
+        if word == "php_json":
+            if not self.is_there("body:" + inner):
+                request.put("body:" + inner, {"id": "example-part", "name": "é/"})
+            return json.dumps(request.get("body:" + inner), separators=(",", ":")).replace("/", "\\/").encode()
+        if word == "body_with_secret":
+            request.put("body:" + inner, "")
+            with_secret = request.copy()
+            with_secret.put("body:" + inner, self.secret.decode())
+            return with_secret.body().encode()
+        if name == "body_without_space":
+            return "".join(request.body().split()).encode()
         if word == "signature_base":
             return self.signature_base(inner.split(",")).encode()
         if word == "listed":
@@ -577,7 +588,7 @@ def other_ways(name, row):
 def tampered(name, right, request, signed):
     """The right request with another value in the first thing that is signed."""
     taken = [it for it in places_in(signed) if not it.startswith("header:") or it.count(":") == 1]
-    taken += [f"body:{it.removeprefix('raw:')}/id" for _, it in pieces(signed) if it.startswith("raw:")]
+    taken += [f"body:{it.partition(':')[2]}/id" for _, it in pieces(signed) if it.startswith(("raw:", "php_json:"))]
     taken += [it.removesuffix("?") for _, it in pieces(signed) if it.endswith("?")]
     changed = request.copy()
     changed.change(taken[0])

@@ -352,7 +352,9 @@ fn check_time(recipe: &HmacRecipe, signed: &[Part], faults: &mut Vec<Fault>) -> 
 
 /// A bare hash without the secret in it could be made by anybody.
 fn check_digest(method: Method, signed: &[Part], faults: &mut Vec<Fault>) {
-    let has_secret = signed.contains(&Part::Secret);
+    let has_secret = signed
+        .iter()
+        .any(|it| matches!(it, Part::Secret | Part::BodyWithSecret(_)));
     if matches!(method, Method::Digest(_)) && !has_secret {
         let hint = "put `{secret}` where the sender puts it, or use an HMAC like `sha256`";
         faults.push(fault(

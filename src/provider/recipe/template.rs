@@ -85,7 +85,7 @@ fn made_of(function: Function, inner: &str, faults: &mut Vec<Fault>) -> Option<P
     } else {
         part(inner, faults).into_iter().collect()
     };
-    let is_in_none = |it: &Part| matches!(it, Part::Secret | Part::Option(_));
+    let is_in_none = |it: &Part| matches!(it, Part::Secret | Part::BodyWithSecret(_) | Part::Option(_));
     if parts.iter().any(|it| it.is_of(&is_in_none)) {
         faults.push(fault(
             KEY,
@@ -121,6 +121,7 @@ fn part(name: &str, faults: &mut Vec<Fault>) -> Option<Part> {
         "body_sha384" => Part::BodyHash(Hash::Sha384),
         "body_sha512" => Part::BodyHash(Hash::Sha512),
         "body_crc32" => Part::BodyCrc32,
+        "body_without_space" => Part::BodyWithoutSpace,
         _ => {
             if let Some(name) = name.strip_prefix("option:") {
                 return Some(Part::Option(Cow::Owned(name.to_owned())));
@@ -146,6 +147,10 @@ fn part(name: &str, faults: &mut Vec<Fault>) -> Option<Part> {
                 }
                 Some(("listed", place)) => Part::ListedHeaders(parse_place(place, KEY, faults)?),
                 Some(("raw", pointer)) => Part::Raw(json_pointer(pointer, KEY, faults)),
+                Some(("php_json", pointer)) => Part::PhpJson(json_pointer(pointer, KEY, faults)),
+                Some(("body_with_secret", pointer)) => {
+                    Part::BodyWithSecret(json_pointer(pointer, KEY, faults))
+                }
                 Some(("header" | "query" | "form" | "body", _)) => Part::At(parse_place(name, KEY, faults)?),
                 _ => {
                     faults.push(fault(KEY, format!("`{{{name}}}` is unknown"), Some(HINT)));

@@ -178,7 +178,9 @@ fn push_signed(
     }
     for part in signature.signed.iter() {
         match part {
-            Part::Raw(pointer) if json::raw(body, pointer).is_none() => {
+            // Written anew, as it will be when the signature is put there.
+            Part::BodyWithSecret(pointer) => put_into(body, pointer, "".into()),
+            Part::Raw(pointer) | Part::PhpJson(pointer) if json::raw(body, pointer).is_none() => {
                 put_into(body, pointer, serde_json::json!({ "id": marks.id }));
             }
             Part::ListedHeaders(list) => {

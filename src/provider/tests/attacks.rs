@@ -17,7 +17,7 @@ fn a01_every_row_that_signs_is_attacked() {
     let n_signing = crate::provider::all().iter().filter(signs).count();
     // Those with a signature in no header are attacked by their vectors.
     assert!(
-        signing().len() >= 270 && n_signing - signing().len() <= 18,
+        signing().len() >= 270 && n_signing - signing().len() <= 20,
         "{n_signing} {}",
         signing().len()
     );

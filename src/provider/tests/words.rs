@@ -67,6 +67,16 @@ fn json_can_be_signed_as_it_is_written_and_sorted() {
         r#"{"b": [1.0, {"d":1,"c":"é"}], "a":null}"#,
         "652527cee6371479ef52501cc0d28cda0a9cd1c369c6c247f820832e436feceb",
     );
+    check_signed(
+        "{php_json:/data}",
+        r#"{"data": {"b" : "é/"}}"#,
+        "5481de56b5e6f23dc641e894ac640afef9c4587a7d5e31af252ca6a6f55015b7",
+    );
+    check_signed(
+        "{body_without_space}",
+        "{\"s\": \"a b\"}\n",
+        "f16f9f4f6fe615bfe399adbca5da4a270421552b8691b9ae2ecc7dee5ee254bf",
+    );
     let provider = made(HmacRecipe {
         header: text("x-sig"),
         signed: text("{sorted_json}"),
@@ -84,6 +94,28 @@ fn json_can_be_signed_as_it_is_written_and_sorted() {
         ..HmacRecipe::default()
     });
     check_refused(&bent, &raw, &keys, "signed_part_missing");
+}
+
+#[test]
+fn the_secret_can_stand_in_the_body() {
+    let provider = made(HmacRecipe {
+        place: text("body:/auth"),
+        hash: text("plain-md5"),
+        signed: text("{body_with_secret:/auth}"),
+        ..HmacRecipe::default()
+    });
+    assert_eq!(provider.binding(), Binding::Body);
+    // Made by Python's hashlib of the body with the secret in its place.
+    let body = r#"{"x": "a", "auth" : "0de9081711fb51c2e31397b7f217e8bc"}"#;
+    check(
+        "body_with_secret",
+        &provider,
+        PLAIN,
+        &Bent::new(&[], body.as_bytes()),
+    );
+    let keys = [key(&provider, PLAIN)];
+    let number = Bent::new(&[], br#"{"auth":7}"#);
+    assert!(number.verify(&provider, &keys).is_err());
 }
 
 #[test]

@@ -574,6 +574,7 @@ fn the_page_of_the_providers_is_that_of_the_catalog() {
         page.push_str(&cells.join(" | "));
         page.push_str(" |\n");
     }
+    page.push_str(include_str!("absent.md"));
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/providers.md");
     if std::env::var_os("GATEPOST_TEST_WRITE_DOCS").is_some() {
         std::fs::write(&path, &page).unwrap();

@@ -339,5 +339,6 @@ by_anymail("mailtrap", "mailtrap.MailtrapTrackingWebhookView", "MAILTRAP_TRACKIN
 by_anymail("postal", "postal.PostalTrackingWebhookView", "POSTAL_WEBHOOK_KEY")
 by_anymail("postmark", "postmark.PostmarkTrackingWebhookView", "WEBHOOK_SECRET")
 by_anymail("sparkpost", "sparkpost.SparkPostTrackingWebhookView", "WEBHOOK_SECRET")
+by_anymail("unisender-go", "unisender_go.UnisenderGoTrackingWebhookView", "UNISENDER_GO_API_KEY")
 
 
