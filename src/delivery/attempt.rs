@@ -55,7 +55,9 @@ pub async fn run(context: Context, lanes: Lanes, held: Held, settler: Settler, i
         .get(&claim.delivery.destination)
         .cloned();
     let ready = match (outlet, lanes.get(&claim.delivery.destination)) {
-        (Some(outlet), Some(lane)) => wait_for_turn(&lane, &stop).await.map(|turn| (outlet, lane, turn)),
+        (Some(outlet), Some(lane)) => wait_for_turn(&lane, &claim, &stop)
+            .await
+            .map(|turn| (outlet, lane, turn)),
         // The destination left the config: its deliveries wait in the store until it is back or they are cancelled.
         _ => None,
     };
@@ -93,18 +95,30 @@ impl Drop for ForgetOnPanic {
 /// The right to send now.
 struct Turn {
     slot: OwnedSemaphorePermit,
+    /// Besides, for what is tried again.
+    retry_slot: Option<OwnedSemaphorePermit>,
     admitted: Admitted,
 }
 
 /// `None`: told to stop first, or its destination is left alone.
-async fn wait_for_turn(lane: &Lane, stop: &Stop) -> Option<Turn> {
+async fn wait_for_turn(lane: &Lane, claim: &Claim, stop: &Stop) -> Option<Turn> {
     let ready = async {
+        // First, so that retries that wait for their own kind hold no slot that a first attempt could have.
+        let retry_slot = if claim.is_retry && !claim.is_manual {
+            Some(Arc::clone(&lane.retry_slots).acquire_owned().await.ok()?)
+        } else {
+            None
+        };
         let slot = Arc::clone(&lane.slots).acquire_owned().await.ok()?;
         if let Some(limiter) = &lane.limiter {
             limiter.until_ready().await;
         }
         let admitted = lane.gate.admit()?;
-        Some(Turn { slot, admitted })
+        Some(Turn {
+            slot,
+            retry_slot,
+            admitted,
+        })
     };
     tokio::select! {
         biased;
@@ -128,7 +142,11 @@ async fn send(
     turn: Turn,
     stop: &Stop,
 ) -> Option<ToSettle> {
-    let Turn { slot, admitted } = turn;
+    let Turn {
+        slot,
+        retry_slot,
+        admitted,
+    } = turn;
     let under_way = lane.metrics.begin();
     let started_at = context.clock.now();
     let started = Instant::now();
@@ -149,7 +167,7 @@ async fn send(
         result = trial::during(Point::RequestSent, transform_and_send(context, outlet, claim, message)) => result,
     };
     trial::point(Point::HandlerAnswered);
-    drop((slot, under_way));
+    drop((slot, retry_slot, under_way));
 
     let duration = started.elapsed();
     // The store's time, as the schedule is on it.

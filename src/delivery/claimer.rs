@@ -9,9 +9,12 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    delivery::{Context, lanes::Lanes},
+    delivery::{
+        Context,
+        lanes::{Lanes, Places},
+    },
     store::{
-        claim::Wanted,
+        claim::{Claim, Share, Wanted},
         handover::{Handover, Place},
     },
 };
@@ -96,38 +99,68 @@ async fn round(context: &Context, lanes: &Lanes) -> Result<bool, crate::store::e
         &context.metrics,
     );
 
-    let mut places = reserve_free(lanes, &context.handover);
-    if places.is_empty() {
+    let mut reserved = reserve(lanes, &context.handover);
+    if reserved.is_empty() {
         return Ok(true);
     }
-    let per_destination = places
-        .iter()
-        .map(|(name, places)| (Arc::clone(name), places.len()))
-        .collect();
+    let share = |(name, reserved): (&Arc<str>, &Reserved)| Share {
+        destination: Arc::clone(name),
+        n_first: reserved.first.len(),
+        n_retries: reserved.retries.len(),
+    };
     let wanted = Wanted {
         worker: context.handover.worker(),
         lease: context.settings.lease,
-        per_destination,
+        per_destination: reserved.iter().map(share).collect(),
     };
     let claims = context.store.claim(&wanted, context.clock.now()).await?;
     for claim in claims {
         // The store gives at most what was asked for; a claim too many is left to its lease.
-        if let Some(place) = places.get_mut(&claim.delivery.destination).and_then(Vec::pop) {
+        if let Some(place) = reserved
+            .get_mut(&claim.delivery.destination)
+            .and_then(|it| it.of(&claim).pop())
+        {
             place.fill(claim);
         }
     }
-    Ok(places.values().any(Vec::is_empty))
+    Ok(wanted.per_destination.iter().any(|share| {
+        reserved.get(&share.destination).is_some_and(|left| {
+            share.n_first > 0 && left.first.is_empty() || share.n_retries > 0 && left.retries.is_empty()
+        })
+    }))
 }
 
-/// Takes the places of each lane that are to be filled.
-fn reserve_free(lanes: &Lanes, handover: &Handover) -> HashMap<Arc<str>, Vec<Place>> {
+/// The places of one destination that are to be filled.
+struct Reserved {
+    first: Vec<Place>,
+    retries: Vec<Place>,
+}
+
+impl Reserved {
+    const fn of(&mut self, claim: &Claim) -> &mut Vec<Place> {
+        if claim.is_retry {
+            &mut self.retries
+        } else {
+            &mut self.first
+        }
+    }
+}
+
+fn reserve(lanes: &Lanes, handover: &Handover) -> HashMap<Arc<str>, Reserved> {
     let mut res = HashMap::new();
     for (name, lane) in lanes.all() {
-        let places: Vec<_> = (0..lane.n_wanted())
-            .map_while(|_| handover.reserve_in(&lane.places))
-            .collect();
-        if !places.is_empty() {
-            res.insert(name, places);
+        let (n_first, n_retries) = lane.n_wanted();
+        let take = |places: &Places, n| {
+            (0..n)
+                .map_while(|_| handover.reserve_in(&places.semaphore))
+                .collect::<Vec<_>>()
+        };
+        let reserved = Reserved {
+            first: take(&lane.places, n_first),
+            retries: take(&lane.retry_places, n_retries),
+        };
+        if !reserved.first.is_empty() || !reserved.retries.is_empty() {
+            res.insert(name, reserved);
         }
     }
     res

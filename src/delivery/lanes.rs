@@ -24,15 +24,20 @@ use crate::{
 
 /// In hand for each running attempt: so many more wait beside it, so that a free slot never waits for the store.
 const AHEAD: usize = 4;
+/// The part of the slots that is kept for first attempts, where there are several: retries that hang take the rest at most.
+const KEPT_FOR_FIRST: usize = 4;
 
 /// One destination's share of this process.
 #[derive(Debug)]
 pub struct Lane {
     /// Deliveries in hand: running, waiting for a slot, or waiting to be settled.
-    pub places: Arc<Semaphore>,
-    pub n_places: usize,
+    pub places: Places,
+    /// The same for what is tried again.
+    pub retry_places: Places,
     /// Attempts in flight.
     pub slots: Arc<Semaphore>,
+    /// Those of them that are tried again: so many at most, whoever waits.
+    pub retry_slots: Arc<Semaphore>,
     pub limiter: Option<DefaultDirectRateLimiter>,
     pub gate: Gate,
     pub metrics: DestinationMetrics,
@@ -40,6 +45,37 @@ pub struct Lane {
     rate: Option<u32>,
     hold_after: Option<u32>,
     n_dead_in_a_row: AtomicU32,
+}
+
+#[derive(Debug)]
+pub struct Places {
+    pub semaphore: Arc<Semaphore>,
+    n_all: usize,
+}
+
+impl Places {
+    fn new(n_slots: usize) -> Self {
+        let n_all = n_slots * AHEAD;
+        Self {
+            semaphore: Arc::new(Semaphore::new(n_all)),
+            n_all,
+        }
+    }
+
+    fn n_free(&self) -> usize {
+        self.semaphore.available_permits()
+    }
+
+    fn n_taken(&self) -> usize {
+        self.n_all - self.n_free()
+    }
+
+    /// With less than a quarter of them free they are left alone until more come together, so that a busy destination costs
+    /// few large claims instead of many small ones.
+    fn n_worth_a_claim(&self) -> usize {
+        let n_free = self.n_free();
+        if n_free * 4 < self.n_all { 0 } else { n_free }
+    }
 }
 
 impl Lane {
@@ -51,10 +87,11 @@ impl Lane {
             .filter(|it| it.obeys(rules))
             .unwrap_or_else(|| Gate::new(Arc::clone(&outlet.name), rules.clone(), metrics.clone()));
         let n_slots = concurrency.max(1) as usize;
-        let n_places = n_slots * AHEAD;
+        let n_retry_slots = (n_slots - n_slots.div_ceil(KEPT_FOR_FIRST)).max(1);
         Self {
-            places: Arc::new(Semaphore::new(n_places)),
-            n_places,
+            places: Places::new(n_slots),
+            retry_places: Places::new(n_retry_slots),
+            retry_slots: Arc::new(Semaphore::new(n_retry_slots)),
             slots: Arc::new(Semaphore::new(n_slots)),
             limiter: rate
                 .and_then(NonZeroU32::new)
@@ -90,15 +127,20 @@ impl Lane {
         })
     }
 
-    /// How many deliveries to ask the store for. With less than a quarter of its places free a lane waits until more come
-    /// together, so that a busy destination costs few large claims instead of many small ones.
-    pub fn n_wanted(&self) -> usize {
-        let n_free = self.places.available_permits();
+    /// How many deliveries to ask the store for: of those that wait for their first attempt, and of those that are tried again.
+    pub fn n_wanted(&self) -> (usize, usize) {
+        let (first, retries) = (&self.places, &self.retry_places);
+        // Half of each, and one of each at least.
+        let half_each = |n: usize| {
+            (
+                n.div_ceil(2).min(first.n_free()),
+                n.div_ceil(2).min(retries.n_free()),
+            )
+        };
         match self.gate.allowance(self.concurrency.max(1) as usize) {
-            Allowance::All if n_free * 4 < self.n_places => 0,
-            Allowance::All => n_free,
-            Allowance::InHand(n) => n.saturating_sub(self.n_places - n_free).min(n_free),
-            Allowance::Probes(n) => n.min(n_free),
+            Allowance::All => (first.n_worth_a_claim(), retries.n_worth_a_claim()),
+            Allowance::InHand(n) => half_each(n.saturating_sub(first.n_taken() + retries.n_taken())),
+            Allowance::Probes(n) => half_each(n),
         }
     }
 }
@@ -125,7 +167,7 @@ impl Lanes {
         let open: HashMap<_, _> = lanes
             .iter()
             .filter(|(name, lane)| !closed.contains(*name) && lane.gate.is_closed())
-            .map(|(name, lane)| (Arc::clone(name), Arc::clone(&lane.places)))
+            .map(|(name, lane)| (Arc::clone(name), Arc::clone(&lane.places.semaphore)))
             .collect();
         drop(lanes);
         handover.publish(open);

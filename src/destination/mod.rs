@@ -30,7 +30,7 @@ pub struct Settings {
     pub url: SafeUrl,
     /// From the first byte out to the last byte in.
     pub timeout: Duration,
-    /// Attempts in flight at once, in one process.
+    /// Attempts in flight at once, in one process; retries get three quarters of them at most.
     pub concurrency: u32,
     /// Attempts per second, in one process.
     pub rate: Option<u32>,

@@ -268,6 +268,7 @@ fn claim_of(event: &NewEvent, new: &crate::store::record::NewDelivery) -> Option
         fence: Claimed::FENCE,
         lease_until,
         is_manual: false,
+        is_retry: false,
         is_stale: false,
     })
 }

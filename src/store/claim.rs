@@ -10,16 +10,36 @@ use crate::{
     event::{
         Event,
         attempt::{Attempt, Outcome},
-        delivery::{Delivery, Fence},
+        delivery::{Delivery, Fence, Status},
     },
 };
 
-/// What a worker asks for: at most so many deliveries for each destination that has room.
+/// What a worker asks for: so many deliveries for each destination that has room.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     pub worker: WorkerId,
     pub lease: Duration,
-    pub per_destination: Vec<(Arc<str>, usize)>,
+    pub per_destination: Vec<Share>,
+}
+
+/// What one destination has room for.
+#[derive(Debug, Clone)]
+pub struct Share {
+    pub destination: Arc<str>,
+    /// Deliveries that wait for their first attempt, or that an operator let go.
+    pub n_first: usize,
+    /// Deliveries that are tried again.
+    pub n_retries: usize,
+}
+
+impl Share {
+    /// How many of each status.
+    pub(super) const fn by_status(&self) -> [(Status, usize); 2] {
+        [
+            (Status::Pending, self.n_first),
+            (Status::Retrying, self.n_retries),
+        ]
+    }
 }
 
 /// A delivery in hand. Valid until `lease_until`; after that another worker may hold it.
@@ -30,6 +50,8 @@ pub struct Claim {
     /// Changes with every claim, so that a late worker cannot overwrite a newer one's result.
     pub fence: Fence,
     pub lease_until: Timestamp,
+    /// It was tried before, on the schedule.
+    pub is_retry: bool,
     /// An operator asked for this attempt.
     pub is_manual: bool,
     /// Its route marks what is older than the newest delivered one of its key, and it is.
@@ -45,19 +67,24 @@ pub(super) const MAX_STALE_ROUNDS: usize = 100;
 
 /// What is still wanted once these were taken.
 pub(super) fn still_wanted(wanted: &Wanted, claims: &[Claim]) -> Wanted {
-    let left = |(name, n): &(Arc<str>, usize)| {
-        let n_taken = claims
-            .iter()
-            .filter(|it| it.delivery.destination == *name)
-            .count();
-        (Arc::clone(name), n.saturating_sub(n_taken))
+    let left = |share: &Share| {
+        let n_taken = |is_retry| {
+            let is_one =
+                |it: &&Claim| it.delivery.destination == share.destination && it.is_retry == is_retry;
+            claims.iter().filter(is_one).count()
+        };
+        Share {
+            destination: Arc::clone(&share.destination),
+            n_first: share.n_first.saturating_sub(n_taken(false)),
+            n_retries: share.n_retries.saturating_sub(n_taken(true)),
+        }
     };
     Wanted {
         per_destination: wanted
             .per_destination
             .iter()
             .map(left)
-            .filter(|it| it.1 > 0)
+            .filter(|it| it.n_first + it.n_retries > 0)
             .collect(),
         ..wanted.clone()
     }

@@ -28,11 +28,11 @@ macro_rules! migrations {
 }
 
 pub(super) fn postgres() -> Vec<Migration> {
-    migrations!("postgres": 1 "0001_first", 2 "0002_key_by_id", 3 "0003_skip_and_order", 4 "0004_job")
+    migrations!("postgres": 1 "0001_first", 2 "0002_key_by_id", 3 "0003_skip_and_order", 4 "0004_job", 5 "0005_flow")
 }
 
 pub(super) fn sqlite() -> Vec<Migration> {
-    migrations!("sqlite": 1 "0001_first", 2 "0002_key_by_id", 3 "0003_skip_and_order", 4 "0004_job")
+    migrations!("sqlite": 1 "0001_first", 2 "0002_key_by_id", 3 "0003_skip_and_order", 4 "0004_job", 5 "0005_flow")
 }
 
 /// Applies what is missing, under the engine's lock, and says what it was. The connection must not go back to a pool

@@ -167,6 +167,7 @@ pub(super) fn claim(row: &impl StoreRow, fence: Fence, lease_until: Time) -> Res
         event: Arc::new(event(row)?),
         fence,
         lease_until: lease_until.0,
+        is_retry: get(row, "delivery", "is_retry")?,
         is_manual: get(row, "delivery", "is_manual")?,
         is_stale: get(row, "delivery", "is_stale")?,
     })

@@ -127,7 +127,7 @@ async fn skip_stale(conn: &mut PgConnection, wanted: &Wanted, now: Timestamp) ->
     let names: Vec<_> = wanted
         .per_destination
         .iter()
-        .map(|(name, _)| clean(name))
+        .map(|it| clean(&it.destination))
         .collect();
     for _ in 0..MAX_STALE_ROUNDS {
         let done = sqlx::query(include_str!("sql/skip_stale.sql"))
@@ -151,18 +151,27 @@ async fn take(
     claims: &mut Vec<Claim>,
 ) -> Result<usize, StoreError> {
     let lease_until = Time(now.plus(wanted.lease));
-    let all = || wanted.per_destination.iter();
+    let all = || {
+        let all = wanted.per_destination.iter().flat_map(|share| {
+            let name = clean(&share.destination);
+            share
+                .by_status()
+                .map(|(status, n_rows)| (name.clone(), status, n_rows))
+        });
+        all.filter(|(.., n)| *n > 0)
+    };
     let rows = sqlx::query(include_str!("sql/claim.sql"))
-        .bind(all().map(|(name, _)| clean(name)).collect::<Vec<_>>())
+        .bind(all().map(|(name, ..)| name).collect::<Vec<_>>())
         .bind(
             all()
-                .map(|(_, n)| i64::try_from(*n).unwrap_or(i64::MAX))
+                .map(|(.., n)| i64::try_from(n).unwrap_or(i64::MAX))
                 .collect::<Vec<_>>(),
         )
         .bind(Time(now))
         .bind(wanted.worker.uuid())
         .bind(lease_until)
         .bind(STALE)
+        .bind(all().map(|(_, status, _)| status.as_str()).collect::<Vec<_>>())
         .fetch_all(&mut *conn)
         .await;
     let rows = match rows {

@@ -10,7 +10,7 @@ use crate::{
         clock::Timestamp,
         ids::{DeliveryId, WorkerId},
     },
-    event::delivery::Fence,
+    event::delivery::{Fence, Status},
     store::{
         claim::{Claim, MAX_STALE_ROUNDS, STALE, STALE_ROWS, Wanted},
         error::StoreError,
@@ -32,7 +32,7 @@ impl Engine {
         let names: Vec<_> = wanted
             .per_destination
             .iter()
-            .map(|(name, _)| clean(name))
+            .map(|it| clean(&it.destination))
             .collect();
         let names = serde_json::json!(names).to_string();
         let due: Vec<String> = on!(&self.readers, |conn| {
@@ -49,13 +49,24 @@ impl Engine {
         on!(&self.writer, |conn| {
             let mut transaction = begin(conn).await?;
             let mut claims = Vec::new();
-            for (name, limit) in &wanted.per_destination {
-                let name = clean(name);
-                if due.iter().any(|it| *it == name) {
+            for share in &wanted.per_destination {
+                let name = clean(&share.destination);
+                if !due.iter().any(|it| *it == name) {
+                    continue;
+                }
+                for (status, limit) in share.by_status() {
                     let n_before = claims.len();
                     for _ in 0..MAX_STALE_ROUNDS {
                         let limit = limit.saturating_sub(claims.len() - n_before);
-                        if take(&mut transaction, &name, limit, &wanted, now, &mut claims).await? == 0 {
+                        let n_stale = take(
+                            &mut transaction,
+                            (&name, status, limit),
+                            &wanted,
+                            now,
+                            &mut claims,
+                        )
+                        .await?;
+                        if n_stale == 0 {
                             break;
                         }
                         skip_stale(&mut transaction, &name, now).await?;
@@ -176,17 +187,20 @@ async fn skip_stale(
 /// How many it passed over as stale.
 async fn take(
     conn: &mut SqliteConnection,
-    destination: &str,
-    limit: usize,
+    (destination, status, limit): (&str, Status, usize),
     wanted: &Wanted,
     now: Timestamp,
     claims: &mut Vec<Claim>,
 ) -> Result<usize, StoreError> {
+    if limit == 0 {
+        return Ok(0);
+    }
     let lease_until = Time(now.plus(wanted.lease));
     let rows: Vec<SqliteRow> = sqlx::query(include_str!("sql/due.sql"))
         .bind(destination)
         .bind(Time(now))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(status.as_str())
         .fetch_all(&mut *conn)
         .await?;
     let mut taken = Vec::with_capacity(rows.len());

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::{io::AsyncWriteExt, sync::watch, time::Instant};
 
-use crate::app::{
-    api::Api, app_case, eventually, operate::post_until_held, receiver::Reply, sender::event,
-    site::STRIPE_TO_BILLING,
+use crate::{
+    app::{
+        api::Api, app_case, eventually, operate::post_until_held, receiver::Reply, sender::event,
+        site::STRIPE_TO_BILLING,
+    },
+    handler::{Handler, read_request},
+    matrix::beside::OK,
 };
 
 async fn breaker(app: &Api, destination: &str) -> Value {
@@ -113,10 +117,10 @@ retry ="#;
     app.until_open(0).await;
     let hits = site.receiver.hits("/billing");
     let after: Vec<_> = hits.iter().filter(|it| it.at > mended_at).collect();
-    // In the first quarter at most four at once, each for so long; without the ramp there would be sixteen at once.
+    // In the first quarter at most four or five at once, each for so long; without the ramp there would be sixteen at once.
     let first = after[0].at;
     let n_early = after.iter().filter(|it| it.at < first + RAMP / 4).count();
-    let most = 4 * (RAMP / 4).as_millis() / PACE.as_millis();
+    let most = 5 * (RAMP / 4).as_millis() / PACE.as_millis();
     assert!(
         n_early as u128 <= most,
         "{n_early} in the first second, at most {most}"
@@ -186,5 +190,64 @@ app_case!(f09_dead_letters_in_a_row_hold_their_destination, |site| {
     let resumed = app.command("/v1/destinations/billing/resume", "").await;
     assert_eq!(resumed.status, 200, "{resumed:?}");
     app.until_status(&late, "delivered").await;
+    app.finish().await;
+});
+
+app_case!(f01_retries_that_hang_do_not_hold_up_what_is_new, |site| {
+    let is_mended = watch::Sender::new(false);
+    let mended = is_mended.clone();
+    // Says no at once to the first attempt of some events, and hangs at every later one.
+    let handler = Handler::start(move |mut stream, _| {
+        let mut mended = mended.subscribe();
+        async move {
+            while let Some(received) = read_request(&mut stream).await {
+                let is_bad = received.header("gatepost-external-id")[0].starts_with("evt_bad");
+                let answer = if is_bad && received.header("gatepost-attempt") == ["1"] {
+                    &b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"[..]
+                } else {
+                    if is_bad {
+                        mended.wait_for(|it| *it).await.unwrap();
+                    }
+                    OK
+                };
+                if stream.write_all(answer).await.is_err() {
+                    return;
+                }
+            }
+        }
+    })
+    .await;
+    let rules = "concurrency = 4\ntimeout = \"5m\"\nbreaker = { enabled = false }\nretry =";
+    site.configure(
+        &STRIPE_TO_BILLING
+            .replace("http://{}/billing", &handler.url("/"))
+            .replace("retry =", rules),
+    );
+    let app = site.start().await;
+    let mut bad = Vec::new();
+    for n in 0..20 {
+        bad.push(app.accept(&event(&format!("evt_bad_{n}"))).await);
+    }
+    // As many of them hang as may: one slot is left.
+    eventually("three retries hang", || async {
+        let metrics = String::from_utf8(app.ask("/metrics").await.body.to_vec()).unwrap();
+        let line = "gatepost_attempts_in_flight{destination=\"billing\"} 3";
+        metrics.lines().any(|it| it == line).then_some(())
+    })
+    .await;
+    for n in 0..30 {
+        let id = app.accept(&event(&format!("evt_good_{n}"))).await;
+        app.until_status(&id, "delivered").await;
+    }
+    let ledger = app.get("/v1/ledger").await;
+    assert_eq!(
+        (&ledger["open"], &ledger["delivered"]),
+        (&20.into(), &30.into()),
+        "{ledger}"
+    );
+    is_mended.send_replace(true);
+    for id in &bad {
+        app.until_status(id, "delivered").await;
+    }
     app.finish().await;
 });

@@ -34,7 +34,7 @@ use gatepost::{
     },
     store::{
         Settings, Store,
-        claim::{Claim, Settled, Settlement, Wanted},
+        claim::{Claim, Settled, Settlement, Share, Wanted},
         record::{NewDelivery, NewEvent, Start},
     },
 };
@@ -198,7 +198,11 @@ fn wanted(worker: WorkerId, per_destination: &[(&str, usize)]) -> Wanted {
         lease: Duration::from_secs(10),
         per_destination: per_destination
             .iter()
-            .map(|(name, n)| (Arc::from(*name), *n))
+            .map(|(name, n)| Share {
+                destination: Arc::from(*name),
+                n_first: *n,
+                n_retries: *n,
+            })
             .collect(),
     }
 }

@@ -163,7 +163,8 @@ impl Model {
         let worker = WorkerId::new();
         let n = self.random.random_range(1..4);
         let claims = store.claim_billing(worker, n, at(self.now)).await;
-        assert!(claims.len() <= n);
+        let n_retries = claims.iter().filter(|it| it.is_retry).count();
+        assert!(n_retries <= n && claims.len() - n_retries <= n);
         for claim in claims {
             let known = &self.deliveries[&claim.delivery.id];
             assert!(

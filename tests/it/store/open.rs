@@ -70,7 +70,13 @@ store_case!(f26_a_closed_store_says_so, |store| {
 });
 
 /// Every version of the schema, in order.
-const MIGRATIONS: [&str; 4] = ["0001_first", "0002_key_by_id", "0003_skip_and_order", "0004_job"];
+const MIGRATIONS: [&str; 5] = [
+    "0001_first",
+    "0002_key_by_id",
+    "0003_skip_and_order",
+    "0004_job",
+    "0005_flow",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn e23_four_openers_migrate_an_empty_postgres_at_once() {

@@ -20,7 +20,7 @@ use gatepost::{
     source::asking::Asking,
     store::{
         Store,
-        claim::{Settlement, Wanted},
+        claim::{Settlement, Share, Wanted},
         clock::StoreClock,
         record::{NewDelivery, NewEvent, Start},
         rejected::RejectedRequest,
@@ -236,7 +236,11 @@ impl Fixture {
         let wanted = Wanted {
             worker: WorkerId::new(),
             lease: Duration::from_secs(30),
-            per_destination: vec![("billing".into(), 10)],
+            per_destination: vec![Share {
+                destination: "billing".into(),
+                n_first: 10,
+                n_retries: 10,
+            }],
         };
         let settlements = self
             .store

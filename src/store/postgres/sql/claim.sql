@@ -1,4 +1,4 @@
--- Take what is due, the oldest first, so many for each destination; rows that another worker is taking are passed over,
+-- Take what is due, the oldest first, so many for each destination and status; rows that another worker is taking are passed over,
 -- and so is a damaged fence, which could not grow: it is counted as stuck.
 --
 -- Of those that have a key: `strict` waits for whatever is in hand or earlier, `latest` for what is in hand, and is skipped
@@ -6,7 +6,7 @@
 -- that see different rows may still pick two of one key: then the index `delivery_lane` refuses the second.
 with wanted as (
     select *
-    from unnest($1::text[], $2::bigint[]) as wanted (destination, n_rows)
+    from unnest($1::text[], $7::text[], $2::bigint[]) as wanted (destination, status, n_rows)
     where not exists (select 1 from hold where hold.kind = 'destination' and hold.name = wanted.destination)
 ),
 due as (
@@ -15,6 +15,7 @@ due as (
     cross join lateral (
         select
             delivery.id, delivery.due_at, delivery.order_mode, delivery.is_manual,
+            delivery.status = 'retrying' as is_retry,
             delivery.order_mode in ('latest', 'flag') and (
                 exists (
                     select 1 from delivery as other
@@ -31,6 +32,7 @@ due as (
             ) as is_stale
         from delivery
         where delivery.destination = wanted.destination
+            and delivery.status = wanted.status
             and delivery.status in ('pending', 'retrying')
             and delivery.due_at <= $3
             and delivery.fence < 9223372036854775806
@@ -74,11 +76,11 @@ taken as (
     returning
         delivery.id, delivery.event_id, delivery.route, delivery.destination, delivery.origin, delivery.status,
         delivery.is_manual, delivery.n_attempts, delivery.due_at, delivery.last_error, delivery.cause, delivery.created_at,
-        delivery.fence, due.due_at as was_due_at, due.is_stale
+        delivery.fence, due.due_at as was_due_at, due.is_stale, due.is_retry
 )
 select
     taken.id, taken.event_id, taken.route, taken.destination, taken.origin, taken.status, taken.is_manual,
-    taken.n_attempts, taken.due_at, taken.last_error, taken.cause, taken.created_at, taken.fence, taken.is_stale,
+    taken.n_attempts, taken.due_at, taken.last_error, taken.cause, taken.created_at, taken.fence, taken.is_stale, taken.is_retry,
     event.source, event.external_id, event.type, event.origin as event_origin, event.verified, event.occurred_at,
     event.received_at, event.headers, event.body, event.body_hash
 from taken

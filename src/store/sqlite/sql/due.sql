@@ -1,4 +1,4 @@
--- What is due for one destination, the oldest first. A damaged id or fence is passed over: it is counted as stuck.
+-- What is due for one destination and status, the oldest first. A damaged id or fence is passed over: it is counted as stuck.
 -- Of those that have a key: see the same statement of Postgres.
 select
     delivery.id, delivery.event_id, delivery.route, delivery.destination, delivery.origin, delivery.status,
@@ -17,12 +17,14 @@ select
                 and (other.order_at, other.id) > (delivery.order_at, delivery.id)
         )
     ) as is_stale,
+    delivery.status = 'retrying' as is_retry,
     coalesce(delivery.order_mode, '') as order_mode,
     event.source, event.external_id, event.type, event.origin as event_origin, event.verified, event.occurred_at,
     event.received_at, event.headers, event.body, event.body_hash
 from delivery
 left join event on event.id = delivery.event_id
 where delivery.destination = ?1
+    and delivery.status = ?4
     and delivery.status in ('pending', 'retrying')
     and delivery.due_at <= ?2
     and length(delivery.id) = 16
