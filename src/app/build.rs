@@ -167,7 +167,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         groups.attempts.start("attempts", attempts);
         groups.last.start(
             "heartbeat",
-            heartbeat::run(context, held, steps.stop_leases.clone()),
+            heartbeat::run(context, held, lanes.clone(), steps.stop_leases.clone()),
         );
     }
 

@@ -55,7 +55,7 @@ pub async fn run(context: Context, lanes: Lanes, held: Held, settler: Settler, i
         .get(&claim.delivery.destination)
         .cloned();
     let ready = match (outlet, lanes.get(&claim.delivery.destination)) {
-        (Some(outlet), Some(lane)) => wait_for_turn(&lane, &claim, &stop)
+        (Some(outlet), Some(lane)) => wait_for_turn(&lanes, &lane, &claim, &stop)
             .await
             .map(|turn| (outlet, lane, turn)),
         // The destination left the config: its deliveries wait in the store until it is back or they are cancelled.
@@ -101,7 +101,7 @@ struct Turn {
 }
 
 /// `None`: told to stop first, or its destination is left alone.
-async fn wait_for_turn(lane: &Lane, claim: &Claim, stop: &Stop) -> Option<Turn> {
+async fn wait_for_turn(lanes: &Lanes, lane: &Lane, claim: &Claim, stop: &Stop) -> Option<Turn> {
     let ready = async {
         // First, so that retries that wait for their own kind hold no slot that a first attempt could have.
         let retry_slot = if claim.is_retry && !claim.is_manual {
@@ -110,9 +110,7 @@ async fn wait_for_turn(lane: &Lane, claim: &Claim, stop: &Stop) -> Option<Turn> 
             None
         };
         let slot = Arc::clone(&lane.slots).acquire_owned().await.ok()?;
-        if let Some(limiter) = &lane.limiter {
-            limiter.until_ready().await;
-        }
+        lane.paced(&mut lanes.n_replicas()).await;
         let admitted = lane.gate.admit()?;
         Some(Turn {
             slot,

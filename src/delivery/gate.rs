@@ -78,6 +78,11 @@ impl Gate {
         self.lock().state(Instant::now()) == State::Closed
     }
 
+    /// The part of its rate that it is sent: less than all of it while it ramps up.
+    pub fn part(&self) -> f64 {
+        self.lock().part(Instant::now())
+    }
+
     /// Whether it fails: nothing is sent, or probes only.
     pub fn is_open(&self) -> bool {
         matches!(

@@ -2,19 +2,18 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    num::NonZeroU32,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    time::Instant,
 };
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     base::metrics::{Metrics, handles::DestinationMetrics},
-    delivery::{breaker::Allowance, gate::Gate},
+    delivery::{breaker::Allowance, gate::Gate, pace::Pace},
     registry::{Outlet, Snapshot},
     store::{
         claim::{Hold, HoldTarget},
@@ -38,7 +37,7 @@ pub struct Lane {
     pub slots: Arc<Semaphore>,
     /// Those of them that are tried again: so many at most, whoever waits.
     pub retry_slots: Arc<Semaphore>,
-    pub limiter: Option<DefaultDirectRateLimiter>,
+    pace: Option<Mutex<Pace>>,
     pub gate: Gate,
     pub metrics: DestinationMetrics,
     concurrency: u32,
@@ -93,9 +92,7 @@ impl Lane {
             retry_places: Places::new(n_retry_slots),
             retry_slots: Arc::new(Semaphore::new(n_retry_slots)),
             slots: Arc::new(Semaphore::new(n_slots)),
-            limiter: rate
-                .and_then(NonZeroU32::new)
-                .map(|rate| RateLimiter::direct(Quota::per_second(rate))),
+            pace: rate.map(|it| Mutex::new(Pace::new(it, Instant::now()))),
             gate,
             metrics,
             concurrency,
@@ -110,6 +107,21 @@ impl Lane {
         (self.concurrency, self.rate, self.hold_after)
             == (settings.concurrency, settings.rate, settings.hold_after)
             && self.gate.obeys(&settings.breaker)
+    }
+
+    /// Waits for the turn of one more attempt, where the destination has a rate.
+    pub async fn paced(&self, n_replicas: &mut watch::Receiver<u32>) {
+        let Some(pace) = &self.pace else { return };
+        // Until it is known nothing may go: the others may take all of the rate.
+        let Ok(n_sharers) = n_replicas.wait_for(|it| *it > 0).await.map(|it| *it) else {
+            return;
+        };
+        let part = self.gate.part();
+        let wait = pace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(n_sharers, part, Instant::now());
+        tokio::time::sleep(wait).await;
     }
 
     /// Notes how a delivery ended. Says after how many dead letters in a row the destination has to be held, if it has to.
@@ -147,7 +159,11 @@ impl Lane {
 
 /// The lanes of all destinations. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Lanes(Arc<Mutex<BTreeMap<Arc<str>, Arc<Lane>>>>);
+pub struct Lanes {
+    by_destination: Arc<Mutex<BTreeMap<Arc<str>, Arc<Lane>>>>,
+    /// The processes that share the rates; 0 until that is known.
+    n_replicas: watch::Sender<u32>,
+}
 
 impl Lanes {
     /// Follows the config and the holds, and tells ingest which destinations take hand-overs. A lane whose settings did
@@ -185,7 +201,16 @@ impl Lanes {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Arc<str>, Arc<Lane>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_destination.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many processes share the rates from now on.
+    pub fn share_among(&self, n_replicas: u32) {
+        self.n_replicas.send_replace(n_replicas);
+    }
+
+    pub fn n_replicas(&self) -> watch::Receiver<u32> {
+        self.n_replicas.subscribe()
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A destination holds only its own places, so one that hangs cannot hold up another. Work comes from the store (`claimer`)
 //! or was handed over by ingest of the same process; both take a place first, and both arrive in `pool`, which makes the
-//! attempts, unless the destination's breaker (`breaker`, `gate`) is open. `settler` writes the results in batches, `heartbeat` keeps the leases of what is in hand.
+//! attempts, unless the destination's breaker (`breaker`, `gate`) is open. `settler` writes the results in batches, `heartbeat` keeps the leases of what is in hand, and
+//! counts the processes that share a destination's rate (`pace`).
 //!
 //! It knows nothing of requests: `ingest` and `delivery` meet only in the store.
 //!
@@ -15,6 +16,7 @@ pub mod gate;
 pub mod heartbeat;
 pub mod judge;
 pub mod lanes;
+pub mod pace;
 pub mod pool;
 pub mod schedule;
 pub mod settler;

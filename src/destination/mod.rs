@@ -32,7 +32,7 @@ pub struct Settings {
     pub timeout: Duration,
     /// Attempts in flight at once, in one process; retries get three quarters of them at most.
     pub concurrency: u32,
-    /// Attempts per second, in one process.
+    /// Attempts per second, of all processes together.
     pub rate: Option<u32>,
     /// `whsec_` and base64, or plain text of at least 16 bytes. The libraries of Standard Webhooks want base64: who gives
     /// plain text here gives them its base64 form.

@@ -278,6 +278,16 @@ impl Store {
         run!(self, lease(name, worker, now, until))
     }
 
+    /// Says that this process delivers, until then unless it says so again, and how many do. One on SQLite.
+    pub async fn attend(
+        &self,
+        worker: WorkerId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<u32, StoreError> {
+        run!(self, attend(worker, now, until))
+    }
+
     /// An operator's retry, due now and marked as manual. Those that are over become pending; pending and retrying ones
     /// keep their status. `Conflict` for held, delivering and skipped ones.
     pub async fn requeue(&self, id: DeliveryId, now: Timestamp) -> Result<Delivery, StoreError> {

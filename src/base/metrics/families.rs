@@ -35,6 +35,7 @@ pub(super) struct Families {
     pub(super) latency: Seconds<DestinationLabel>,
     pub(super) breaker: Family<DestinationLabel, Gauge>,
     pub(super) breaker_opened: Family<DestinationLabel, Counter>,
+    pub(super) replicas: Gauge,
     pub(super) rescued: Counter,
     pub(super) pruned: Family<KindLabel, Counter>,
     pub(super) reloads: Family<OutcomeLabel, Counter>,
@@ -125,6 +126,12 @@ impl Families {
                 "breaker_opened",
                 "How often a destination's breaker opened",
                 Family::default(),
+            ),
+            replicas: add(
+                r,
+                "replicas",
+                "Processes that deliver, as this one sees it; they share the rates of the destinations",
+                Gauge::default(),
             ),
             rescued: add(
                 r,

@@ -117,6 +117,11 @@ impl Metrics {
         self.0.store_errors.get_or_create(&KindLabel { kind }).inc();
     }
 
+    /// How many processes share the rates of the destinations.
+    pub fn set_replicas(&self, n_replicas: u32) {
+        self.0.replicas.set(i64::from(n_replicas));
+    }
+
     pub fn panicked(&self) {
         self.0.panics.inc();
     }

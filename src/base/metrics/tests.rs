@@ -22,6 +22,7 @@ fn every_metric_is_written_and_ends_with_eof() {
     drop(destination.begin());
     destination.set_breaker(3);
     destination.breaker_opened();
+    metrics.set_replicas(2);
     metrics.rescued(3);
     metrics.pruned("events", 5);
     metrics.reloaded(false);
@@ -61,6 +62,7 @@ fn every_metric_is_written_and_ends_with_eof() {
         "gatepost_delivery_latency_seconds_count{destination=\"billing\"} 1",
         "gatepost_breaker{destination=\"billing\"} 3",
         "gatepost_breaker_opened_total{destination=\"billing\"} 1",
+        "gatepost_replicas 2",
         "gatepost_deliveries_rescued_total 3",
         "gatepost_pruned_total{kind=\"events\"} 5",
         "gatepost_reloads_total{outcome=\"refused\"} 1",

@@ -161,6 +161,17 @@ impl Breaker {
         }
     }
 
+    /// The part of a rate that is allowed now, from a tenth to all of it.
+    pub fn part(&mut self, now: Instant) -> f64 {
+        match self.state(now) {
+            State::Ramping { since } => {
+                let passed = now.saturating_duration_since(since);
+                passed.div_duration_f64(self.rules.ramp).clamp(0.1, 1.0)
+            }
+            _ => 1.0,
+        }
+    }
+
     /// Asked just before an attempt. `None`: put the delivery back, untried.
     pub fn admit(&mut self, now: Instant) -> Option<Pass> {
         match self.state(now) {

@@ -127,10 +127,13 @@ fn f04_what_is_in_hand_grows_step_by_step_once_it_is_back() {
     assert_eq!(breaker.allowance(N_SLOTS, now), Allowance::Probes(2));
     try_one(&mut breaker, Evidence::Answered, now);
     let mut seen = Vec::new();
+    let mut parts = Vec::new();
     for _ in 0..5 {
         seen.push(breaker.allowance(N_SLOTS, now));
+        parts.push(breaker.part(now));
         now += Duration::from_millis(2_500);
     }
+    assert_eq!(parts, [0.1, 0.25, 0.5, 0.75, 1.0]);
     let in_hand = |n| Allowance::InHand(n);
     assert_eq!(
         seen,

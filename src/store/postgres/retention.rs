@@ -1,4 +1,4 @@
-//! Removing what is old, and the lease that lets one process do it.
+//! Removing what is old, the lease that lets one process do it, and who is there to.
 
 use sqlx::Connection;
 use uuid::Uuid;
@@ -52,6 +52,23 @@ impl Engine {
                 .execute(conn)
                 .await?;
             Ok(done.rows_affected())
+        })
+    }
+
+    pub(in crate::store) async fn attend(
+        &self,
+        worker: WorkerId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<u32, StoreError> {
+        on!(&self.delivery, |conn| {
+            let n_there: i64 = sqlx::query_scalar(include_str!("sql/attend.sql"))
+                .bind(worker.uuid())
+                .bind(Time(now))
+                .bind(Time(until))
+                .fetch_one(conn)
+                .await?;
+            Ok(u32::try_from(n_there).unwrap_or(u32::MAX))
         })
     }
 

@@ -229,3 +229,51 @@ async fn f22_killed_and_sleeping_deliverers_under_load_lose_nothing() {
         process.terminate().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f04_three_replicas_share_a_rate() {
+    const N: usize = 150;
+    let mut site = Site::postgres().await;
+    site.set("GATEPOST__DELIVERY__LEASE", "5s");
+    site.configure(&STRIPE_TO_BILLING.replace("retry =", "rate = \"30/s\"\nretry ="));
+    let replicas = join_all((0..3).map(|_| site.start())).await;
+    for replica in &replicas {
+        eventually("all three know of each other", || async {
+            let metrics = String::from_utf8(replica.ask("/metrics").await.body.to_vec()).unwrap();
+            metrics
+                .lines()
+                .any(|it| it == "gatepost_replicas 3")
+                .then_some(())
+        })
+        .await;
+    }
+    let pause = replicas[0].command("/v1/destinations/billing/pause", "").await;
+    assert_eq!(pause.status, 200, "{pause:?}");
+    for n in 0..N {
+        replicas[n % 3].accept(&event(&format!("evt_{n}"))).await;
+    }
+    let n_before = site.receiver.hits("/billing").len();
+    let resume = replicas[0].command("/v1/destinations/billing/resume", "").await;
+    assert_eq!(resume.status, 200, "{resume:?}");
+    let hits = site.receiver.arrived("/billing", N).await;
+    // Each of the three may begin at once.
+    let n_paced = u32::try_from(N - n_before - 3).unwrap();
+    let least = Duration::from_secs(1) * n_paced / 30;
+    let took = hits[N - 1].at - hits[n_before].at;
+    assert!(took >= least, "{n_paced} within {took:?}, at least {least:?}");
+    // One that goes leaves its share to the others.
+    let mut replicas = replicas.into_iter();
+    let last = replicas.next().unwrap();
+    for replica in replicas {
+        replica.stop().await;
+    }
+    eventually("one is left", || async {
+        let metrics = String::from_utf8(last.ask("/metrics").await.body.to_vec()).unwrap();
+        metrics
+            .lines()
+            .any(|it| it == "gatepost_replicas 1")
+            .then_some(())
+    })
+    .await;
+    last.finish().await;
+}

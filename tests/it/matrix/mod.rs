@@ -5,7 +5,7 @@
 
 mod abuse;
 mod answers;
-mod beside;
+pub(crate) mod beside;
 mod blackhole;
 mod cluster;
 mod config;

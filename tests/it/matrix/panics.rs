@@ -122,7 +122,12 @@ app_case!(
         let mut tasks = JoinSet::new();
         tasks.spawn(settler.clone().run());
         tasks.spawn(claimer::run(context.clone(), lanes.clone(), stop.clone()));
-        tasks.spawn(heartbeat::run(context.clone(), held.clone(), stop.clone()));
+        tasks.spawn(heartbeat::run(
+            context.clone(),
+            held.clone(),
+            lanes.clone(),
+            stop.clone(),
+        ));
         let pool_stop = pool::Stop {
             soft: stop.clone(),
             hard: CancellationToken::new(),

@@ -202,3 +202,53 @@ store_case!(f60_a_replica_whose_clock_is_ahead_does_not_delay, |store| {
     let soon = store.now().await.unwrap().plus(Duration::from_secs(1));
     assert_eq!(store.claim_billing(WorkerId::new(), 1, soon).await.len(), 1);
 });
+
+store_case!(processes_that_deliver_count_each_other, |store| {
+    let (first, second) = (WorkerId::new(), WorkerId::new());
+    let attend = |worker, now| async move { store.attend(worker, at(now), at(now + 10)).await.unwrap() };
+    assert_eq!(attend(first, 0).await, 1);
+    let both = if store.is_postgres() { 2 } else { 1 };
+    assert_eq!(attend(second, 1).await, both);
+    assert_eq!(attend(first, 2).await, both);
+    // The second one said nothing for too long.
+    assert_eq!(attend(first, 11).await, 1);
+    assert_eq!(attend(second, 12).await, both);
+});
+
+store_case!(
+    first_attempts_and_retries_are_taken_by_shares_of_their_own,
+    |store| {
+        let worker = WorkerId::new();
+        let mut tried = Vec::new();
+        for n in 0..5 {
+            tried.push(store.one(&format!("tried {n}")).await.1);
+        }
+        for claim in store.claim_billing(worker, 9, at(0)).await {
+            assert!(!claim.is_retry);
+            store
+                .settle_one(&claim, Outcome::Retry { at: at(1) }, at(0))
+                .await;
+        }
+        let mut new = Vec::new();
+        for n in 0..5 {
+            new.push(store.one(&format!("new {n}")).await.1);
+        }
+        let mut shares = wanted(worker, &[("billing", 0)]);
+        (
+            shares.per_destination[0].n_first,
+            shares.per_destination[0].n_retries,
+        ) = (3, 1);
+        let claims = store.claim(&shares, at(2)).await.unwrap();
+        let taken = |is_retry| {
+            let kind = claims.iter().filter(|it| it.is_retry == is_retry);
+            kind.map(|it| it.delivery.id).collect::<Vec<_>>()
+        };
+        assert_eq!(taken(false), new[..3]);
+        // All were due at once.
+        assert_eq!(taken(true).len(), 1);
+        assert!(tried.contains(&taken(true)[0]));
+        shares.per_destination[0].n_retries = 0;
+        let claims = store.claim(&shares, at(2)).await.unwrap();
+        assert_eq!(ids(&claims), new[3..]);
+    }
+);
