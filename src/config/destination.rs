@@ -48,6 +48,7 @@ pub(super) fn destination(
         Literal::Refused,
         reading,
     );
+    let signing_secrets = signing_secrets(&mut section, reading);
     let headers = headers(&mut section, reading);
     let hold_after = section.read("hold_after", reading, value::number(1, 1_000_000_u32));
     let retry = retry(&mut section, reading);
@@ -60,6 +61,7 @@ pub(super) fn destination(
         concurrency: concurrency?,
         rate: rate?,
         signing_secret: signing_secret?,
+        signing_secrets: signing_secrets?,
         headers: headers?,
         retry: retry?,
         hold_after: hold_after?,
@@ -84,6 +86,24 @@ fn url(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<SafeUrl, 
                 .label("expected an http or https URL, as in \"http://127.0.0.1:3000/hooks\"");
             reading.fault(fault)
         })
+}
+
+fn signing_secrets(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Vec<Secret>, Bad> {
+    let path = section.path_of("signing_secrets");
+    let items = section.items("signing_secrets", reading)?;
+    let read_one = |(idx, node)| {
+        let path = format!("{path}[{idx}]");
+        secrets::secret(
+            node,
+            &path,
+            "destinations.*.signing_secrets[]",
+            Literal::Refused,
+            reading,
+        )
+    };
+    // All of them are read before the first fault ends it.
+    let secrets: Vec<_> = items.iter().enumerate().map(read_one).collect();
+    secrets.into_iter().collect()
 }
 
 fn headers(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Vec<(String, Secret)>, Bad> {

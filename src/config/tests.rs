@@ -52,6 +52,7 @@ fn keys_of(node: &Node, shape: &str, res: &mut BTreeSet<String>) {
     let is_leaf = [
         "headers",
         "signing_secret",
+        "signing_secrets[]",
         "url",
         "secrets[]",
         "tokens[].token",

@@ -14,6 +14,9 @@ use crate::{
     egress::{error::Cause, guard::Reach, target::Target},
 };
 
+/// So many signatures fit into a header that every server takes.
+const MAX_SECRETS: usize = 10;
+
 /// What the settings come to.
 #[derive(Debug)]
 pub struct Parts {
@@ -26,15 +29,12 @@ pub fn check(settings: &Settings) -> Result<Parts, Vec<Fault>> {
     let mut faults = Vec::new();
     check_numbers(settings, &mut faults);
     let target = check_url(settings, &mut faults);
-    let signer = settings
-        .signing_secret
-        .as_ref()
-        .and_then(|it| check_secret(it, &mut faults));
+    let signers = check_secrets(settings, &mut faults);
     let configured = check_headers(&settings.headers, &mut faults);
     match target {
         Some(target) if faults.is_empty() => Ok(Parts {
             target,
-            outbound: Outbound::new(configured, signer),
+            outbound: Outbound::new(configured, signers),
         }),
         _ => Err(faults),
     }
@@ -108,7 +108,35 @@ fn check_url(settings: &Settings, faults: &mut Vec<Fault>) -> Option<Target> {
     }
 }
 
-fn check_secret(secret: &Secret, faults: &mut Vec<Fault>) -> Option<Signer> {
+fn check_secrets(settings: &Settings, faults: &mut Vec<Fault>) -> Vec<Signer> {
+    let several = &settings.signing_secrets;
+    if settings.signing_secret.is_some() && !several.is_empty() {
+        let problem = "it stands beside `signing_secret`";
+        faults.push(fault(
+            "signing_secrets",
+            problem,
+            "put all of them into `signing_secrets`",
+        ));
+    }
+    if several.len() > MAX_SECRETS {
+        let problem = format!("it has {} secrets, at most {MAX_SECRETS} fit", several.len());
+        faults.push(fault(
+            "signing_secrets",
+            problem,
+            "keep those that handlers still know",
+        ));
+    }
+    let one = settings
+        .signing_secret
+        .iter()
+        .map(|it| ("signing_secret".to_owned(), it));
+    let key = |(idx, it)| (format!("signing_secrets[{idx}]"), it);
+    one.chain(several.iter().enumerate().map(key))
+        .filter_map(|(key, secret)| check_secret(key, secret, faults))
+        .collect()
+}
+
+fn check_secret(key: String, secret: &Secret, faults: &mut Vec<Fault>) -> Option<Signer> {
     match Signer::new(secret) {
         Ok(signer) => Some(signer),
         Err(bad) => {
@@ -116,7 +144,7 @@ fn check_secret(secret: &Secret, faults: &mut Vec<Fault>) -> Option<Signer> {
                 BadSecret::WhiteSpace => "remove the white space; a file may end in one line break too many",
                 _ => "make one with `echo whsec_$(openssl rand -base64 24)`",
             };
-            faults.push(fault("signing_secret", bad.to_string(), hint));
+            faults.push(fault(key, bad.to_string(), hint));
             None
         }
     }
@@ -177,6 +205,7 @@ mod tests {
             concurrency: 16,
             rate: None,
             signing_secret: None,
+            signing_secrets: Vec::new(),
             headers: Vec::new(),
             retry: Retry {
                 max_attempts: 12,
@@ -262,6 +291,21 @@ mod tests {
         assert_eq!(found.len(), 14, "{found:?}");
         assert!(!found.contains(&"headers.authorization".to_owned()));
         assert!(!found.contains(&"headers.X-Ok".to_owned()));
+    }
+
+    #[test]
+    fn each_bad_secret_is_named_and_one_key_of_the_two_is_enough() {
+        let mut settings = settings("http://localhost/");
+        let good = || Secret::new(*b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        settings.signing_secrets = vec![good(), Secret::new(*b"short")];
+        assert_eq!(keys(&settings), ["signing_secrets[1]"]);
+        settings.signing_secrets.pop();
+        assert_eq!(keys(&settings), Vec::<String>::new());
+        settings.signing_secret = Some(good());
+        assert_eq!(keys(&settings), ["signing_secrets"]);
+        settings.signing_secret = None;
+        settings.signing_secrets = (0..11).map(|_| good()).collect();
+        assert_eq!(keys(&settings), ["signing_secrets"]);
     }
 
     #[test]

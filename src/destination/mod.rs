@@ -37,6 +37,8 @@ pub struct Settings {
     /// `whsec_` and base64, or plain text of at least 16 bytes. The libraries of Standard Webhooks want base64: who gives
     /// plain text here gives them its base64 form.
     pub signing_secret: Option<Secret>,
+    /// In place of it while it is exchanged: what is sent carries a signature by each.
+    pub signing_secrets: Vec<Secret>,
     /// Added to every request; values may be secret. They win over the sender's of the same name.
     pub headers: Vec<(String, Secret)>,
     pub retry: Retry,

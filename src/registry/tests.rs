@@ -33,6 +33,7 @@ fn destination(name: &str) -> destination::Settings {
         concurrency: 1,
         rate: None,
         signing_secret: None,
+        signing_secrets: Vec::new(),
         headers: Vec::new(),
         retry: Retry {
             max_attempts: 1,

@@ -39,6 +39,7 @@ fn settings(url: &str) -> Settings {
         concurrency: 4,
         rate: None,
         signing_secret: Some(Secret::new(*b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
+        signing_secrets: Vec::new(),
         headers: vec![("authorization".into(), Secret::new(*b"Bearer of-the-operator"))],
         retry: RETRY,
         hold_after: None,

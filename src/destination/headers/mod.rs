@@ -35,11 +35,15 @@ pub struct Outbound {
     configured: Vec<(HeaderName, HeaderValue)>,
     /// Their names as the sender's are compared.
     configured_names: Vec<String>,
-    signer: Option<Signer>,
+    /// One, or several while a secret is exchanged.
+    signers: Vec<Signer>,
 }
 
 impl Outbound {
-    pub fn new(configured: Vec<(HeaderName, HeaderValue)>, signer: Option<Signer>) -> Self {
+    pub fn new(
+        configured: Vec<(HeaderName, HeaderValue)>,
+        signers: impl IntoIterator<Item = Signer>,
+    ) -> Self {
         let configured_names = configured
             .iter()
             .map(|(name, _)| dashed(name.as_str()).into_owned())
@@ -47,7 +51,7 @@ impl Outbound {
         Self {
             configured,
             configured_names,
-            signer,
+            signers: signers.into_iter().collect(),
         }
     }
 
@@ -64,12 +68,11 @@ impl Outbound {
 
         let id = event.id.to_string();
         let unix_seconds = message.now.as_unix_seconds();
-        if let Some(signer) = &self.signer
-            // What nobody vouched for must not carry our word.
-            && event.binding != Binding::None
-        {
-            let signature = signer.sign(event.id, unix_seconds, &event.body);
-            map.insert(WEBHOOK_SIGNATURE, plain(signature));
+        // What nobody vouched for must not carry our word.
+        if !self.signers.is_empty() && event.binding != Binding::None {
+            let sign = |it: &Signer| it.sign(event.id, unix_seconds, &event.body);
+            let signatures: Vec<_> = self.signers.iter().map(sign).collect();
+            map.insert(WEBHOOK_SIGNATURE, plain(signatures.join(" ")));
         }
         map.insert(WEBHOOK_ID, plain(id));
         map.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(unix_seconds));

@@ -223,6 +223,18 @@ fn configured_headers_win_over_the_sender_s() {
 }
 
 #[test]
+fn while_a_secret_is_exchanged_there_is_a_signature_by_each() {
+    let other = Signer::new(&Secret::new(*b"another text of enough bytes")).unwrap();
+    let alone = |signer| {
+        let map = Outbound::new(Vec::new(), [signer]).headers(&message(&[]), 1);
+        String::from_utf8(all(&map, "webhook-signature")[0].to_vec()).unwrap()
+    };
+    let map = Outbound::new(Vec::new(), [signer(), other.clone()]).headers(&message(&[]), 1);
+    let both = format!("{} {}", alone(signer()), alone(other));
+    assert_eq!(all(&map, "webhook-signature"), [both.as_bytes()]);
+}
+
+#[test]
 fn the_sender_s_user_agent_is_kept_and_ours_stands_in() {
     assert_eq!(
         all(&sent(&message(&[("user-agent", b"Stripe/1.0")])), "user-agent"),

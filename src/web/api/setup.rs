@@ -209,7 +209,7 @@ fn destination_json(
         timeout_ms: ms(settings.timeout),
         concurrency: settings.concurrency,
         rate: settings.rate,
-        signed: settings.signing_secret.is_some(),
+        signed: settings.signing_secret.is_some() || !settings.signing_secrets.is_empty(),
         headers: settings.headers.iter().map(|(name, _)| name.clone()).collect(),
         retry: RetryJson {
             max_attempts: settings.retry.max_attempts,
