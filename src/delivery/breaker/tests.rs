@@ -2,7 +2,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::headers::Headers;
+use crate::{delivery::pace::Pace, event::headers::Headers};
 
 const N_SLOTS: usize = 16;
 
@@ -139,6 +139,32 @@ fn f04_what_is_in_hand_grows_step_by_step_once_it_is_back() {
         seen,
         [in_hand(1), in_hand(4), in_hand(8), in_hand(12), Allowance::All]
     );
+}
+
+#[test]
+fn f04_a_handler_that_is_back_gets_more_each_second_and_never_more_than_its_rate() {
+    const RATE: u32 = 100;
+    let (mut breaker, mut now) = breaker(Rules::default());
+    until_open(&mut breaker, now);
+    now += seconds(2);
+    try_one(&mut breaker, Evidence::Answered, now);
+    // Attempts as soon as the pace lets them, all of which are answered at once.
+    let mut pace = Pace::new(RATE, now);
+    let begun_at = now;
+    let mut per_second = [0; 15];
+    loop {
+        now += pace.take(1, breaker.part(now), now);
+        let second = usize::try_from((now - begun_at).as_secs()).unwrap();
+        let Some(n_attempts) = per_second.get_mut(second) else {
+            break;
+        };
+        *n_attempts += 1;
+        try_one(&mut breaker, Evidence::Answered, now);
+    }
+    assert!(per_second[0] <= 11, "{per_second:?}");
+    assert!(per_second.is_sorted(), "{per_second:?}");
+    assert!(per_second.iter().all(|it| *it <= RATE), "{per_second:?}");
+    assert_eq!(per_second[11..], [RATE; 4]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How much a destination gets: its breaker, what holds it, what it shares.
 
-use std::time::Duration;
+use std::{fmt::Write, time::Duration};
 
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt, sync::watch, time::Instant};
@@ -249,5 +249,68 @@ app_case!(f01_retries_that_hang_do_not_hold_up_what_is_new, |site| {
     for id in &bad {
         app.until_status(id, "delivered").await;
     }
+    app.finish().await;
+});
+
+app_case!(f01_of_a_hundred_destinations_ten_hang_and_ten_fail, |site| {
+    const N_EVENTS: usize = 10;
+    let mut text =
+        "[sources.stripe]\nprovider = \"stripe\"\nsecrets = [{ file = \"stripe.secret\" }]\n".to_owned();
+    let name = |n: usize| match n {
+        0..10 => format!("hangs-{n}"),
+        10..20 => format!("fails-{n}"),
+        _ => format!("good-{n}"),
+    };
+    for n in 0..100 {
+        let name = name(n);
+        let _ = write!(
+            text,
+            "[destinations.{name}]\nurl = \"http://{{}}/{name}\"\ntimeout = \"5m\"\nconcurrency = 2\n\
+             retry = {{ max_attempts = 50, first = \"20ms\", cap = \"100ms\" }}\n\
+             breaker = {{ failures = 5, pause = \"1h\", max_pause = \"1h\", ramp = \"100ms\" }}\n"
+        );
+    }
+    for n in 0..100 {
+        let _ = write!(
+            text,
+            "[[routes]]\nsource = \"stripe\"\ndestination = \"{}\"\n",
+            name(n)
+        );
+    }
+    site.configure(&text);
+    let path = |n| format!("/{}", name(n));
+    for n in 0..10 {
+        site.receiver.always(&path(n), Reply::Gate);
+        site.receiver.always(&path(10 + n), Reply::Status(500));
+    }
+    // The store's own pace on a busy machine is not what this is about.
+    site.set("GATEPOST__INGEST__ACK_TIMEOUT", "20s");
+    let app = site.start().await;
+    for n in 0..N_EVENTS {
+        app.accept(&event(&format!("evt_{n}"))).await;
+    }
+    for n in 20..100 {
+        let hits = site.receiver.arrived(&path(n), N_EVENTS).await;
+        assert_eq!(hits.len(), N_EVENTS, "each once");
+    }
+    // The others keep their own two slots, and cost five failures and what was on its way then.
+    for n in 0..10 {
+        assert!(site.receiver.hits(&path(n)).len() <= 2);
+        assert!(site.receiver.hits(&path(10 + n)).len() <= 6);
+    }
+    site.receiver.open();
+    for n in 10..20 {
+        eventually("it is left alone", || async {
+            let rows = app.list("/v1/destinations").await;
+            let row = rows.iter().find(|it| it["name"] == name(n).as_str()).unwrap();
+            (row["breaker"]["state"] == "open").then_some(())
+        })
+        .await;
+        site.receiver.always(&path(n), Reply::Status(200));
+        let resume = format!("/v1/destinations/{}/resume", name(n));
+        assert_eq!(app.command(&resume, "").await.status, 200);
+    }
+    let ledger = app.until_open(0).await;
+    assert_eq!(ledger["delivered"], 100 * N_EVENTS, "{ledger}");
     app.finish().await;
 });
