@@ -78,7 +78,7 @@ retry = { max_attempts = 50, max_age = "1h", first = "20ms", cap = "100ms" }
         app.accept(&event(&format!("evt_{n}"))).await;
     }
     // One in flight, the others between two attempts.
-    site.receiver.arrived("/billing", 16).await;
+    site.receiver.arrived("/billing", 9).await;
     site.configure(REMOVED);
     app.running.reload();
     eventually("the source is gone", || async {
