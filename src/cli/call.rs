@@ -31,6 +31,7 @@ impl Caller {
             reach: Reach::Private,
             max_idle: 4,
             extra_roots: Vec::new(),
+            identity: None,
         };
         Client::new(&settings).map(Self)
     }

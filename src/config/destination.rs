@@ -14,7 +14,7 @@ use crate::{
         value::{self, DAY},
     },
     destination::{
-        self,
+        self, Tls,
         breaker::Rules,
         retry::{Retry, Statuses},
     },
@@ -51,6 +51,7 @@ pub(super) fn destination(
     let signing_secrets = signing_secrets(&mut section, reading);
     let headers = headers(&mut section, reading);
     let hold_after = section.read("hold_after", reading, value::number(1, 1_000_000_u32));
+    let tls = tls(&mut section, reading);
     let retry = retry(&mut section, reading);
     let breaker = breaker(&mut section, reading);
     section.finish(reading);
@@ -63,6 +64,7 @@ pub(super) fn destination(
         signing_secret: signing_secret?,
         signing_secrets: signing_secrets?,
         headers: headers?,
+        tls: tls?,
         retry: retry?,
         hold_after: hold_after?,
         breaker: breaker?,
@@ -104,6 +106,22 @@ fn signing_secrets(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Resu
     // All of them are read before the first fault ends it.
     let secrets: Vec<_> = items.iter().enumerate().map(read_one).collect();
     secrets.into_iter().collect()
+}
+
+/// A certificate is no secret, so it may stand here as text; its key may not.
+fn tls(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Tls, Bad> {
+    let mut read = |key: &'static str, literal| {
+        let shape = format!("destinations.*.{key}");
+        secret_in(section, key, &shape, literal, reading)
+    };
+    let ca_certificate = read("ca_certificate", Literal::Allowed);
+    let client_certificate = read("client_certificate", Literal::Allowed);
+    let client_key = read("client_key", Literal::Refused);
+    Ok(Tls {
+        ca_certificate: ca_certificate?,
+        client_certificate: client_certificate?,
+        client_key: client_key?,
+    })
 }
 
 fn headers(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Vec<(String, Secret)>, Bad> {

@@ -60,6 +60,7 @@ fn keys_of(node: &Node, shape: &str, res: &mut BTreeSet<String>) {
         "verify_token",
         "filter",
         "certificate",
+        "client_key",
         "jwks",
     ]
     .iter()

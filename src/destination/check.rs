@@ -11,7 +11,13 @@ use crate::{
         headers::{Outbound, may_be_configured},
         signing::{BadSecret, Signer},
     },
-    egress::{error::Cause, guard::Reach, target::Target},
+    egress::{
+        error::Cause,
+        guard::Reach,
+        pem::{self, BadPem, Identity},
+        target::Target,
+        tls,
+    },
 };
 
 /// So many signatures fit into a header that every server takes.
@@ -22,6 +28,9 @@ const MAX_SECRETS: usize = 10;
 pub struct Parts {
     pub target: Target,
     pub outbound: Outbound,
+    /// Certificates (DER) that are trusted besides the system's.
+    pub extra_roots: Vec<Vec<u8>>,
+    pub identity: Option<Identity>,
 }
 
 /// Reads the settings; every fault at once.
@@ -30,11 +39,14 @@ pub fn check(settings: &Settings) -> Result<Parts, Vec<Fault>> {
     check_numbers(settings, &mut faults);
     let target = check_url(settings, &mut faults);
     let signers = check_secrets(settings, &mut faults);
+    let (extra_roots, identity) = check_tls(settings, &mut faults);
     let configured = check_headers(&settings.headers, &mut faults);
     match target {
         Some(target) if faults.is_empty() => Ok(Parts {
             target,
             outbound: Outbound::new(configured, signers),
+            extra_roots,
+            identity,
         }),
         _ => Err(faults),
     }
@@ -106,6 +118,76 @@ fn check_url(settings: &Settings, faults: &mut Vec<Fault>) -> Option<Target> {
             None
         }
     }
+}
+
+fn check_tls(settings: &Settings, faults: &mut Vec<Fault>) -> (Vec<Vec<u8>>, Option<Identity>) {
+    let given = &settings.tls;
+    let all = [
+        ("ca_certificate", &given.ca_certificate),
+        ("client_certificate", &given.client_certificate),
+        ("client_key", &given.client_key),
+    ];
+    if settings.url.expose().scheme() == "http"
+        && let Some((key, _)) = all.iter().find(|(_, it)| it.is_some())
+    {
+        let hint = "write the URL with `https`, or leave this out";
+        faults.push(fault(
+            *key,
+            "the URL is `http`, which knows no certificates",
+            hint,
+        ));
+        return (Vec::new(), None);
+    }
+    let mut bad = |key: &str, problem: BadPem| {
+        let hint = "give the file as it is, with its lines `-----BEGIN ...-----` and `-----END ...-----`";
+        faults.push(fault(key, problem.to_string(), hint));
+    };
+    let mut roots = Vec::new();
+    if let Some(it) = &given.ca_certificate {
+        match pem::certificates(it.expose()) {
+            Ok(found) => roots = found,
+            Err(problem) => bad("ca_certificate", problem),
+        }
+    }
+    let identity = match (&given.client_certificate, &given.client_key) {
+        (Some(certificate), Some(key)) => match Identity::new(certificate.expose(), key.expose()) {
+            Ok(it) => Some(it),
+            Err(problem @ BadPem::NoCertificate) => {
+                bad("client_certificate", problem);
+                None
+            }
+            Err(problem @ BadPem::NoKey) => {
+                bad("client_key", problem);
+                None
+            }
+        },
+        (Some(_), None) => {
+            faults.push(fault(
+                "client_certificate",
+                "there is no `client_key` beside it",
+                "",
+            ));
+            None
+        }
+        (None, Some(_)) => {
+            faults.push(fault(
+                "client_key",
+                "there is no `client_certificate` beside it",
+                "",
+            ));
+            None
+        }
+        (None, None) => None,
+    };
+    if let Err(failure) = tls::check_config(&roots, identity.as_ref()) {
+        let key = if identity.is_some() {
+            "client_key"
+        } else {
+            "ca_certificate"
+        };
+        faults.push(fault(key, failure.explanation, ""));
+    }
+    (roots, identity)
 }
 
 fn check_secrets(settings: &Settings, faults: &mut Vec<Fault>) -> Vec<Signer> {
@@ -192,6 +274,7 @@ mod tests {
     use crate::{
         base::safe_url::SafeUrl,
         destination::{
+            Tls,
             breaker::Rules,
             retry::{Retry, Statuses},
         },
@@ -217,6 +300,7 @@ mod tests {
                 never: Statuses::NONE,
             },
             hold_after: None,
+            tls: Tls::default(),
             breaker: Rules::default(),
         }
     }
@@ -306,6 +390,45 @@ mod tests {
         settings.signing_secret = None;
         settings.signing_secrets = (0..11).map(|_| good()).collect();
         assert_eq!(keys(&settings), ["signing_secrets"]);
+    }
+
+    #[test]
+    fn certificates_that_are_none_are_named() {
+        let text = |text: &str| Some(Secret::new(text));
+        let certificate = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        let with = |url: &str, tls: Tls| {
+            let settings = Settings { tls, ..settings(url) };
+            keys(&settings)
+        };
+        let ca = |it: &str| Tls {
+            ca_certificate: text(it),
+            ..Tls::default()
+        };
+        assert_eq!(with("https://h/", ca("no PEM")), ["ca_certificate"]);
+        assert_eq!(
+            with("https://h/", ca(certificate)),
+            ["ca_certificate"],
+            "PEM of nothing"
+        );
+        assert_eq!(with("http://h/", ca(certificate)), ["ca_certificate"]);
+        let identity = |certificate, key| Tls {
+            client_certificate: certificate,
+            client_key: key,
+            ..Tls::default()
+        };
+        assert_eq!(
+            with("https://h/", identity(text(certificate), None)),
+            ["client_certificate"]
+        );
+        assert_eq!(with("https://h/", identity(None, text("x"))), ["client_key"]);
+        assert_eq!(
+            with("https://h/", identity(text(certificate), text("x"))),
+            ["client_key"]
+        );
+        assert_eq!(
+            with("https://h/", identity(text("x"), text("x"))),
+            ["client_certificate"]
+        );
     }
 
     #[test]

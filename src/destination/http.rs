@@ -41,7 +41,8 @@ impl Http {
             connect_timeout: CONNECT_TIMEOUT.min(settings.timeout),
             reach: Reach::Private,
             max_idle: usize::try_from(settings.concurrency).unwrap_or(usize::MAX),
-            extra_roots: Vec::new(),
+            extra_roots: parts.extra_roots,
+            identity: parts.identity,
         })?;
         Ok(Self {
             client,

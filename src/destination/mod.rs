@@ -41,11 +41,22 @@ pub struct Settings {
     pub signing_secrets: Vec<Secret>,
     /// Added to every request; values may be secret. They win over the sender's of the same name.
     pub headers: Vec<(String, Secret)>,
+    pub tls: Tls,
     pub retry: Retry,
     /// After so many dead letters in a row it is held until somebody resumes it.
     pub hold_after: Option<u32>,
     /// When it is left alone for a while.
     pub breaker: Rules,
+}
+
+/// What a destination's TLS differs in, all in PEM.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    /// Authorities that are trusted besides the system's.
+    pub ca_certificate: Option<Secret>,
+    /// What gatepost shows of itself, and the key to it.
+    pub client_certificate: Option<Secret>,
+    pub client_key: Option<Secret>,
 }
 
 /// One event on its way to one destination.

@@ -10,6 +10,7 @@ use crate::{
     egress::{
         error::{Cause, Failure},
         guard::Reach,
+        pem::Identity,
         resolver::{self, GuardedResolver, Lookup},
         target::Target,
         tls,
@@ -29,6 +30,8 @@ pub struct Settings {
     pub max_idle: usize,
     /// Certificates (DER) that are trusted besides the system's.
     pub extra_roots: Vec<Vec<u8>>,
+    /// What it shows of itself where it is asked.
+    pub identity: Option<Identity>,
 }
 
 /// A client with connections of its own. Clones share them.
@@ -76,7 +79,10 @@ impl Client {
             reason = "this is the one place that makes a client"
         )]
         let inner = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::client_config(&settings.extra_roots)?)
+            .tls_backend_preconfigured(tls::client_config(
+                &settings.extra_roots,
+                settings.identity.as_ref(),
+            )?)
             .dns_resolver(GuardedResolver { reach, lookup })
             .redirect(reqwest::redirect::Policy::none())
             // A delivery's attempts are counted and scheduled by us.

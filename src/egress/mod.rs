@@ -9,6 +9,7 @@
 pub mod client;
 pub mod error;
 pub mod guard;
+pub mod pem;
 pub mod resolver;
 pub mod target;
 pub mod tls;

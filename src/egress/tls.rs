@@ -12,7 +12,10 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use crate::egress::error::{Cause, Failure};
+use crate::egress::{
+    error::{Cause, Failure},
+    pem::Identity,
+};
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
@@ -54,14 +57,28 @@ fn roots_with(extra_roots: &[Vec<u8>]) -> Result<RootCertStore, Failure> {
     Ok(roots)
 }
 
-/// A config that trusts the system's roots, and these (DER) besides.
-pub(crate) fn client_config(extra_roots: &[Vec<u8>]) -> Result<ClientConfig, Failure> {
-    let config = ClientConfig::builder_with_provider(PROVIDER.clone())
+/// A config that trusts the system's roots, and these (DER) besides, and shows the identity where it is asked.
+pub(crate) fn client_config(
+    extra_roots: &[Vec<u8>],
+    identity: Option<&Identity>,
+) -> Result<ClientConfig, Failure> {
+    let builder = ClientConfig::builder_with_provider(PROVIDER.clone())
         .with_safe_default_protocol_versions()
         .map_err(|e| Failure::new(Cause::Tls, format!("TLS cannot be set up: {e}")))?
-        .with_root_certificates(roots_with(extra_roots)?)
-        .with_no_client_auth();
-    Ok(config)
+        .with_root_certificates(roots_with(extra_roots)?);
+    let Some(identity) = identity else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let (chain, key) = identity.parts();
+    builder.with_client_auth_cert(chain, key).map_err(|e| {
+        let text = format!("the client's certificate and its key cannot be used: {e}");
+        Failure::new(Cause::Tls, text)
+    })
+}
+
+/// Whether a client can be made of these.
+pub fn check_config(extra_roots: &[Vec<u8>], identity: Option<&Identity>) -> Result<(), Failure> {
+    client_config(extra_roots, identity).map(drop)
 }
 
 /// Whether a chain of certificates (DER, the signer's first) leads to a root that is trusted, is in force at `unix_seconds`, and was

@@ -45,6 +45,7 @@ fn destination(name: &str) -> destination::Settings {
             never: Statuses::NONE,
         },
         hold_after: None,
+        tls: destination::Tls::default(),
         breaker: Rules::default(),
     }
 }

@@ -90,6 +90,7 @@ impl Asking {
                 // Nothing is asked twice in a row.
                 max_idle: 0,
                 extra_roots: extra_roots.clone(),
+                identity: None,
             };
             Client::with_lookup(&settings, Arc::clone(&lookup))
         };

@@ -33,6 +33,7 @@ fn settings(reach: Reach) -> Settings {
         reach,
         max_idle: 4,
         extra_roots: Vec::new(),
+        identity: None,
     }
 }
 
@@ -431,6 +432,7 @@ mod tls {
     fn trusting(handler: &Handler, roots: Vec<Vec<u8>>) -> Client {
         let settings = Settings {
             extra_roots: roots,
+            identity: None,
             ..settings(Reach::Private)
         };
         Client::with_lookup(&settings, fixed(vec![vec![handler.address]])).unwrap()

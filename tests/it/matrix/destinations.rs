@@ -94,6 +94,7 @@ async fn f65_a_name_server_that_hangs_costs_only_the_time_to_connect() {
         reach: Reach::Private,
         max_idle: 4,
         extra_roots: Vec::new(),
+        identity: None,
     };
     let client = Client::with_lookup(&settings, never).unwrap();
     let target = Target::new(&"http://slow.example/".parse().unwrap(), Reach::Private).unwrap();

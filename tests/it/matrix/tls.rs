@@ -41,6 +41,10 @@ async fn handler(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> (Handler
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .unwrap();
+    serving(config).await
+}
+
+async fn serving(config: rustls::ServerConfig) -> (Handler, Arc<AtomicUsize>) {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let n_read = Arc::new(AtomicUsize::new(0));
     let counted = n_read.clone();
@@ -168,3 +172,77 @@ app_case!(f68_tls_that_is_wrong_fails_closed_and_says_why, |site| {
     observed("F68", &site, "200", None);
     process.terminate().await;
 });
+
+app_case!(
+    a_handler_of_ones_own_authority_that_asks_for_a_certificate,
+    |site| {
+        const HERE: &str = "127.0.0.1";
+        install_crypto();
+        let (ours, theirs) = (authority(), authority());
+        let leaf = |by: &Issuer| {
+            let key = KeyPair::generate().unwrap();
+            let made = CertificateParams::new([HERE.to_owned()]).unwrap();
+            let made = made.signed_by(&key, by).unwrap();
+            (made.der().clone(), key)
+        };
+        let (server, server_key) = leaf(&ours);
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ours.der().clone()).unwrap();
+        let asking = rustls::server::WebPkiClientVerifier::builder(roots.into())
+            .build()
+            .unwrap();
+        let config = rustls::ServerConfig::builder()
+            .with_client_cert_verifier(asking)
+            .with_single_cert(
+                vec![server],
+                PrivateKeyDer::try_from(server_key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        let (handler, n_read) = serving(config).await;
+        site.write("ca.pem", &pem(ours.der()));
+        for (name, by) in [("good", &ours), ("bad", &theirs)] {
+            let (certificate, key) = leaf(by);
+            site.write(&format!("{name}.pem"), &pem(&certificate));
+            let key = STANDARD.encode(key.serialize_der());
+            let key = format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n");
+            site.write(&format!("{name}.key"), &key);
+        }
+        let url = format!("https://{}/", handler.address);
+        let few = r#"{ max_attempts = 1, max_age = "1h", first = "20ms", cap = "100ms" }"#;
+        let ca = "ca_certificate = { file = \"ca.pem\" }\n";
+        let shows = |name| {
+            format!(
+                "{ca}client_certificate = {{ file = \"{name}.pem\" }}\nclient_key = {{ file = \"{name}.key\" }}\nretry ="
+            )
+        };
+        let mut text = config_of(&["good", "bad", "nameless", "stranger"], &url, few);
+        for (name, keys) in [
+            ("good", shows("good")),
+            ("bad", shows("bad")),
+            ("nameless", format!("{ca}retry =")),
+        ] {
+            let at = text.find(&format!("[destinations.{name}]")).unwrap();
+            let retry = at + text[at..].find("retry =").unwrap();
+            text.replace_range(retry..retry + "retry =".len(), &keys);
+        }
+        site.configure(&text);
+        let app = site.start().await;
+        post_past(&site, &app, 2).await;
+        let ledger = app.until_open(0).await;
+        // To `billing` and to the one that shows what it should: the others show the wrong, nothing, or do not know the authority.
+        assert_eq!(
+            (&ledger["delivered"], &ledger["dead"]),
+            (&4.into(), &6.into()),
+            "{ledger}"
+        );
+        assert_eq!(n_read.load(Ordering::SeqCst), 2);
+        let stranger = app.list("/v1/deliveries?destination=stranger").await;
+        let error = stranger[0]["last_error"].as_str().unwrap();
+        assert!(error.contains("TLS with"), "{error}");
+        app.finish().await;
+    }
+);
+
+fn config_of(names: &[&'static str], url: &str, retry: &str) -> String {
+    config(names.iter().map(|it| (*it, url.to_owned())), retry)
+}
