@@ -4,7 +4,7 @@ use crate::{
     event::{Event, Origin},
     ingest::fanout,
     registry::Snapshot,
-    route::{Route, filter::subject::Subject},
+    route::Route,
     source,
     store::{
         job::Target,
@@ -22,7 +22,7 @@ pub fn deliveries(snapshot: &Snapshot, event: &Event, target: &Target) -> Vec<Ne
         let further_types = further_types.unwrap_or_default();
         return fanout::deliveries(snapshot, event, &further_types, Origin::Replayed).collect();
     }
-    let subject = Subject::new(event);
+    let subject = snapshot.subject(event);
     named(snapshot, &event.source, target)
         .map(|it| fanout::delivery(it, &subject, Origin::Replayed, Start::NOW))
         .collect()

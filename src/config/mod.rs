@@ -197,6 +197,7 @@ const PLAIN_KEYS: &[&str] = &[
     "event_id",
     "event_type",
     "event_time",
+    "event_resource",
     "name",
     "role",
     "hash",

@@ -15,7 +15,7 @@ use crate::{
         value::{self, DAY, shown},
     },
     event::order::Mode,
-    route::{self, order, transform},
+    route::{self, deduplicate, order, transform},
 };
 
 const MODES: &[(&str, Mode)] = &[
@@ -36,6 +36,7 @@ pub(super) fn route(idx: usize, node: &Node, reading: &mut Reading<'_>) -> Resul
     let filter = section.read("filter", reading, value::json);
     let transform = transform(&mut section, reading);
     let order = order(&mut section, reading);
+    let deduplicate = deduplicate(&mut section, reading);
     let delay = section.read("delay", reading, value::duration(Duration::ZERO, 30 * DAY));
     section.finish(reading);
     Ok(route::Settings {
@@ -46,6 +47,7 @@ pub(super) fn route(idx: usize, node: &Node, reading: &mut Reading<'_>) -> Resul
         filter: filter?,
         transform: transform?,
         order: order?,
+        deduplicate: deduplicate?,
         delay: delay?.unwrap_or_default(),
     })
 }
@@ -77,6 +79,26 @@ fn order(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<
         by,
         time: time.unwrap_or_else(|| "occurred_at".to_owned()),
         mode,
+    }))
+}
+
+fn deduplicate(
+    section: &mut Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<Option<deduplicate::Settings>, Bad> {
+    let Some(mut section) = section.section("deduplicate", reading)? else {
+        return Ok(None);
+    };
+    let by = section.list("by", reading, value::text);
+    let within = section.need(
+        "within",
+        reading,
+        value::duration(Duration::from_secs(1), 7 * DAY),
+    );
+    section.finish(reading);
+    Ok(Some(deduplicate::Settings {
+        by: by?,
+        within: within?,
     }))
 }
 

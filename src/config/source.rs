@@ -246,10 +246,12 @@ fn places(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Places
     let event_id = section.read("event_id", reading, value::text);
     let event_type = section.read("event_type", reading, value::text);
     let event_time = section.read("event_time", reading, value::text);
+    let event_resource = section.read("event_resource", reading, value::text);
     Ok(Places {
         event_id: event_id?,
         event_type: event_type?,
         event_time: event_time?,
+        event_resource: event_resource?,
     })
 }
 

@@ -278,6 +278,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_refusal_says_what_kind_of_address_it_is() {
+        let what = |text: &str| check(text.parse().unwrap(), Reach::Public).unwrap_err().what;
+        assert_eq!(what("255.255.255.255"), "the broadcast address");
+        assert_eq!(what("240.0.0.1"), "a reserved address");
+        assert_eq!(what("::"), "an unspecified address");
+        assert_eq!(what("fe80::1"), LINK_LOCAL);
+        assert_eq!(what("ff02::1"), "a multicast address");
+    }
+
     proptest! {
         #[test]
         fn a_mapped_address_is_judged_as_its_ipv4_address(bits: u32) {

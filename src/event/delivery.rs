@@ -24,7 +24,7 @@ pub struct Delivery {
     /// When the next attempt may start; only while `status` is open.
     pub next_attempt_at: Option<Timestamp>,
     pub last_error: Option<String>,
-    /// Why it is skipped, in a stable word: `filtered` or `stale`.
+    /// Why it is skipped, in a stable word: `filtered`, `repeated` or `stale`.
     pub cause: Option<String>,
     pub created_at: Timestamp,
 }

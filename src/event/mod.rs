@@ -7,6 +7,7 @@
 pub mod attempt;
 pub mod delivery;
 pub mod headers;
+pub mod once;
 pub mod order;
 
 use std::{fmt, sync::Arc};

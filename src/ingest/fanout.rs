@@ -105,7 +105,7 @@ pub fn deliveries<'a>(
     further_types: &'a [String],
     origin: Origin,
 ) -> impl Iterator<Item = NewDelivery> + use<'a> {
-    let subject = Subject::new(event);
+    let subject = snapshot.subject(event);
     let types = move || event.event_type.iter().chain(further_types).map(String::as_str);
     snapshot
         .routes_of(&event.source)
@@ -126,6 +126,10 @@ pub fn delivery(route: &Route, subject: &Subject<'_>, origin: Origin, start: Sta
         origin,
         start,
         position: route.position(subject),
+        // What an operator asks for is no repeat.
+        once: (origin == Origin::Received)
+            .then(|| route.once(subject))
+            .flatten(),
     }
 }
 

@@ -43,6 +43,12 @@ pub async fn run(context: &Context, stop: &CancellationToken) -> Result<(), Stor
             break;
         }
     }
+    while !stop.is_cancelled() {
+        let n_keys = context.store.prune_once(now, SLICE).await?;
+        if n_keys < u64::from(SLICE) {
+            break;
+        }
+    }
     if n_pruned > 0 {
         context.metrics.pruned("events", n_pruned);
         tracing::info!(

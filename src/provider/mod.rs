@@ -312,6 +312,11 @@ impl Provider {
         names::has_batches(self)
     }
 
+    /// The id of what the event is about: a customer, an order. `None` where it is not there.
+    pub fn resource(&self, call: &Call<'_>) -> Option<Vec<u8>> {
+        names::resource(self, call)
+    }
+
     /// The methods that its events or its handshakes come by.
     pub fn methods(&self) -> impl Iterator<Item = &str> {
         let of_handshakes = self.handshakes.iter().map(|it| it.method.as_ref());

@@ -1,4 +1,4 @@
-//! What a sender calls its event: id, types and time.
+//! What a sender calls its event: id, types, time, and what it is about.
 
 use std::borrow::Cow;
 
@@ -77,6 +77,13 @@ fn further_types(provider: &Provider, event_type: Option<&str>, reader: &Reader<
         }
     }
     types
+}
+
+/// The id of what the event is about. A pass of its own: few routes ask for it.
+pub(super) fn resource(provider: &Provider, call: &Call<'_>) -> Option<Vec<u8>> {
+    let reader = Reader::new(call);
+    let mut found = provider.resource.iter().filter_map(|it| it.read(&reader));
+    found.next().map(Cow::into_owned)
 }
 
 impl Reading {

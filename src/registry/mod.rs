@@ -18,7 +18,8 @@ use arc_swap::ArcSwap;
 
 use crate::{
     destination::{self, Destination},
-    route::{self, Route},
+    event::Event,
+    route::{self, Route, filter::subject::Subject},
     source::{self, Source},
 };
 
@@ -73,6 +74,16 @@ impl Snapshot {
     /// The routes that begin at a source, in the config's order.
     pub fn routes_of(&self, source: &str) -> &[Arc<Route>] {
         self.routes_of.get(source).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What the routes of its source look at. What it is about is read only where one of them asks for it.
+    pub fn subject<'e>(&self, event: &'e Event) -> Subject<'e> {
+        let subject = Subject::new(event);
+        let is_asked = self.routes_of(&event.source).iter().any(|it| it.reads_resource());
+        match self.source(&event.source).filter(|_| is_asked) {
+            Some(source) => subject.about(source::resource(source.provider(), event)),
+            None => subject,
+        }
     }
 
     pub fn route(&self, name: &str) -> Option<&Arc<Route>> {

@@ -25,6 +25,7 @@ pub(super) fn build(settings: &Settings) -> Result<Snapshot, Vec<Fault>> {
         &destination_names,
     );
     faults.extend(more);
+    faults.extend(without_resource(settings));
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -152,6 +153,34 @@ pub(super) fn routes<'a>(
         }
     }
     (res, faults)
+}
+
+/// The routes that compare what events are about, from sources of which that is not known.
+fn without_resource(settings: &Settings) -> impl Iterator<Item = Fault> + use<'_> {
+    let indexed = settings.routes.iter().enumerate();
+    indexed.flat_map(|(idx, route)| {
+        let source = settings.sources.iter().find(|it| it.name == route.source);
+        let source = source.filter(|it| it.provider.resource.is_empty());
+        let key_of = move |(key, is_asked): (&'static str, bool)| is_asked.then_some(key).zip(source);
+        let by_resource = [
+            ("order", route.order.as_ref().is_some_and(|it| it.by == "resource")),
+            (
+                "deduplicate",
+                route.deduplicate.as_ref().is_some_and(|it| it.by.iter().any(|it| it == "resource")),
+            ),
+        ];
+        by_resource.into_iter().filter_map(key_of).map(move |(key, source)| Fault {
+                path: format!("routes[{idx}].{key}.by"),
+                problem: format!(
+                    "where the requests of `{}` (provider `{}`) say what they are about is not known",
+                    source.name, source.provider.name
+                ),
+                hint: Some(format!(
+                    "write `body:/data/object/customer` or the like here, or `event_resource` in [sources.{}]",
+                    source.name
+                )),
+            })
+    })
 }
 
 fn unknown(path: &str, what: &str, name: &str, known: &BTreeSet<&str>) -> Option<Fault> {

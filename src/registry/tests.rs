@@ -7,9 +7,11 @@ use crate::{
         breaker::Rules,
         retry::{Retry, Statuses},
     },
+    event::order::Mode,
     provider,
     registry::{Registry, Settings, Snapshot, check_routes},
-    route, source,
+    route::{self, order},
+    source,
 };
 
 fn source(name: &str) -> source::Settings {
@@ -59,6 +61,7 @@ fn route(source: &str, destination: &str) -> route::Settings {
         filter: None,
         transform: None,
         order: None,
+        deduplicate: None,
         delay: Duration::ZERO,
     }
 }
@@ -107,6 +110,22 @@ fn every_fault_is_reported_at_once_with_its_path() {
     ];
     assert_eq!(paths, expected);
     assert_eq!(faults[3].hint.as_deref(), Some("did you mean `orders`?"));
+}
+
+#[test]
+fn a_route_orders_by_resource_only_where_the_resource_is_known() {
+    let mut settings = settings();
+    settings.routes[1].order = Some(order::Settings {
+        by: "resource".to_owned(),
+        time: "occurred_at".to_owned(),
+        mode: Mode::Latest,
+    });
+    assert!(Snapshot::build(&settings).is_ok());
+    let of_orders = settings.sources.iter_mut().find(|it| it.name == "orders");
+    of_orders.unwrap().provider = provider::find("hmac").unwrap().clone();
+    let faults = Snapshot::build(&settings).unwrap_err();
+    let paths: Vec<_> = faults.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(paths, ["routes[1].order.by"]);
 }
 
 #[test]

@@ -2,17 +2,20 @@
 //!
 //! Imports: `base`, `event`.
 
+pub mod deduplicate;
 pub mod filter;
 #[cfg(test)]
 mod fixture;
 pub mod glob;
 pub mod order;
+mod place;
 pub mod transform;
 
 use std::{sync::Arc, time::Duration};
 
-use crate::event::order::Position;
+use crate::event::{once::Once, order::Position};
 use crate::route::{
+    deduplicate::Deduplicate,
     filter::{Filter, subject::Subject},
     glob::Glob,
     order::Order,
@@ -33,6 +36,8 @@ pub struct Settings {
     /// What is made of an event before it is sent.
     pub transform: Option<transform::Settings>,
     pub order: Option<order::Settings>,
+    /// Which events it takes for the same, where the sender repeats itself under new ids.
+    pub deduplicate: Option<deduplicate::Settings>,
     /// How long an event that was received waits before its first attempt.
     pub delay: Duration,
 }
@@ -65,6 +70,7 @@ pub struct Route {
     types: Vec<Glob>,
     filter: Option<Filter>,
     order: Option<Order>,
+    deduplicate: Option<Deduplicate>,
     pub transform: Option<Transform>,
 }
 
@@ -106,6 +112,11 @@ impl Route {
             faults.extend(more);
             None
         });
+        let deduplicate = settings.deduplicate.as_ref().map(Deduplicate::new).transpose();
+        let deduplicate = deduplicate.unwrap_or_else(|more| {
+            faults.extend(more);
+            None
+        });
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -117,6 +128,7 @@ impl Route {
             delay: settings.delay,
             filter,
             order,
+            deduplicate,
             transform,
         })
     }
@@ -133,7 +145,7 @@ impl Route {
 
     /// Whether it looks at more of an event than its type.
     pub const fn reads_body(&self) -> bool {
-        self.filter.is_some() || self.order.is_some()
+        self.filter.is_some() || self.order.is_some() || self.deduplicate.is_some()
     }
 
     /// Whether it refuses some of the events of its types.
@@ -141,9 +153,20 @@ impl Route {
         self.filter.is_some()
     }
 
+    /// Whether it wants to know what an event is about: `Subject::about`.
+    pub fn reads_resource(&self) -> bool {
+        self.order.as_ref().is_some_and(Order::is_by_resource)
+            || self.deduplicate.as_ref().is_some_and(Deduplicate::is_by_resource)
+    }
+
     /// Where the event stands among those of its key, if the route orders any and the event has one.
     pub fn position(&self, subject: &Subject<'_>) -> Option<Position> {
         self.order.as_ref()?.position(subject)
+    }
+
+    /// What the event is compared by, if the route leaves repeats out and the event has it.
+    pub fn once(&self, subject: &Subject<'_>) -> Option<Once> {
+        self.deduplicate.as_ref()?.once(subject)
     }
 
     /// Why the filter does not let an event of this route pass; `None` where it does.
@@ -180,6 +203,7 @@ mod tests {
             filter: None,
             transform: None,
             order: None,
+            deduplicate: None,
             delay: Duration::ZERO,
         }
     }
@@ -214,6 +238,75 @@ mod tests {
     }
 
     #[test]
+    fn what_a_route_asks_of_an_event_is_what_its_settings_say() {
+        let order = order::Settings {
+            by: "resource".into(),
+            time: "occurred_at".into(),
+            mode: crate::event::order::Mode::Strict,
+        };
+        let by = |field: &str| deduplicate::Settings {
+            by: vec![field.into()],
+            within: Duration::from_secs(1),
+        };
+        let asked = |change: &dyn Fn(&mut Settings)| {
+            let mut settings = settings(&[]);
+            change(&mut settings);
+            let route = Route::new(&settings).unwrap();
+            (route.reads_body(), route.reads_resource(), route.filters())
+        };
+        assert_eq!(asked(&|_| ()), (false, false, false));
+        let filter = serde_json::json!({ "body": { "id": 7 } });
+        assert_eq!(asked(&|it| it.filter = Some(filter.clone())), (true, false, true));
+        assert_eq!(asked(&|it| it.order = Some(order.clone())), (true, true, false));
+        assert_eq!(
+            asked(&|it| it.deduplicate = Some(by("type"))),
+            (true, false, false)
+        );
+        assert_eq!(
+            asked(&|it| it.deduplicate = Some(by("resource"))),
+            (true, true, false)
+        );
+    }
+
+    #[test]
+    fn an_event_is_filtered_ordered_and_compared_as_the_settings_say() {
+        let plain = Route::new(&settings(&[])).unwrap();
+        let route = Route::new(&Settings {
+            filter: Some(serde_json::json!({ "body": { "id": 7 } })),
+            order: Some(order::Settings {
+                by: "body:/id".into(),
+                time: "received_at".into(),
+                mode: crate::event::order::Mode::Flag,
+            }),
+            deduplicate: Some(deduplicate::Settings {
+                by: vec!["body:/id".into()],
+                within: Duration::from_mins(1),
+            }),
+            ..settings(&[])
+        })
+        .unwrap();
+        let (seven, eight) = (
+            fixture::event(b"{\"id\":7}", &[]),
+            fixture::event(b"{\"id\":8}", &[]),
+        );
+        let (seven, eight) = (Subject::new(&seven), Subject::new(&eight));
+        assert_eq!(route.refusal(&seven), None);
+        assert!(route.refusal(&eight).is_some_and(|it| it.contains("body.id")));
+        let at = |it: &Subject<'_>| route.position(it).map(|it| (it.key, it.at.as_unix_seconds()));
+        assert_eq!(at(&seven), Some((crate::event::body_hash(b"7"), 100)));
+        assert_eq!(at(&eight), Some((crate::event::body_hash(b"8"), 100)));
+        assert_ne!(route.once(&seven), route.once(&eight));
+        assert_eq!(
+            route.once(&seven).map(|it| it.within),
+            Some(Duration::from_mins(1))
+        );
+        assert_eq!(
+            (plain.refusal(&eight), plain.position(&eight), plain.once(&eight)),
+            (None, None, None)
+        );
+    }
+
+    #[test]
     fn every_fault_is_reported_at_once() {
         let faults = Route::new(&Settings {
             name: Some(String::new()),
@@ -230,6 +323,10 @@ mod tests {
                 time: "occurred_at".into(),
                 mode: crate::event::order::Mode::Flag,
             }),
+            deduplicate: Some(deduplicate::Settings {
+                by: Vec::new(),
+                within: Duration::ZERO,
+            }),
             delay: Duration::ZERO,
         })
         .unwrap_err();
@@ -244,7 +341,8 @@ mod tests {
                 "types[2]",
                 "filter.bodi",
                 "transform",
-                "order.by"
+                "order.by",
+                "deduplicate.by"
             ]
         );
     }

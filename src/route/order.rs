@@ -6,13 +6,14 @@ use crate::{
         body_hash,
         order::{Mode, Position},
     },
-    route::{Fault, filter::subject::Subject},
+    route::{Fault, filter::subject::Subject, place::Place},
 };
 
 /// What the operator says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// What events are of one kind: `body:/data/object/customer`, `header:x-account`.
+    /// Which events belong together: `resource` (what the provider says that they are about), `body:/data/object/customer`,
+    /// `header:x-account`.
     pub by: String,
     /// What orders them: `occurred_at`, `received_at`, or a place like those of `by`.
     pub time: String,
@@ -22,17 +23,15 @@ pub struct Settings {
 /// A route's order, ready to be asked.
 #[derive(Debug)]
 pub struct Order {
-    by: Place,
+    by: Key,
     time: Time,
     mode: Mode,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
-    /// A JSON pointer.
-    Body(String),
-    /// A name in lower case.
-    Header(String),
+enum Key {
+    Resource,
+    At(Place),
 }
 
 #[derive(Debug)]
@@ -45,7 +44,10 @@ enum Time {
 impl Order {
     /// Every fault at once; their keys begin with `order`.
     pub fn new(settings: &Settings) -> Result<Self, Vec<Fault>> {
-        let by = Place::parse(&settings.by).ok_or("by");
+        let by = match settings.by.as_str() {
+            "resource" => Ok(Key::Resource),
+            place => Place::parse(place).map(Key::At).ok_or("by"),
+        };
         let time = match settings.time.as_str() {
             "occurred_at" => Ok(Time::Occurred),
             "received_at" => Ok(Time::Received),
@@ -64,14 +66,22 @@ impl Order {
         }
     }
 
+    pub fn is_by_resource(&self) -> bool {
+        self.by == Key::Resource
+    }
+
     /// `None`: the event has no key, and goes when it comes. Without a time it stands where it was received.
     pub fn position(&self, subject: &Subject<'_>) -> Option<Position> {
         let event = subject.event();
-        let key = self.by.read(subject).filter(|it| !it.is_empty())?;
+        let key = match &self.by {
+            Key::Resource => subject.resource().map(str::to_owned),
+            Key::At(place) => place.text(subject),
+        };
+        let key = key.filter(|it| !it.is_empty())?;
         let at = match &self.time {
             Time::Occurred => event.occurred_at,
             Time::Received => None,
-            Time::At(place) => place.read(subject).and_then(|it| moment::parse(it.as_bytes())),
+            Time::At(place) => place.text(subject).and_then(|it| moment::parse(it.as_bytes())),
         };
         Some(Position {
             key: body_hash(key.as_bytes()),
@@ -82,45 +92,16 @@ impl Order {
 }
 
 fn fault(key: &str) -> Fault {
-    let or = if key == "time" {
-        ", `occurred_at` or `received_at`"
-    } else {
-        ""
+    let or = match key {
+        "time" => "`occurred_at` or `received_at`",
+        _ => "`resource`",
     };
     Fault {
         key: format!("order.{key}"),
         problem: "it names no place of an event".to_owned(),
         hint: Some(format!(
-            "write `body:/data/object/customer`, `header:x-account`{or}"
+            "write `body:/data/object/customer`, `header:x-account` or {or}"
         )),
-    }
-}
-
-impl Place {
-    fn parse(text: &str) -> Option<Self> {
-        if let Some(pointer) = text.strip_prefix("body:") {
-            return pointer.starts_with('/').then(|| Self::Body(pointer.to_owned()));
-        }
-        let name = text.strip_prefix("header:")?;
-        let name = http::HeaderName::from_bytes(name.as_bytes()).ok()?;
-        Some(Self::Header(name.as_str().to_owned()))
-    }
-
-    /// The text, number or truth value there.
-    fn read(&self, subject: &Subject<'_>) -> Option<String> {
-        let value = match self {
-            Self::Body(pointer) => subject.body().pointer(pointer)?,
-            Self::Header(name) => match subject.headers().get(name)? {
-                serde_json::Value::Array(values) => values.first()?,
-                value => value,
-            },
-        };
-        match value {
-            serde_json::Value::String(text) => Some(text.clone()),
-            serde_json::Value::Number(number) => Some(number.to_string()),
-            serde_json::Value::Bool(truth) => Some(truth.to_string()),
-            _ => None,
-        }
     }
 }
 
@@ -155,6 +136,23 @@ mod tests {
         for absent in ["body:/a", "body:/none", "body:/empty", "body:/list", "header:x-b"] {
             assert_eq!(key(absent), None, "{absent}");
         }
+    }
+
+    #[test]
+    fn the_key_is_what_the_event_is_about() {
+        let order = Order::new(&Settings {
+            by: "resource".to_owned(),
+            time: "occurred_at".to_owned(),
+            mode: Mode::Latest,
+        })
+        .unwrap();
+        let event = event(&json!({ "resource": "elsewhere" }));
+        let key = |resource: Option<&str>| {
+            let subject = Subject::new(&event).about(resource.map(str::to_owned));
+            order.position(&subject).map(|it| it.key)
+        };
+        assert_eq!(key(Some("cus_7")), Some(body_hash(b"cus_7")));
+        assert_eq!((key(Some("")), key(None)), (None, None));
     }
 
     #[test]

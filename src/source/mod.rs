@@ -376,6 +376,18 @@ pub fn further_types(provider: &Provider, event: &Event) -> Vec<String> {
     names.further_types
 }
 
+/// The id of what a stored event is about, as its provider names it. What stood in the URL is not stored.
+pub fn resource(provider: &Provider, event: &Event) -> Option<String> {
+    let resource = provider.resource(&Call {
+        method: "POST",
+        url: None,
+        target: "",
+        headers: &event.headers,
+        body: &event.body,
+    });
+    resource.map(|it| String::from_utf8_lossy(&it).into_owned())
+}
+
 fn handed_over(source: &Source) -> Rejection {
     Rejection {
         code: "secret_handed_over",

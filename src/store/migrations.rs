@@ -28,11 +28,15 @@ macro_rules! migrations {
 }
 
 pub(super) fn postgres() -> Vec<Migration> {
-    migrations!("postgres": 1 "0001_first", 2 "0002_key_by_id", 3 "0003_skip_and_order", 4 "0004_job", 5 "0005_flow")
+    migrations!(
+        "postgres": 1 "0001_first", 2 "0002_key_by_id", 3 "0003_skip_and_order", 4 "0004_job", 5 "0005_flow", 6 "0006_once",
+    )
 }
 
 pub(super) fn sqlite() -> Vec<Migration> {
-    migrations!("sqlite": 1 "0001_first", 2 "0002_key_by_id", 3 "0003_skip_and_order", 4 "0004_job", 5 "0005_flow")
+    migrations!(
+        "sqlite": 1 "0001_first", 2 "0002_key_by_id", 3 "0003_skip_and_order", 4 "0004_job", 5 "0005_flow", 6 "0006_once",
+    )
 }
 
 /// Applies what is missing, under the engine's lock, and says what it was. The connection must not go back to a pool

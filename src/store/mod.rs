@@ -266,6 +266,11 @@ impl Store {
         run!(self, prune_requests(before, keep_newest, limit))
     }
 
+    /// Forgets at most `limit` keys of deduplication whose window is over.
+    pub async fn prune_once(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        run!(self, prune_once(now, limit))
+    }
+
     /// Whether this process does the chore of that name until then. At most one process has it.
     pub async fn lease(
         &self,

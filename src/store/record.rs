@@ -7,7 +7,7 @@ use crate::{
         clock::Timestamp,
         ids::{DeliveryId, EventId, WorkerId},
     },
-    event::{Event, Hash, Origin, delivery::Fence, order::Position},
+    event::{Event, Hash, Origin, delivery::Fence, once::Once, order::Position},
 };
 
 /// An event with its deliveries, to be stored in one transaction.
@@ -30,12 +30,17 @@ pub struct NewDelivery {
     pub start: Start,
     /// Where its route orders the events of a key.
     pub position: Option<Position>,
+    /// Skipped as `repeated` where one of the same key went the route's way within the window.
+    pub once: Option<Once>,
 }
 
 impl NewDelivery {
-    /// Whether nothing but a free place stands in the way of its first attempt. What has a key may have to wait for others.
+    /// Whether nothing but a free place stands in the way of its first attempt. What has a key may have to wait for others, or be a
+    /// repeat.
     pub const fn may_be_handed_over(&self) -> bool {
-        self.position.is_none() && matches!(self.start, Start::Due { after } if after.is_zero())
+        self.position.is_none()
+            && self.once.is_none()
+            && matches!(self.start, Start::Due { after } if after.is_zero())
     }
 }
 
@@ -63,14 +68,21 @@ pub struct Skip {
 pub enum SkipCause {
     /// The route's filter refused the event.
     Filtered,
+    /// The route takes it for one that it had shortly before.
+    Repeated,
     /// The route wants the latest event of a key, and there is a later one.
     Stale,
 }
+
+/// For the operator, of a repeat.
+pub(super) const REPEAT: &str =
+    "what the route's `deduplicate` compares is that of an event which came shortly before";
 
 impl SkipCause {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Filtered => "filtered",
+            Self::Repeated => "repeated",
             Self::Stale => "stale",
         }
     }

@@ -17,12 +17,13 @@ use std::borrow::Cow;
 
 use crate::provider::{Confidence, Provider, find, key, place::Reading, recipe::words::parse_place};
 
-/// Where the id, the type and the time of an event are: `header:x-event-id`, `body:/id`, `query:id`, `form:id`.
+/// Where the id, the type and the time of an event are, and what it is about: `header:x-event-id`, `body:/id`, `query:id`, `form:id`.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
     pub event_id: Option<String>,
     pub event_type: Option<String>,
     pub event_time: Option<String>,
+    pub event_resource: Option<String>,
 }
 
 /// What is wrong with one key of a source.
@@ -34,7 +35,7 @@ pub struct Fault {
     pub hint: Option<String>,
 }
 
-/// A row with other places for the id, the type and the time of an event; the rest as it is.
+/// A row with other places for the id, the type, the time and the resource of an event; the rest as it is.
 pub fn with_places(provider: &Provider, places: &Places) -> Result<Provider, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut row = provider.clone();
@@ -71,6 +72,7 @@ fn apply_places(row: &mut Provider, places: &Places, faults: &mut Vec<Fault>) {
         (&places.event_id, "event_id", &mut row.event_id),
         (&places.event_type, "event_type", &mut row.event_type),
         (&places.event_time, "event_time", &mut row.event_time),
+        (&places.event_resource, "event_resource", &mut row.resource),
     ];
     for (text, key, readings) in targets {
         if let Some(place) = text.as_ref().and_then(|it| parse_place(it, key, faults)) {

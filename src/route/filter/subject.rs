@@ -13,6 +13,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Subject<'e> {
     event: &'e Event,
+    resource: Option<String>,
     body: OnceCell<Value>,
     headers: OnceCell<Value>,
     source: OnceCell<Value>,
@@ -24,12 +25,23 @@ impl<'e> Subject<'e> {
     pub const fn new(event: &'e Event) -> Self {
         Self {
             event,
+            resource: None,
             body: OnceCell::new(),
             headers: OnceCell::new(),
             source: OnceCell::new(),
             event_type: OnceCell::new(),
             verification: OnceCell::new(),
         }
+    }
+
+    /// The id of what the event is about, for routes that order by it.
+    #[must_use]
+    pub fn about(self, resource: Option<String>) -> Self {
+        Self { resource, ..self }
+    }
+
+    pub(in crate::route) fn resource(&self) -> Option<&str> {
+        self.resource.as_deref()
     }
 
     pub(in crate::route) const fn event(&self) -> &'e Event {

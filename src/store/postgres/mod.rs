@@ -10,6 +10,7 @@ mod hold;
 mod job;
 mod ledger;
 mod list;
+mod once;
 mod open;
 mod operate;
 mod order;

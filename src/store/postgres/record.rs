@@ -18,6 +18,7 @@ use crate::{
         pool::on,
         postgres::{
             Engine,
+            once::record_once,
             open::INGEST_LIMIT,
             order::firsts,
             reject::{Counts, insert_requests},
@@ -49,7 +50,7 @@ async fn record_in_time(
 ) -> Result<Vec<Recorded>, StoreError> {
     let started_at = Instant::now();
     // One statement is its own transaction: its rows and its commit are sent together.
-    let sent = trial::during(Point::CommitSent, record(conn, slot, batch, None));
+    let sent = trial::during(Point::CommitSent, record_once(conn, slot, batch));
     let sent = trial::during(Point::RowsSent, sent);
     let (answers, is_warned) = warnings::listen(sent).await;
     let answers = answers?;

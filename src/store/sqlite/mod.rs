@@ -14,6 +14,7 @@ mod job;
 mod ledger;
 mod list;
 mod lock;
+mod once;
 mod open;
 mod operate;
 mod record;

@@ -17,6 +17,7 @@ use crate::{
         record::{NewDelivery, NewEvent, Recorded, Start},
         sqlite::{
             Engine,
+            once::repeat,
             reject::{Counts, add_counts, insert_requests},
         },
         value::{Time, clean},
@@ -63,8 +64,17 @@ pub(super) fn record(
             fresh.received += 1;
             let event = &new.event;
             for delivery in &new.deliveries {
-                fresh.deliveries +=
-                    insert_delivery(transaction, event.id, event.received_at.min(now), delivery)?;
+                let created_at = event.received_at.min(now);
+                fresh.deliveries += match repeat(transaction, delivery, created_at)? {
+                    None => insert_delivery(transaction, event.id, created_at, delivery)?,
+                    Some(start) => {
+                        let skipped = NewDelivery {
+                            start,
+                            ..delivery.clone()
+                        };
+                        insert_delivery(transaction, event.id, created_at, &skipped)?
+                    }
+                };
             }
         } else {
             known.extend(known_event(transaction, idx, new)?);

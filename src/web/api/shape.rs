@@ -169,7 +169,7 @@ pub(crate) struct DeliveryJson {
     pub(crate) attempts: u32,
     pub(crate) next_attempt_at: Option<String>,
     pub(crate) last_error: Option<String>,
-    /// Why it is skipped: `filtered` or `stale`.
+    /// Why it is skipped: `filtered`, `repeated` or `stale`.
     pub(crate) cause: Option<String>,
     pub(crate) created_at: String,
 }
@@ -204,7 +204,7 @@ pub(crate) struct DeliveryDetailJson {
     pub(crate) attempts: Vec<AttemptJson>,
     pub(crate) next_attempt_at: Option<String>,
     pub(crate) last_error: Option<String>,
-    /// Why it is skipped: `filtered` or `stale`.
+    /// Why it is skipped: `filtered`, `repeated` or `stale`.
     pub(crate) cause: Option<String>,
     pub(crate) created_at: String,
 }

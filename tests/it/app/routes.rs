@@ -219,6 +219,48 @@ app_case!(latest_skips_what_is_older_than_the_newest_delivered, |site| {
     app.finish().await;
 });
 
+app_case!(by_resource_is_what_the_provider_says_the_event_is_about, |site| {
+    site.configure(&with(r#"order = { by = "resource", mode = "latest" }"#));
+    let app = site.start().await;
+    let of = |id: &str, resource: &str, created: u32| {
+        stripe(format!(
+            r#"{{"id":"{id}","type":"invoice.paid","created":{created},"data":{{"object":{{"id":"{resource}"}}}}}}"#
+        ))
+    };
+    let newer = app.accept(&of("evt_1", "in_1", 200)).await;
+    app.until_status(&newer, "delivered").await;
+    let older = app.accept(&of("evt_2", "in_1", 100)).await;
+    app.until_status(&older, "skipped").await;
+    let other = app.accept(&of("evt_3", "in_2", 100)).await;
+    app.until_status(&other, "delivered").await;
+    // A replay stands where the event stood.
+    let replay = format!("/v1/events/{older}/replay");
+    let replayed = app.command(&replay, "").await;
+    assert_eq!(replayed.status, 202);
+    assert_eq!(app.until_status(&older, "skipped").await.len(), 2);
+    assert_eq!(site.receiver.hits("/billing").len(), 2);
+    app.finish().await;
+});
+
+app_case!(what_a_sender_repeats_under_new_ids_is_sent_once, |site| {
+    site.configure(&with(
+        r#"deduplicate = { by = ["type", "body:/data/object/customer"], within = "10m" }"#,
+    ));
+    let app = site.start().await;
+    let first = app.accept(&invoice("evt_1", "cus_1", 1, 100)).await;
+    let again = app.accept(&invoice("evt_2", "cus_1", 2, 101)).await;
+    let other = app.accept(&invoice("evt_3", "cus_2", 1, 100)).await;
+    app.until_status(&first, "delivered").await;
+    app.until_status(&other, "delivered").await;
+    let skipped = app.until_status(&again, "skipped").await.remove(0);
+    assert_eq!(skipped["cause"], "repeated");
+    // Who asks for a replay gets it.
+    let replayed = app.command(&format!("/v1/events/{again}/replay"), "").await;
+    assert_eq!(replayed.status, 202);
+    site.receiver.arrived("/billing", 3).await;
+    app.finish().await;
+});
+
 app_case!(flag_marks_a_stale_delivery, |site| {
     site.configure(&with(
         r#"order = { by = "body:/data/object/customer", mode = "flag" }"#,

@@ -7,6 +7,7 @@ mod hold;
 mod job;
 mod list;
 mod model;
+mod once;
 mod open;
 mod operate;
 mod order;
@@ -245,6 +246,7 @@ fn delivery(route: &str, destination: &str) -> NewDelivery {
         origin: Origin::Received,
         start: Start::NOW,
         position: None,
+        once: None,
     }
 }
 

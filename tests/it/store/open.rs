@@ -70,12 +70,13 @@ store_case!(f26_a_closed_store_says_so, |store| {
 });
 
 /// Every version of the schema, in order.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "0001_first",
     "0002_key_by_id",
     "0003_skip_and_order",
     "0004_job",
     "0005_flow",
+    "0006_once",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

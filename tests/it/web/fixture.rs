@@ -216,6 +216,7 @@ impl Fixture {
             origin: Origin::Received,
             start: Start::NOW,
             position: None,
+            once: None,
         };
         let new = NewEvent {
             key: Some(event::deduplication_key("github", Some(&[n]), body_hash)),
