@@ -10,7 +10,7 @@ use crate::{plan::Part, store::Engine};
 pub struct Options {
     /// The binary under test.
     pub gatepost: PathBuf,
-    /// The program of `benches/micro.rs`, where that part is wanted.
+    /// The program of `benches/micro`, where that part is wanted.
     pub micro: Option<PathBuf>,
     pub pgbench: Option<PathBuf>,
     /// Where stores go.

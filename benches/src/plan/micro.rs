@@ -1,15 +1,38 @@
-//! What verifying costs, by the program of `benches/micro.rs`.
+//! What verifying and routing cost, by the program of `benches/micro`.
 
 use std::process::Command;
 
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::{options::Options, report::Report};
+use crate::{
+    options::Options,
+    report::{Report, Wanted},
+};
 
 pub const EXPLANATION: &str = "Nanoseconds for a genuine request, without any I/O: of `tests/vectors`, and of 2.3 KB where we can sign it. \
     `HMAC` is a plain one of the very bytes that the signature covers, by the same library, its key taken in each time. `names` finds \
-    the event's id, type and time. `receive` is all that happens to a request before the store: both, and two hashes.";
+    the event's id, type and time. `receive` is all that happens to a request before the store: both, and two hashes. A filter of five \
+    conditions, beside the parse of the JSON that it looks at; a transform that sets one field, in a fresh context.";
+
+const FILTER: &str = "a filter, over the parse of its JSON";
+const TRANSFORM: &str = "a small transform, in all";
+
+/// A line of the program.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Sender(Sample),
+    Route(RouteSample),
+}
+
+#[derive(Debug, Deserialize)]
+struct RouteSample {
+    body: usize,
+    parse_ns: f64,
+    filter_ns: f64,
+    transform_ns: f64,
+}
 
 #[derive(Debug, Deserialize)]
 struct Sample {
@@ -31,7 +54,15 @@ pub fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
         String::from_utf8_lossy(&output.stderr)
     );
     for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let it: Sample = serde_json::from_str(line)?;
+        let it = match serde_json::from_str(line)? {
+            Line::Sender(it) => it,
+            Line::Route(it) => {
+                report.add(&format!("JSON of {} bytes: parse", it.body), "ns", it.parse_ns);
+                report.add(FILTER, "ns", it.filter_ns - it.parse_ns);
+                report.add(TRANSFORM, "ns", it.transform_ns);
+                continue;
+            }
+        };
         let (provider, signed) = (it.provider, it.signed);
         report.add(&format!("{provider}: HMAC of {signed} bytes"), "ns", it.plain_ns);
         report.add(&format!("{provider}: verify"), "ns", it.verify_ns);
@@ -39,6 +70,8 @@ pub fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
         report.add(&format!("{provider}: names"), "ns", it.names_ns);
         report.add(&format!("{provider}: receive"), "ns", it.receive_ns);
     }
+    report.want(FILTER, Wanted::AtMost(3_000.0));
+    report.want(TRANSFORM, Wanted::AtMost(120_000.0));
     anyhow::ensure!(!report.figures.is_empty(), "`micro` measured nothing");
     Ok(())
 }

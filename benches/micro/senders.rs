@@ -2,18 +2,9 @@
 //! that its signature covers; naming the event; and the whole of `source::receive`.
 //!
 //! Each sender is measured with a request of `tests/vectors`, most of them tiny, and, where the receiver has the key, with one of
-//! 2.3 KB behind the headers that a proxy sends. `benches/run --part micro` starts it; it needs the library itself, which the
-//! harness knows nothing of. Prints a JSON line for each sample.
+//! 2.3 KB behind the headers that a proxy sends.
 
-#![expect(clippy::print_stdout, reason = "what it measured is its output")]
-
-use std::{
-    collections::BTreeMap,
-    error::Error,
-    hint::black_box,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, error::Error, hint::black_box, path::Path};
 
 use gatepost::{
     base::{clock::Timestamp, secret::Secret},
@@ -30,9 +21,7 @@ use serde::Deserialize;
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
-/// How long one sample takes.
-const SAMPLE: Duration = Duration::from_millis(40);
-const N_SAMPLES: usize = 5;
+use crate::ns_each;
 
 /// One sender of each kind of scheme: the other rows are like one of these.
 const SENDERS: &[&str] = &[
@@ -90,7 +79,7 @@ struct Vector {
 }
 
 /// One provider, ready to verify one genuine request.
-struct Case {
+pub(crate) struct Case {
     name: String,
     source: Source,
     keys: Vec<Key>,
@@ -98,7 +87,7 @@ struct Case {
     now: Timestamp,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) fn read_all() -> Result<Vec<Case>, Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let mut cases = Vec::new();
     for name in SENDERS {
@@ -107,13 +96,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         cases.push(case);
         cases.extend(Case::of_real_size(name, vector)?);
     }
-    // In turns, so that a moment's noise does not fall on one provider alone.
-    for _ in 0..N_SAMPLES {
-        for case in &cases {
-            case.measure();
-        }
-    }
-    Ok(())
+    Ok(cases)
 }
 
 /// The first genuine request of a file; `None` where there is none that these settings verify.
@@ -201,7 +184,7 @@ impl Case {
         Self::new(name, format!("{name}, 2.3 KB"), vector)
     }
 
-    fn measure(&self) {
+    pub(crate) fn measure(&self) {
         let Request {
             method,
             target,
@@ -243,7 +226,7 @@ impl Case {
 }
 
 /// A body of about `REAL_SIZE`, as rich in fields as a real one.
-fn real_body(now: Timestamp) -> Result<Vec<u8>, Box<dyn Error>> {
+pub(crate) fn real_body(now: Timestamp) -> Result<Vec<u8>, Box<dyn Error>> {
     let stripe = provider::find("stripe").ok_or("no `stripe`")?;
     let sample = stripe.sample(&Secret::new("a-long-enough-secret"), &Wanted::default(), now)?;
     let one = String::from_utf8(sample.body)?;
@@ -322,24 +305,4 @@ fn plain(hash: Hash, text: &[u8]) {
         Hash::Sha384 => mac::<Hmac<Sha384>>(text),
         Hash::Sha512 => mac::<Hmac<Sha512>>(text),
     }
-}
-
-fn ns_each(mut once: impl FnMut()) -> f64 {
-    // Warms the caches, and says how many calls fit between two looks at the clock.
-    let started = Instant::now();
-    for _ in 0..100 {
-        once();
-    }
-    let n_each = (1e-3 / (started.elapsed().as_secs_f64() / 100.0).max(1e-9)).ceil();
-    let started = Instant::now();
-    let mut n_calls = 0.0;
-    while started.elapsed() < SAMPLE {
-        let mut n_left = n_each;
-        while n_left > 0.0 {
-            once();
-            n_left -= 1.0;
-        }
-        n_calls += n_each;
-    }
-    started.elapsed().as_secs_f64() * 1e9 / n_calls
 }
