@@ -36,10 +36,10 @@ pub struct Http {
 }
 
 impl Http {
-    pub fn new(settings: &Settings, parts: Parts) -> Result<Self, Failure> {
+    pub fn new(settings: &Settings, parts: Parts, reach: Reach) -> Result<Self, Failure> {
         let client = Client::new(&client::Settings {
             connect_timeout: CONNECT_TIMEOUT.min(settings.timeout),
-            reach: Reach::Private,
+            reach,
             max_idle: usize::try_from(settings.concurrency).unwrap_or(usize::MAX),
             extra_roots: parts.extra_roots,
             identity: parts.identity,

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use crate::{
     base::{clock::Timestamp, ids::DeliveryId, safe_url::SafeUrl, secret::Secret},
     destination::{breaker::Rules, retry::Retry},
+    egress::{error::Failure, guard::Reach, target::Target},
     event::{Event, Origin, headers::Headers},
 };
 
@@ -111,12 +112,39 @@ pub struct Fault {
 /// must not come here.
 pub fn build(settings: &Settings) -> Result<Arc<dyn Destination>, Vec<Fault>> {
     let parts = check::check(settings)?;
-    match http::Http::new(settings, parts) {
+    match http::Http::new(settings, parts, Reach::Private) {
         Ok(http) => Ok(Arc::new(http)),
-        Err(failure) => Err(vec![Fault {
-            key: "url".into(),
-            problem: failure.explanation,
-            hint: None,
-        }]),
+        Err(failure) => Err(vec![url_fault(failure)]),
+    }
+}
+
+/// The same at another URL, which did not come from the config file: no further than that reach, and without the operator's
+/// headers, which are for the one that the config names.
+pub fn elsewhere(
+    settings: &Settings,
+    url: SafeUrl,
+    reach: Reach,
+) -> Result<(Settings, Arc<dyn Destination>), Vec<Fault>> {
+    let target = Target::new(url.expose(), reach).map_err(|failure| vec![url_fault(failure)])?;
+    let settings = Settings {
+        url,
+        headers: Vec::new(),
+        ..settings.clone()
+    };
+    let parts = check::Parts {
+        target,
+        ..check::check(&settings)?
+    };
+    match http::Http::new(&settings, parts, reach) {
+        Ok(http) => Ok((settings, Arc::new(http))),
+        Err(failure) => Err(vec![url_fault(failure)]),
+    }
+}
+
+fn url_fault(failure: Failure) -> Fault {
+    Fault {
+        key: "url".into(),
+        problem: failure.explanation,
+        hint: None,
     }
 }

@@ -11,7 +11,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -40,7 +40,7 @@ pub struct Outlet {
 }
 
 /// Everything as one config said it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     pub sources: BTreeMap<Arc<str>, Arc<Source>>,
     pub destinations: BTreeMap<Arc<str>, Arc<Outlet>>,
@@ -103,20 +103,46 @@ pub fn check_routes<'a>(
 
 /// The current snapshot. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Registry(Arc<ArcSwap<Snapshot>>);
+pub struct Registry(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    current: ArcSwap<Snapshot>,
+    /// Destinations that are in no config. Locked while `current` is swapped, so that neither swap loses the other's.
+    guests: Mutex<BTreeMap<Arc<str>, Arc<Outlet>>>,
+}
 
 impl Registry {
     pub fn new(snapshot: Snapshot) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(snapshot)))
+        Self(Arc::new(Shared {
+            current: ArcSwap::from_pointee(snapshot),
+            guests: Mutex::default(),
+        }))
     }
 
     /// What holds now. Keep it for one piece of work, not longer, and not across a wait for something else.
     pub fn current(&self) -> arc_swap::Guard<Arc<Snapshot>> {
-        self.0.load()
+        self.0.current.load()
     }
 
     /// Swaps the whole of it: who holds the old one finishes with the old one.
-    pub fn replace(&self, snapshot: Snapshot) {
-        self.0.store(Arc::new(snapshot));
+    pub fn replace(&self, mut snapshot: Snapshot) {
+        let guests = self.guests();
+        snapshot.destinations.extend(guests.clone());
+        self.0.current.store(Arc::new(snapshot));
+    }
+
+    /// Destinations beside those of the config, in place of the ones before. Their names must be nobody else's.
+    pub fn host(&self, new: BTreeMap<Arc<str>, Arc<Outlet>>) {
+        let mut guests = self.guests();
+        let mut snapshot = (**self.0.current.load()).clone();
+        snapshot.destinations.retain(|name, _| !guests.contains_key(name));
+        snapshot.destinations.extend(new.clone());
+        *guests = new;
+        self.0.current.store(Arc::new(snapshot));
+    }
+
+    fn guests(&self) -> std::sync::MutexGuard<'_, BTreeMap<Arc<str>, Arc<Outlet>>> {
+        self.0.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
