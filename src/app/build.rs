@@ -179,6 +179,11 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         worker,
         wake: wake.clone(),
     };
+    let reach = settings.admin.reach();
+    groups.last.start(
+        "guests",
+        bulk::guests::run(jobs.clone(), reach, steps.stop_claiming.clone()),
+    );
     groups
         .last
         .start("jobs", bulk::work::run(jobs, steps.stop_claiming.clone()));

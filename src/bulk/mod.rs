@@ -1,10 +1,11 @@
 //! Bulk work: retry, replay or cancel of all that a filter finds. Planned first, then worked off as a job.
 //!
 //! `request` reads what is asked for, `plan` counts what it would do, `work` does it: a small batch at a time, by one replica,
-//! from a cursor in the store. It never has more than a batch in memory, and never does what a single call would refuse.
+//! from a cursor in the store; `guests` are the URLs that replays go to. It never has more than a batch in memory, and never does what a single call would refuse.
 //!
-//! Imports: `base`, `event`, `store`, `route`, `source`, `registry`, `ingest`.
+//! Imports: `base`, `event`, `egress`, `store`, `route`, `destination`, `source`, `registry`, `ingest`.
 
+pub mod guests;
 pub mod plan;
 pub mod replay;
 pub mod request;

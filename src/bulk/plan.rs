@@ -180,6 +180,9 @@ async fn describe(
             remarks.push("paused: they are held until it is resumed");
         }
         let has_filter = snapshot.route(&route).is_some_and(|it| it.filters());
+        if request.target.url.is_some() {
+            remarks.push("to the URL in its place");
+        }
         let is_batched = snapshot
             .route(&route)
             .is_some_and(|it| replay::has_batches(snapshot, &it.source));

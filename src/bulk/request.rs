@@ -2,6 +2,8 @@
 
 use crate::{
     base::nearest::nearest,
+    bulk::guests,
+    egress::guard::Reach,
     event::delivery::Status,
     registry::Snapshot,
     store::job::{Action, Filter, Target},
@@ -41,7 +43,7 @@ fn fault(field: &'static str, expected: impl Into<String>, found: impl Into<Stri
 
 impl Request {
     /// The request with what goes without saying, or its first fault.
-    pub fn checked(mut self, snapshot: &Snapshot) -> Result<Self, Fault> {
+    pub fn checked(mut self, snapshot: &Snapshot, reach: Reach) -> Result<Self, Fault> {
         if let (Some(after), Some(before)) = (self.filter.after, self.filter.before)
             && after >= before
         {
@@ -60,7 +62,7 @@ impl Request {
             return Err(fault("reason", expected, "a longer one"));
         }
         match self.action {
-            Action::Replay => self.check_replay(snapshot)?,
+            Action::Replay => self.check_replay(snapshot, reach)?,
             Action::Retry | Action::Cancel => self.check_deliveries()?,
         }
         Ok(self)
@@ -88,7 +90,7 @@ impl Request {
         }
     }
 
-    fn check_replay(&self, snapshot: &Snapshot) -> Result<(), Fault> {
+    fn check_replay(&self, snapshot: &Snapshot, reach: Reach) -> Result<(), Fault> {
         let filter = &self.filter;
         for (field, value) in [
             ("route", &filter.route),
@@ -113,6 +115,19 @@ impl Request {
             let names = snapshot.routes.iter().map(|it| &*it.name);
             return Err(fault("to.route", known("routes", name, names), name));
         }
+        let Some(url) = &target.url else { return Ok(()) };
+        let Some(destination) = &target.destination else {
+            let expected = "given with the `url`, which takes its place and has its settings";
+            return Err(fault("to.destination", expected, "nothing"));
+        };
+        guests::outlet(snapshot, "replay".into(), destination, url, reach).map_err(|problem| {
+            // A URL may hold a password: what is wrong with it says enough.
+            fault(
+                "to.url",
+                format!("a URL that may be sent to ({problem})"),
+                "another",
+            )
+        })?;
         Ok(())
     }
 }
@@ -141,7 +156,7 @@ mod tests {
 
     fn checked(request: Request) -> Result<Request, &'static str> {
         let snapshot = Snapshot::build(&Settings::default()).unwrap();
-        request.checked(&snapshot).map_err(|it| it.field)
+        request.checked(&snapshot, Reach::Public).map_err(|it| it.field)
     }
 
     fn with_status(status: &str) -> Filter {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     base::ids::JobId,
-    bulk::{Context, replay},
+    bulk::{Context, guests, replay},
     event::{Event, headers::Headers},
     registry::Snapshot,
     store::{
@@ -88,7 +88,7 @@ impl Worker {
         let running = JobQuery {
             state: Some(State::Running),
             limit: MAX_LIMIT,
-            cursor: None,
+            ..JobQuery::default()
         };
         let jobs = self.context.store.jobs(&running).await?.rows;
         self.next_at.retain(|id, _| jobs.iter().any(|it| it.id == *id));
@@ -205,7 +205,13 @@ impl Worker {
                 n_skipped += 1;
                 continue;
             };
-            let deliveries = replay::deliveries(&snapshot, &event, &job.target);
+            let mut deliveries = replay::deliveries(&snapshot, &event, &job.target);
+            if job.target.url.is_some() {
+                let guest = guests::name(job.id);
+                for it in &mut deliveries {
+                    it.destination = Arc::clone(&guest);
+                }
+            }
             n_skipped += u64::from(deliveries.is_empty());
             made.extend(deliveries.into_iter().map(|it| (id, it)));
         }

@@ -18,7 +18,7 @@ use crate::cli::{
                   same body, the same `webhook-id` and `gatepost-origin: replayed`. To try one failed delivery again, use \
                   `gatepost retry`.\n\nWith filters (those of `gatepost events list`) in place of an id it is a job: it shows the \
                   plan and asks. Asks the admin API of a running gatepost.",
-    after_help = "Examples:\n  gatepost replay evt_01jd...\n  gatepost replay evt_01jd... --destination billing\n  gatepost replay --source stripe --from 2026-01-31T00:00:00Z --to 2026-02-01T00:00:00Z --plan\n  gatepost replay --source stripe --type 'invoice.*' --destination billing --rate 100",
+    after_help = "Examples:\n  gatepost replay evt_01jd...\n  gatepost replay evt_01jd... --destination billing\n  gatepost replay --source stripe --from 2026-01-31T00:00:00Z --to 2026-02-01T00:00:00Z --plan\n  gatepost replay --source stripe --type 'invoice.*' --destination billing --rate 100\n  gatepost replay --source stripe --destination billing --to-url https://staging.example.com/hooks",
     group = clap::ArgGroup::new("which").args(["source", "event_type", "status", "after", "before", "q"]).multiple(true)
 )]
 pub(crate) struct Args {
@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Only to this destination of its source, whatever the routes' types and filters say
     #[arg(long, value_name = "NAME")]
     destination: Option<String>,
+    /// To this URL in place of the destination's own: with its timeout, rate, retries and signing secret, without its headers
+    #[arg(long, value_name = "URL", requires = "destination", conflicts_with = "event")]
+    to_url: Option<String>,
     /// Only by this route, whatever its types and filter say
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
@@ -70,7 +73,11 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
     let client = Client::new(file, &args.admin)?;
-    let to = given([("destination", &args.destination), ("route", &args.route)]);
+    let to = given([
+        ("destination", &args.destination),
+        ("route", &args.route),
+        ("url", &args.to_url),
+    ]);
     if let Some(event) = &args.event {
         return one(&client, event, &to, args.output).await;
     }

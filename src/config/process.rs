@@ -85,6 +85,7 @@ pub(super) fn admin(top: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<
     let mut section = required(top, "admin", reading)?;
     let listen = section.need("listen", reading, value::address);
     let items = section.items("tokens", reading);
+    let replay_to_private = section.need("replay_to_private", reading, value::boolean);
     section.finish(reading);
     let mut tokens: Vec<web::Token> = Vec::new();
     let mut is_bad = false;
@@ -105,7 +106,11 @@ pub(super) fn admin(top: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<
     if is_bad {
         return Err(Bad);
     }
-    Ok(web::AdminSettings { listen, tokens })
+    Ok(web::AdminSettings {
+        listen,
+        tokens,
+        replay_to_private: replay_to_private?,
+    })
 }
 
 fn token(node: &Node, idx: usize, reading: &mut Reading<'_>) -> Result<web::Token, Bad> {

@@ -263,6 +263,9 @@ where
     if let Some(state) = query.state {
         it.and("state = '").push(state.as_str()).push("'");
     }
+    if query.has_url {
+        it.and("to_url is not null");
+    }
     it.id("id < ", query.cursor.map(crate::base::ids::JobId::uuid));
     it.finish(" order by id desc", query.limit)
 }

@@ -238,6 +238,8 @@ impl Reach {
 #[derive(Debug, Clone, Default)]
 pub struct JobQuery {
     pub state: Option<State>,
+    /// Only replays to a URL.
+    pub has_url: bool,
     pub limit: u32,
     pub cursor: Option<JobId>,
 }

@@ -3,7 +3,7 @@
 //! `listener` accepts connections, `receive` is the whole of the public side, `api` the admin side behind `auth`. JSON
 //! shapes live in `api::shape` and nowhere else. Of `delivery` this room knows only how to wake it and how its breakers stand.
 //!
-//! Imports: `base`, `event`, `provider`, `store`, `source`, `registry`, `ingest`, `delivery`, `bulk`.
+//! Imports: `base`, `event`, `egress`, `provider`, `store`, `source`, `registry`, `ingest`, `delivery`, `bulk`.
 
 pub mod api;
 mod auth;
@@ -19,7 +19,7 @@ mod middleware;
 mod receive;
 pub mod state;
 
-use crate::base::secret::Secret;
+use crate::{base::secret::Secret, egress::guard::Reach};
 use ipnet::IpNet;
 use std::{net::SocketAddr, time::Duration};
 use url::Url;
@@ -45,6 +45,18 @@ pub struct ServerSettings {
 pub struct AdminSettings {
     pub listen: SocketAddr,
     pub tokens: Vec<Token>,
+    /// Whether a replay to a URL may go to loopback and private addresses.
+    pub replay_to_private: bool,
+}
+impl AdminSettings {
+    /// How far a URL may reach that an operator gives.
+    pub const fn reach(&self) -> Reach {
+        if self.replay_to_private {
+            Reach::Private
+        } else {
+            Reach::Public
+        }
+    }
 }
 #[derive(Debug, Clone)]
 pub struct Token {

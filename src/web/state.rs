@@ -10,6 +10,7 @@ use url::Url;
 use crate::{
     base::metrics::Metrics,
     delivery::lanes::Lanes,
+    egress::guard::Reach,
     ingest::Ingest,
     registry::Registry,
     store::{Store, wake::Wake},
@@ -84,6 +85,8 @@ pub(crate) struct Admin {
     pub(crate) newest: Newest,
     pub(crate) gauges: Gauges,
     pub(crate) openapi: String,
+    /// Of the URLs of replays.
+    pub(crate) reach: Reach,
 }
 
 /// What `AdminState::new` is made of.
@@ -117,6 +120,7 @@ impl AdminState {
             public_url: parts.server.public_url.clone(),
             max_body: parts.server.max_body,
             openapi: openapi(),
+            reach: parts.admin.reach(),
         }))
     }
 }

@@ -6,11 +6,12 @@ use axum::{
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    base::{clock::Timestamp, ids::JobId},
+    base::{clock::Timestamp, ids::JobId, safe_url::SafeUrl},
     bulk::{
         plan::{self, Plan, Skipped, Speed, Way},
         request::{self, Request},
@@ -97,6 +98,9 @@ struct TargetJson {
     route: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     destination: Option<String>,
+    /// In place of that `destination`'s own: with its timeout, rate, retries and signing secret, without its headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
 }
 
 /// What bulk work would do.
@@ -224,6 +228,7 @@ async fn list(
     let states = State::ALL.map(State::as_str).join(", ");
     let query = JobQuery {
         state: params.parsed("state", &format!("one of {states}"), State::parse)?,
+        has_url: false,
         limit: params.limit()?,
         cursor: params.id("cursor")?,
     };
@@ -290,9 +295,20 @@ async fn move_to(
 
 async fn planned(state: &AdminState, input: JobInput) -> Result<(Request, Plan), Problem> {
     let snapshot = std::sync::Arc::clone(&state.0.registry.current());
-    let request = read(input)?.checked(&snapshot)?;
+    let request = read(input)?.checked(&snapshot, state.0.reach)?;
     let plan = plan::plan(&state.0.store, &snapshot, &request).await?;
     Ok((request, plan))
+}
+
+/// The filter of a list of events.
+pub(crate) fn event_filter(filter: FilterJson) -> Result<Filter, Problem> {
+    let filter = read_filter(filter)?;
+    let others = [&filter.event_id, &filter.route, &filter.cause];
+    if let Some(found) = others.into_iter().flatten().next() {
+        let expected = "one of events: `event_id`, `route` and `cause` are conditions of deliveries";
+        return Err(Problem::invalid("filter", expected, found));
+    }
+    Ok(filter)
 }
 
 fn read(input: JobInput) -> Result<Request, Problem> {
@@ -305,7 +321,7 @@ fn read(input: JobInput) -> Result<Request, Problem> {
         target: Target {
             route: input.to.route,
             destination: input.to.destination,
-            url: None,
+            url: input.to.url,
         },
         per_second: input.rate,
         reason: input.reason.filter(|it| !it.trim().is_empty()),
@@ -372,6 +388,10 @@ impl From<&Target> for TargetJson {
         Self {
             route: target.route.clone(),
             destination: target.destination.clone(),
+            url: target.url.as_deref().map(|it| {
+                let url = Url::parse(it).map(SafeUrl::new);
+                url.map_or_else(|_| "?".to_owned(), |it| it.to_string())
+            }),
         }
     }
 }

@@ -129,7 +129,7 @@ store_case!(a_job_is_read_back_as_it_was_made, |store| {
     let running = JobQuery {
         state: Some(State::Running),
         limit: 9,
-        cursor: None,
+        ..JobQuery::default()
     };
     let page = store.jobs(&running).await.unwrap();
     assert_eq!(page.rows.iter().map(|it| it.id).collect::<Vec<_>>(), [made.id]);
