@@ -138,6 +138,27 @@ impl Client {
         )
     }
 
+    /// A body of some kind, and the answer where that is a success.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &Query,
+        content_type: &'static str,
+        body: Bytes,
+    ) -> Result<Answer> {
+        let answer = self
+            .exchange(method, path, query, Some((content_type, body)))
+            .await?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(problem(
+            &answer,
+            serde_json::from_slice(&answer.body).ok().as_ref(),
+        ))
+    }
+
     /// The answer whatever its status; a failure only where none came.
     pub(crate) async fn call(
         &self,
@@ -145,6 +166,17 @@ impl Client {
         path: &[&str],
         query: &Query,
         body: Option<&Value>,
+    ) -> Result<Answer> {
+        let body = body.map(|it| ("application/json", Bytes::from(it.to_string())));
+        self.exchange(method, path, query, body).await
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &Query,
+        body: Option<(&'static str, Bytes)>,
     ) -> Result<Answer> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -156,12 +188,12 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, value);
         }
-        if body.is_some() {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        let body = body.map(ToString::to_string).unwrap_or_default();
+        let body = body.map_or_else(Bytes::new, |(content_type, body)| {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+            body
+        });
         let url = self.url(path, query);
-        let sent = self.caller.send(method, &url, headers, Bytes::from(body)).await;
+        let sent = self.caller.send(method, &url, headers, body).await;
         sent.map_err(|failure| {
             let shown = self.base.as_str().trim_end_matches('/');
             Failure::new(

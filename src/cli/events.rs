@@ -9,14 +9,15 @@ use crate::cli::{
     client::{AdminArgs, Client, ListArgs, Query, ago, print_fields, print_list, text},
     deliveries,
     output::{self, Ended, Result, Table},
+    transfer,
 };
 
-/// List and read events
+/// List, read, export and import events
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Lists the events in the store, newest first, and shows one of them with its headers, body and \
-                  deliveries. Asks the admin API of a running gatepost.",
-    after_help = "Examples:\n  gatepost events list --source stripe --type 'payment_intent.*'\n  gatepost events list --status dead --output json | jq -r '.data[].id'\n  gatepost events get evt_01jd...\n  gatepost events get evt_01jd... --body > body.json"
+                  deliveries; writes many out whole, and takes them in again. Asks the admin API of a running gatepost.",
+    after_help = "Examples:\n  gatepost events list --source stripe --type 'payment_intent.*'\n  gatepost events list --status dead --output json | jq -r '.data[].id'\n  gatepost events get evt_01jd...\n  gatepost events get evt_01jd... --body > body.json\n  gatepost events export --source stripe --from 2026-01-31T00:00:00Z --output stripe.jsonl\n  gatepost events import stripe.jsonl"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -29,6 +30,19 @@ enum Action {
     List(List),
     /// Show one event with its body and deliveries
     Get(Get),
+    /// Write events out whole, as JSON lines
+    #[command(
+        long_about = "Writes events out whole, the oldest first, a JSON line each: headers as they came (credentials too), body in base64, \
+                      times, ids, what was verified. A file is made for this user alone. Needs a token with the role `operator`."
+    )]
+    Export(transfer::Export),
+    /// Store events that were exported
+    #[command(
+        long_about = "Stores events that `export` wrote, under their own ids. Each is verified again with today's secrets, as of when it was \
+                      received; what does not verify is refused. What is there already counts as such. Nothing is delivered: \
+                      `gatepost replay` does that. Retention counts from when an event was received."
+    )]
+    Import(transfer::Import),
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,6 +92,8 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
     match args.action {
         Action::List(args) => list(file, args).await,
         Action::Get(args) => get(file, args).await,
+        Action::Export(args) => transfer::export(file, args).await,
+        Action::Import(args) => transfer::import(file, args).await,
     }
 }
 

@@ -28,6 +28,7 @@ mod send;
 mod serve;
 mod settings;
 mod test;
+mod transfer;
 mod trial;
 mod try_route;
 mod verify;

@@ -78,6 +78,8 @@ pub enum Origin {
     Recovered,
     /// An operator replayed a stored event: only ever a delivery's origin.
     Replayed,
+    /// It was exported from a store and imported into this one: only ever an event's origin.
+    Imported,
 }
 
 impl Origin {
@@ -86,11 +88,12 @@ impl Origin {
             Self::Received => "received",
             Self::Recovered => "recovered",
             Self::Replayed => "replayed",
+            Self::Imported => "imported",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Received, Self::Recovered, Self::Replayed]
+        [Self::Received, Self::Recovered, Self::Replayed, Self::Imported]
             .into_iter()
             .find(|it| it.as_str() == text)
     }

@@ -10,6 +10,7 @@ pub mod batch;
 pub mod fanout;
 #[cfg(feature = "trial")]
 mod flawed;
+pub mod import;
 pub mod limits;
 pub mod reaccept;
 pub mod rejections;

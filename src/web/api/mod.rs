@@ -10,6 +10,7 @@ mod requests;
 mod setup;
 pub(crate) mod shape;
 pub(crate) mod stream;
+mod transfer;
 
 use axum::{
     extract::State,
@@ -48,6 +49,7 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         .merge(deliveries::router())
         .merge(requests::router())
         .merge(jobs::router())
+        .merge(transfer::router())
         .merge(setup::router())
         .merge(numbers::router())
         .merge(stream::router())

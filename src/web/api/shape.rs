@@ -40,7 +40,7 @@ pub(crate) struct EventSummaryJson {
     /// The sender's own id.
     pub(crate) external_id: Option<String>,
     pub(crate) r#type: Option<String>,
-    /// `received` or `recovered`.
+    /// `received`, `recovered` or `imported`.
     pub(crate) origin: &'static str,
     /// What its signature covers: `body`, `origin` or `none`.
     pub(crate) verified: &'static str,

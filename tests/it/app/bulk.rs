@@ -285,3 +285,176 @@ app_case!(
         assert!(ids.iter().all(|it| arrived.contains(it)));
     }
 );
+
+/// What the lines of an export become in a call of the import.
+async fn import(api: &Api, lines: &str, more: &str) -> Vec<Value> {
+    let answer = api
+        .client
+        .post(format!("http://{}/v1/events/import{more}", api.admin))
+        .header("content-type", "application/x-ndjson")
+        .body(lines.to_owned())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    answer["data"].as_array().unwrap().clone()
+}
+
+fn results(rows: &[Value]) -> Vec<&str> {
+    rows.iter().map(|it| it["result"].as_str().unwrap()).collect()
+}
+
+app_case!(what_was_exported_is_verified_again_where_it_is_imported, |site| {
+    let app = site.start().await;
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        ids.push(app.accept(&event(&format!("evt_{n}"))).await);
+    }
+    let answer = app
+        .command("/v1/events/export", r#"{"filter":{"source":"stripe"}}"#)
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(!answer.headers.contains_key("gatepost-next"), "{answer:?}");
+    let exported = String::from_utf8(answer.body.to_vec()).unwrap();
+    let lines: Vec<&str> = exported.lines().collect();
+    assert_eq!(lines.len(), 3);
+    let there = import(&app, &exported, "").await;
+    assert_eq!(results(&there), ["duplicate"; 3], "{there:?}");
+    app.finish().await;
+
+    // Another gatepost, with a store of its own.
+    let other = if site.is_postgres() {
+        Site::postgres().await
+    } else {
+        Site::sqlite().await
+    };
+    let app = other.start().await;
+    let mut forged: Value = serde_json::from_str(lines[2]).unwrap();
+    forged["body"] = json!("e30=");
+    let text = format!("{}\n{}\n{forged}\nno line\n", lines[0], lines[1]);
+    let rows = import(&app, &text, "").await;
+    assert_eq!(
+        results(&rows),
+        ["accepted", "accepted", "refused", "refused"],
+        "{rows:?}"
+    );
+    assert_eq!(
+        (&rows[2]["cause"], &rows[3]["cause"]),
+        (&json!("signature_mismatch"), &json!("invalid_line"))
+    );
+    let again = import(&app, &text, "").await;
+    assert_eq!(results(&again)[..2], ["duplicate"; 2], "{again:?}");
+
+    let first = app.get(&format!("/v1/events/{}", ids[0])).await;
+    assert_eq!(
+        (&first["origin"], &first["verified"]),
+        (&json!("imported"), &json!("body")),
+        "{first}"
+    );
+    let line: Value = serde_json::from_str(lines[0]).unwrap();
+    assert_eq!(first["received_at"], line["received_at"]);
+    assert!(first["deliveries"].as_array().unwrap().is_empty(), "{first}");
+    // The sender's own retry of what was imported is a duplicate.
+    assert_eq!(app.post(&event("evt_0")).await.duplicate(), ids[0]);
+
+    // By the operator's word, and never as verified.
+    let rows = import(&app, &forged.to_string(), "?unverified=true").await;
+    assert_eq!(results(&rows), ["accepted"], "{rows:?}");
+    let rows = import(&app, &forged.to_string(), "?unverified=true").await;
+    assert_eq!(results(&rows), ["duplicate"], "{rows:?}");
+    let made = make(
+        &app,
+        &json!({ "action": "replay", "filter": { "source": "stripe" } }),
+    )
+    .await;
+    assert_eq!(until_ended(&app, &made).await["n_changed"], 3);
+    let hits = other.receiver.arrived("/billing", 3).await;
+    for hit in hits {
+        let is_forged = hit.header("webhook-id") == ids[2];
+        assert_eq!(
+            hit.header("gatepost-verified"),
+            if is_forged { "none" } else { "body" }
+        );
+        assert_eq!(hit.headers.contains_key("webhook-signature"), !is_forged);
+    }
+    app.finish().await;
+});
+
+app_case!(a_replay_goes_to_a_url_that_is_in_no_config, |site| {
+    site.set("GATEPOST__ADMIN__REPLAY_TO_PRIVATE", "true");
+    let with_header = STRIPE_TO_BILLING.replace(
+        "[[routes]]",
+        "headers = { x-mine = \"for billing alone\" }\n\n[[routes]]",
+    );
+    site.configure(&with_header);
+    let ids = fill(&site, 20).await;
+    let app = site.start().await;
+    let url = format!("http://{}/staging", site.receiver.address);
+    let request = json!({
+        "action": "replay",
+        "filter": { "source": "stripe" },
+        "to": { "destination": "billing", "url": url },
+    });
+    let shown = plan(&app, &request).await;
+    assert_eq!(
+        shown["ways"][0]["remarks"][0], "to the URL in its place",
+        "{shown}"
+    );
+    let id = make(&app, &request).await;
+    assert_eq!(until_ended(&app, &id).await["n_changed"], 20);
+    let hits = site.receiver.arrived("/staging", 20).await;
+    for hit in &hits {
+        assert!(hit.header("webhook-signature").starts_with("v1,"), "{hit:?}");
+        assert!(!hit.headers.contains_key("x-mine"), "{hit:?}");
+    }
+    app.until_status(&ids[0], "delivered").await;
+    assert_eq!(app.delivery_of(&ids[0]).await["destination"], id);
+    assert!(site.receiver.hits("/billing").is_empty());
+    // A reload keeps it.
+    app.running.reload();
+    assert_eq!(
+        app.get("/v1/destinations").await["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    app.finish().await;
+});
+
+app_case!(
+    c01_a_replay_reaches_no_private_address_unless_the_config_says_so,
+    |site| {
+        let app = site.start().await;
+        let check = async |url: &str, part: &str| {
+            let request = json!({ "action": "replay", "to": { "destination": "billing", "url": url } });
+            for path in ["/v1/jobs/plan", "/v1/jobs"] {
+                let answer = app.command(path, &request.to_string()).await;
+                let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+                assert_eq!(
+                    (answer.status, detail.contains(part)),
+                    (400, true),
+                    "{url}: {detail}"
+                );
+            }
+        };
+        let own = format!("http://{}/staging", site.receiver.address);
+        for url in [own.as_str(), "http://2130706433/", "http://[::ffff:10.0.0.1]/"] {
+            check(url, "address").await;
+        }
+        check("http://169.254.169.254/latest", "link-local").await;
+        check("https://ops:hunter2@example.com/", "a password").await;
+        check("ftp://example.com/", "`http` or `https`").await;
+        check("staging", "relative URL").await;
+        let answer = app
+            .command(
+                "/v1/jobs",
+                r#"{"action":"replay","to":{"url":"https://example.com/"}}"#,
+            )
+            .await;
+        assert_eq!(answer.json()["code"], "invalid_to.destination", "{answer:?}");
+        assert!(site.receiver.all_hits().is_empty());
+        app.finish().await;
+    }
+);
