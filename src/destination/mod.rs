@@ -119,7 +119,7 @@ pub fn build(settings: &Settings) -> Result<Arc<dyn Destination>, Vec<Fault>> {
 }
 
 /// The same at another URL, which did not come from the config file: no further than that reach, and without the operator's
-/// headers, which are for the one that the config names.
+/// headers and certificate, which are for the one that the config names.
 pub fn elsewhere(
     settings: &Settings,
     url: SafeUrl,
@@ -129,6 +129,11 @@ pub fn elsewhere(
     let settings = Settings {
         url,
         headers: Vec::new(),
+        tls: Tls {
+            client_certificate: None,
+            client_key: None,
+            ..settings.tls.clone()
+        },
         ..settings.clone()
     };
     let parts = check::Parts {
