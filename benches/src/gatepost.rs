@@ -95,6 +95,7 @@ fn destination(number: usize) -> String {
 pub struct Gatepost {
     pub process: Process,
     pub public: SocketAddr,
+    pub admin: SocketAddr,
     /// From the start of the process until `/readyz` answered 200.
     pub ready_ms: f64,
 }
@@ -133,6 +134,7 @@ impl Gatepost {
         Ok(Self {
             process,
             public,
+            admin,
             ready_ms,
         })
     }

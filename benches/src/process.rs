@@ -204,12 +204,29 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 
 /// Status and body of one GET.
 pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+    call(
+        address,
+        &format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"),
+    )
+}
+
+/// What a POST of JSON is answered with; an error where that is not 2xx.
+pub fn post(address: SocketAddr, path: &str, body: &serde_json::Value) -> anyhow::Result<serde_json::Value> {
+    let body = body.to_string();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (status, answer) = call(address, &request)?;
+    anyhow::ensure!((200..300).contains(&status), "{path}: {status} {answer}");
+    Ok(serde_json::from_str(&answer)?)
+}
+
+fn call(address: SocketAddr, request: &str) -> anyhow::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
-    )?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.write_all(request.as_bytes())?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let status = text.split(' ').nth(1).and_then(|it| it.parse().ok());

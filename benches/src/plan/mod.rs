@@ -2,6 +2,7 @@
 //! speed from minute to minute: a ratio is taken within one turn, and the median over all turns counts.
 
 mod acknowledge;
+mod bulk;
 mod by_hand;
 mod deliver;
 mod grow;
@@ -47,17 +48,19 @@ pub enum Part {
     Deliver,
     Hanging,
     Micro,
+    Bulk,
     Grow,
 }
 
 impl Part {
     /// In the order in which they run: the one that fills the disk is the last.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Acknowledge,
         Self::Open,
         Self::Deliver,
         Self::Hanging,
         Self::Micro,
+        Self::Bulk,
         Self::Grow,
     ];
 
@@ -68,6 +71,7 @@ impl Part {
             Self::Deliver => "deliver",
             Self::Hanging => "hanging",
             Self::Micro => "micro",
+            Self::Bulk => "bulk",
             Self::Grow => "grow",
         }
     }
@@ -90,6 +94,7 @@ impl Part {
             Self::Deliver => "Delivery",
             Self::Hanging => "Destinations that hang",
             Self::Micro => "Verification",
+            Self::Bulk => "Bulk work",
             Self::Grow => "How cost grows",
         }
     }
@@ -102,6 +107,7 @@ impl Part {
             Self::Deliver => deliver::EXPLANATION,
             Self::Hanging => hanging::EXPLANATION,
             Self::Micro => micro::EXPLANATION,
+            Self::Bulk => bulk::EXPLANATION,
             Self::Grow => grow::EXPLANATION,
         }
     }
@@ -194,6 +200,7 @@ impl<'a> Bench<'a> {
                     Part::Open => measured.open(),
                     Part::Deliver => measured.deliver(),
                     Part::Hanging => measured.hanging(),
+                    Part::Bulk => measured.bulk(),
                     Part::Micro | Part::Grow => measured.grow(),
                 };
                 measured.stores.remove()?;
