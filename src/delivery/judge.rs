@@ -213,6 +213,13 @@ mod tests {
     }
 
     #[test]
+    fn an_interim_answer_says_nothing_final() {
+        let judgement = answer(103, &[]);
+        assert_eq!(judgement.verdict, Verdict::Retry { not_before: None });
+        assert!(judgement.error.is_some_and(|it| it.contains("nothing final")));
+    }
+
+    #[test]
     fn f12_a_handler_that_did_it_before_may_say_so() {
         let done = [("gatepost-duplicate", &b"true"[..])];
         assert_eq!(answer(409, &done).verdict, Verdict::Delivered);
