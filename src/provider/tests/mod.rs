@@ -10,6 +10,7 @@ mod rows;
 mod samples;
 mod shapes;
 mod times;
+mod urls;
 mod words;
 
 use std::{sync::LazyLock, time::Duration};

@@ -8,6 +8,25 @@ use crate::provider::{
 };
 
 #[test]
+fn a_missing_time_is_named_by_its_place() {
+    let reason =
+        |bent: &Bent, provider: &Provider, keys: &[Key]| bent.verify(provider, keys).unwrap_err().to_string();
+    let (provider, keys, mut bent) = signed("slack");
+    bent.headers
+        .retain(|(name, _)| name != "x-slack-request-timestamp");
+    let slack = reason(&bent, provider, &keys);
+    assert!(slack.contains("`header:x-slack-request-timestamp`"), "{slack}");
+    let (provider, keys, mut bent) = signed("stripe");
+    let value = String::from_utf8(bent.header("stripe-signature").clone()).unwrap();
+    *bent.header("stripe-signature") = value.replace("t=1767225600,", "").into_bytes();
+    let stripe = reason(&bent, provider, &keys);
+    assert!(
+        stripe.contains("field `t` of `header:stripe-signature`"),
+        "{stripe}"
+    );
+}
+
+#[test]
 fn a16_hostile_timestamps_are_refused() {
     for text in [
         "",

@@ -290,3 +290,21 @@ impl Unreadable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_tried_with_the_port_that_it_has_or_not() {
+        let other = |url: &str| urls_of_any_port(url);
+        assert_eq!(
+            other("https://a.example/x?y=1:2"),
+            ["https://a.example:443/x?y=1:2"]
+        );
+        assert_eq!(other("http://a.example?y"), ["http://a.example:80?y"]);
+        assert_eq!(other("https://a.example:8443/x"), ["https://a.example/x"]);
+        assert_eq!(other("https://[2001:db8::a]/x"), ["https://[2001:db8::a]:443/x"]);
+        assert!(other("a.example").is_empty());
+    }
+}
