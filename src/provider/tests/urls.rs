@@ -70,6 +70,6 @@ fn a_body_that_is_no_form_is_covered_by_its_hash() {
         &signed_for(without, without, body),
         provider,
         &keys,
-        "part_missing",
+        "signed_part_missing",
     );
 }
