@@ -22,8 +22,10 @@ use crate::{
 
 /// Attempts at once, for each of the two destinations.
 const CONCURRENCY: usize = 8;
+/// Of them for what is tried again: a quarter is kept for first attempts.
+const RETRIES: usize = CONCURRENCY - CONCURRENCY / 4;
 /// What one process can have in hand: running, waiting for a slot, or waiting to be settled.
-pub(crate) const IN_HAND: usize = 2 * CONCURRENCY * 4;
+pub(crate) const IN_HAND: usize = 2 * (CONCURRENCY + RETRIES) * 4;
 /// After so many a delivery is given up.
 pub(crate) const MAX_ATTEMPTS: u64 = 10;
 
@@ -101,6 +103,7 @@ concurrency = {CONCURRENCY}
 signing_secret = {{ file = "signing.secret" }}
 headers = {{ campaign-process = {{ env = "CAMPAIGN_PROCESS" }}, campaign-version = "{version}" }}
 retry = {{ max_attempts = {MAX_ATTEMPTS}, max_age = "1h", first = "20ms", cap = "200ms" }}
+breaker = {{ pause = "20ms", max_pause = "200ms", ramp = "100ms" }}
 
 [[routes]]
 name = "{source}-route"
