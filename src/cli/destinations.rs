@@ -65,7 +65,7 @@ async fn list(file: Option<&Path>, args: List) -> Result {
         output::data(&reply.text)?;
         return Ok(Ended::Fine);
     }
-    let mut table = Table::new(["NAME", "URL", "BREAKER", "HELD"]);
+    let mut table = Table::new(["NAME", "KIND", "TARGET", "BREAKER", "HELD"]);
     let rows = reply.value.get("data").and_then(Value::as_array);
     for row in rows.map_or(&[][..], Vec::as_slice) {
         let held = row
@@ -73,7 +73,13 @@ async fn list(file: Option<&Path>, args: List) -> Result {
             .and_then(|it| it.get("reason"))
             .and_then(Value::as_str);
         let held = held.unwrap_or("-").to_owned();
-        table.row([text(row, "name"), text(row, "url"), breaker(row), held]);
+        table.row([
+            text(row, "name"),
+            text(row, "kind"),
+            text(row, "target"),
+            breaker(row),
+            held,
+        ]);
     }
     if table.is_empty() {
         output::note("no destination is configured");

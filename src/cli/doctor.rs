@@ -16,7 +16,7 @@ use crate::{
         settings::{self, count},
     },
     config::{self, Loaded},
-    destination,
+    destination::{self, Kind, exec::Program},
     egress::{guard::Reach, resolver},
     source::{
         self, Source,
@@ -397,20 +397,37 @@ async fn of_breakers(client: &Client, report: &mut Report) -> Result<()> {
 
 async fn of_destination(settings: &destination::Settings, report: &mut Report) -> Result<()> {
     let name = &settings.name;
-    match reach(settings).await {
-        Ok(address) => report.ok(format_args!(
-            "destination `{name}`: {address} accepts connections"
-        )),
-        Err(error) => report.warn(
-            format_args!("destination `{name}`: {error:#}"),
+    let (found, advice) = match &settings.kind {
+        Kind::Http(url) => (
+            reach(url.expose())
+                .await
+                .map(|it| format!("{it} accepts connections")),
             "events wait in the store until it is back; is `url` right, and is the handler running?",
         ),
+        Kind::Exec(program) => (
+            executable(program),
+            "events wait in the store until it is there; is `exec.command` right, and may gatepost's user run it?",
+        ),
+    };
+    match found {
+        Ok(good) => report.ok(format_args!("destination `{name}`: {good}")),
+        Err(error) => report.warn(format_args!("destination `{name}`: {error:#}"), advice),
     }
 }
 
+/// A file that somebody may run; whether this user may, its first run will say.
+fn executable(program: &Program) -> anyhow::Result<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let name = program.command.first().context("it names no program")?;
+    let metadata = std::fs::metadata(name).with_context(|| format!("`{name}`"))?;
+    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
+        anyhow::bail!("`{name}` is not a program");
+    }
+    Ok(format!("`{name}` is a program"))
+}
+
 /// Connects, where a delivery may, and hangs up: no byte is sent.
-async fn reach(settings: &destination::Settings) -> anyhow::Result<SocketAddr> {
-    let url = settings.url.expose();
+async fn reach(url: &url::Url) -> anyhow::Result<SocketAddr> {
     let host = url.host_str().context("its URL names no host")?;
     let port = url.port_or_known_default().context("its URL names no port")?;
     let name = host.trim_start_matches('[').trim_end_matches(']');

@@ -15,6 +15,7 @@ use crate::{
         units::show_size,
         value::shown,
     },
+    destination::Kind,
     ingest, registry, source, web,
 };
 
@@ -155,8 +156,10 @@ pub(super) fn warnings(settings: &Settings) -> Vec<String> {
     }
     for destination in destinations {
         let name = &destination.name;
-        let url = destination.url.expose();
-        if url.scheme() == "http" && !is_private(url) {
+        if let Kind::Http(url) = &destination.kind
+            && url.expose().scheme() == "http"
+            && !is_private(url.expose())
+        {
             res.push(format!(
                 "destination `{name}` is sent events over plain http: use https"
             ));

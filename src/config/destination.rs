@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    base::{safe_url::SafeUrl, secret::Secret},
+    base::secret::Secret,
     config::{
         error::Fault,
+        kind,
         process::secret_in,
         secrets::{self, Literal},
         section::{Bad, Reading, Section},
@@ -30,7 +31,7 @@ pub(super) fn destination(
     reading: &mut Reading<'_>,
 ) -> Result<destination::Settings, Bad> {
     let mut section = Section::of(node, format!("destinations.{name}"), "destinations.*", reading)?;
-    let url = url(&mut section, reading);
+    let kind = kind::kind(&mut section, reading);
     let timeout = section.need("timeout", reading, |node| {
         value::duration(MILLISECOND, MAX_TIMEOUT)(node).map_err(|it| value::Mismatch {
             hint: it
@@ -49,7 +50,7 @@ pub(super) fn destination(
         reading,
     );
     let signing_secrets = signing_secrets(&mut section, reading);
-    let headers = headers(&mut section, reading);
+    let headers = named_secrets(&mut section, "headers", "destinations.*.headers.*", reading);
     let hold_after = section.read("hold_after", reading, value::number(1, 1_000_000_u32));
     let tls = tls(&mut section, reading);
     let retry = retry(&mut section, reading);
@@ -57,7 +58,7 @@ pub(super) fn destination(
     section.finish(reading);
     Ok(destination::Settings {
         name: name.to_owned(),
-        url: url?,
+        kind: kind?,
         timeout: timeout?,
         concurrency: concurrency?,
         rate: rate?,
@@ -69,25 +70,6 @@ pub(super) fn destination(
         hold_after: hold_after?,
         breaker: breaker?,
     })
-}
-
-/// A URL, or a reference to one that is secret as a whole.
-fn url(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<SafeUrl, Bad> {
-    let node = section.node("url", reading);
-    let path = section.path_of("url");
-    let url = secret_in(section, "url", "destinations.*.url", Literal::Allowed, reading)?;
-    let (Some(url), Some(node)) = (url, node) else {
-        return Err(section.missing("url", reading));
-    };
-    url.expose_str()
-        .and_then(value::web_url)
-        .map(SafeUrl::new)
-        .ok_or_else(|| {
-            // What was found is not shown: it may be a secret.
-            let fault = Fault::new(&node.place, format!("bad value for `{path}`"))
-                .label("expected an http or https URL, as in \"http://127.0.0.1:3000/hooks\"");
-            reading.fault(fault)
-        })
 }
 
 fn signing_secrets(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Vec<Secret>, Bad> {
@@ -124,9 +106,15 @@ fn tls(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Tls, Bad>
     })
 }
 
-fn headers(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Vec<(String, Secret)>, Bad> {
-    let path = section.path_of("headers");
-    let Some(node) = section.node("headers", reading) else {
+/// A table of chosen names, each with text or a reference.
+pub(super) fn named_secrets(
+    section: &mut Section<'_>,
+    key: &'static str,
+    shape: &str,
+    reading: &mut Reading<'_>,
+) -> Result<Vec<(String, Secret)>, Bad> {
+    let path = section.path_of(key);
+    let Some(node) = section.node(key, reading) else {
         return Ok(Vec::new());
     };
     let Value::Table(table) = &node.value else {
@@ -138,18 +126,12 @@ fn headers(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Vec<(
     };
     let read_one = |(name, entry): (&String, &crate::config::tree::Entry)| {
         let path = format!("{path}.{}", value::shown(name));
-        let value = secrets::secret(
-            &entry.node,
-            &path,
-            "destinations.*.headers.*",
-            Literal::Allowed,
-            reading,
-        )?;
+        let value = secrets::secret(&entry.node, &path, shape, Literal::Allowed, reading)?;
         Ok((name.clone(), value))
     };
     // All of them are read before the first fault ends it.
-    let headers: Vec<_> = table.0.iter().map(read_one).collect();
-    headers.into_iter().collect()
+    let named: Vec<_> = table.0.iter().map(read_one).collect();
+    named.into_iter().collect()
 }
 
 /// `["429", "5xx", "500-503"]`; a plain status may stand without quotes.

@@ -92,8 +92,8 @@ fn collect_entry(key: &str, node: &Node, is_secret: bool, spans: &mut Vec<Range<
             is_secret && !node.text().is_some_and(is_variable_name),
             spans,
         ),
-        // The names of headers are chosen too, and may be those of plain keys.
-        ("headers", Some(headers)) => headers
+        // The names of headers and variables are chosen too, and may be those of plain keys.
+        ("headers" | "environment", Some(named)) => named
             .0
             .values()
             .for_each(|it| collect_node(&it.node, true, spans)),
@@ -127,7 +127,8 @@ fn collect_node(node: &Node, is_secret: bool, spans: &mut Vec<Range<usize>>) {
 pub(super) fn is_secret_key(key: &str) -> bool {
     let lower = key.to_lowercase();
     !PLAIN_KEYS.contains(&lower.as_str())
-        && (lower == "headers" || SECRET_WORDS.iter().any(|word| lower.contains(word)))
+        && (["headers", "environment"].contains(&lower.as_str())
+            || SECRET_WORDS.iter().any(|word| lower.contains(word)))
 }
 
 /// Whether TOML takes the key without quotes.

@@ -11,6 +11,7 @@ mod check;
 mod destination;
 mod error;
 mod file;
+mod kind;
 mod mask;
 mod overlay;
 mod parse;

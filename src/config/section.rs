@@ -103,6 +103,11 @@ impl<'a> Section<'a> {
         self.table.get(key)
     }
 
+    /// Whether the key is there, whatever its value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.get(key).is_some()
+    }
+
     /// A table inside this one, if it is there.
     pub(super) fn section(
         &mut self,

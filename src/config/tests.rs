@@ -51,6 +51,7 @@ fn keys(table: &Table, shape: &str, res: &mut BTreeSet<String>) {
 fn keys_of(node: &Node, shape: &str, res: &mut BTreeSet<String>) {
     let is_leaf = [
         "headers",
+        "environment",
         "signing_secret",
         "signing_secrets[]",
         "url",

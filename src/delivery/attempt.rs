@@ -21,7 +21,7 @@ use crate::{
         schedule,
         settler::{Settler, ToSettle},
     },
-    destination::{Message, Response, SendError, retry::Retry},
+    destination::{Fate, Message, Response, SendError, retry::Retry},
     event::{
         attempt::{Attempt, Outcome, Trigger},
         delivery::Fence,
@@ -184,7 +184,7 @@ async fn send(
         started_at,
         duration,
         trigger: trigger(claim),
-        status_code: result.as_ref().ok().map(|it| it.status),
+        status_code: result.as_ref().ok().and_then(|it| it.status),
         error: judgement.error,
         response_headers: response_headers(&result),
         response_body: response_body(result),
@@ -212,10 +212,10 @@ async fn transform_and_send(
     let route = context.registry.current().route(&claim.delivery.route).cloned();
     if let Some(transform) = route.as_ref().and_then(|it| it.transform.as_ref()) {
         let input = Input::new(&message.event, message.attempt);
-        let output = transform.run(input).await.map_err(|error| SendError {
-            code: "transform",
-            explanation: error.to_string(),
-        })?;
+        let output = transform
+            .run(input)
+            .await
+            .map_err(|error| SendError::new("transform", error.to_string(), Fate::Retriable))?;
         message.event = Arc::new(output.apply(&message.event));
     }
     outlet.destination.send(&message).await
@@ -259,7 +259,7 @@ fn response_headers(result: &Result<Response, SendError>) -> Headers {
 }
 
 fn response_body(result: Result<Response, SendError>) -> Bytes {
-    let body = result.map(|it| it.body).unwrap_or_default();
+    let body = result.map_or_else(|error| error.output, |response| response.body);
     // A copy, so that four kilobytes do not keep the whole answer in memory.
     Bytes::copy_from_slice(&body[..body.len().min(MAX_KEPT_BODY)])
 }

@@ -8,7 +8,7 @@ use crate::{
         trial::{self, Flaw},
     },
     delivery::schedule::MAX_RETRY_AFTER,
-    destination::{Response, SendError, retry::Retry},
+    destination::{Fate, Response, SendError, retry::Retry},
 };
 
 /// What becomes of a delivery, and the sentence that says why.
@@ -41,12 +41,21 @@ pub fn judge(result: &Result<Response, SendError>, retry: &Retry, now: Timestamp
         Ok(response) => response,
         Err(error) => {
             return Judgement {
-                verdict: Verdict::Retry { not_before: None },
+                verdict: match error.fate {
+                    Fate::Retriable | Fate::Ambiguous => Verdict::Retry { not_before: None },
+                    Fate::Permanent => Verdict::Dead { hold_route: false },
+                },
                 error: Some(error.explanation.clone()),
             };
         }
     };
-    let status = response.status;
+    // Of what knows no status only what was taken comes here.
+    let Some(status) = response.status else {
+        return Judgement {
+            verdict: Verdict::Delivered,
+            error: None,
+        };
+    };
     let not_before = match status {
         429 | 502..=504 => retry_after(response, now),
         _ => None,
@@ -82,7 +91,7 @@ pub fn judge(result: &Result<Response, SendError>, retry: &Retry, now: Timestamp
             Verdict::Dead { hold_route: false },
             "the handler answered 422 (unprocessable): it will never take this one".to_owned(),
         ),
-        300..=399 => (Verdict::Retry { not_before }, redirect_error(response)),
+        300..=399 => (Verdict::Retry { not_before }, redirect_error(status, response)),
         100..=199 => (
             Verdict::Retry { not_before },
             format!("the handler answered {status}, which says nothing final"),
@@ -128,8 +137,7 @@ fn retry_after(response: &Response, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Names the host only: the rest of a location may hold tokens.
-fn redirect_error(response: &Response) -> String {
-    let status = response.status;
+fn redirect_error(status: u16, response: &Response) -> String {
     let location = response.headers.first_str("location");
     let host = location.and_then(|it| {
         // `//host/path` names a host as well.
@@ -175,7 +183,7 @@ mod tests {
 
     fn answer(status: u16, headers: &[(&str, &[u8])]) -> Judgement {
         let response = Response {
-            status,
+            status: Some(status),
             headers: Headers::from_pairs(headers.iter().copied()),
             body: Bytes::new(),
         };
@@ -191,7 +199,7 @@ mod tests {
             ..RETRY
         };
         let response = Response {
-            status,
+            status: Some(status),
             headers: Headers::default(),
             body: Bytes::new(),
         };
@@ -264,14 +272,30 @@ mod tests {
     #[test]
     fn f07_every_kind_of_failure_is_tried_again_with_its_own_words() {
         for code in ["timeout", "refused", "reset", "dns", "tls", "forbidden_address"] {
-            let error = SendError {
-                code,
-                explanation: format!("it was {code}"),
-            };
+            let error = SendError::new(code, format!("it was {code}"), Fate::Ambiguous);
             let judgement = judge(&Err(error), &RETRY, NOW);
             assert_eq!(judgement.verdict, Verdict::Retry { not_before: None });
             assert_eq!(judgement.error.unwrap(), format!("it was {code}"));
         }
+    }
+
+    #[test]
+    fn what_will_never_be_taken_is_given_up_at_once() {
+        let error = SendError::new("exit", "it ended with 65", Fate::Permanent);
+        let judgement = judge(&Err(error), &RETRY, NOW);
+        assert_eq!(judgement.verdict, Verdict::Dead { hold_route: false });
+        assert_eq!(judgement.error.unwrap(), "it ended with 65");
+    }
+
+    #[test]
+    fn what_answers_without_a_status_has_taken_it() {
+        let response = Response {
+            status: None,
+            headers: Headers::default(),
+            body: Bytes::new(),
+        };
+        let judgement = judge(&Ok(response), &RETRY, NOW);
+        assert_eq!((judgement.verdict, judgement.error), (Verdict::Delivered, None));
     }
 
     #[test]

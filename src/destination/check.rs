@@ -9,13 +9,11 @@ use crate::{
     destination::{
         Fault, Settings,
         headers::{Outbound, may_be_configured},
+        retry::Retry,
         signing::{BadSecret, Signer},
     },
     egress::{
-        error::Cause,
-        guard::Reach,
         pem::{self, BadPem, Identity},
-        target::Target,
         tls,
     },
 };
@@ -23,40 +21,44 @@ use crate::{
 /// So many signatures fit into a header that every server takes.
 const MAX_SECRETS: usize = 10;
 
-/// What the settings come to.
+/// What the settings come to, whatever the kind.
 #[derive(Debug)]
 pub struct Parts {
-    pub target: Target,
     pub outbound: Outbound,
     /// Certificates (DER) that are trusted besides the system's.
     pub extra_roots: Vec<Vec<u8>>,
     pub identity: Option<Identity>,
 }
 
-/// Reads the settings; every fault at once.
-pub fn check(settings: &Settings) -> Result<Parts, Vec<Fault>> {
+/// What every kind of destination has, and the faults of all that is not of one kind alone.
+pub fn common(settings: &Settings) -> (Parts, Vec<Fault>) {
     let mut faults = Vec::new();
     check_numbers(settings, &mut faults);
-    let target = check_url(settings, &mut faults);
+    check_statuses(settings, &mut faults);
     let signers = check_secrets(settings, &mut faults);
     let (extra_roots, identity) = check_tls(settings, &mut faults);
     let configured = check_headers(&settings.headers, &mut faults);
-    match target {
-        Some(target) if faults.is_empty() => Ok(Parts {
-            target,
-            outbound: Outbound::new(configured, signers),
-            extra_roots,
-            identity,
-        }),
-        _ => Err(faults),
-    }
+    let parts = Parts {
+        outbound: Outbound::new(configured, signers),
+        extra_roots,
+        identity,
+    };
+    (parts, faults)
 }
 
-fn fault(key: impl Into<String>, problem: impl Into<String>, hint: &str) -> Fault {
-    Fault {
-        key: key.into(),
-        problem: problem.into(),
-        hint: (!hint.is_empty()).then(|| hint.to_owned()),
+/// Rules by status need statuses.
+fn check_statuses(settings: &Settings, faults: &mut Vec<Fault>) {
+    let Retry { on, never, .. } = &settings.retry;
+    let keys = [("retry.on", on.is_some()), ("retry.never", !never.is_empty())];
+    for (key, _) in keys
+        .into_iter()
+        .filter(|it| it.1 && !settings.kind.has_statuses())
+    {
+        let problem = format!(
+            "it names HTTP statuses, and a destination of kind `{}` answers none",
+            settings.kind.name()
+        );
+        faults.push(Fault::new(key, problem, "remove it"));
     }
 }
 
@@ -70,7 +72,7 @@ fn check_numbers(settings: &Settings, faults: &mut Vec<Fault>) {
     ];
     for (key, duration) in durations {
         if duration == Duration::ZERO {
-            faults.push(fault(key, "it is zero", "give a time such as `30s`"));
+            faults.push(Fault::new(key, "it is zero", "give a time such as `30s`"));
         }
     }
     let counts = [
@@ -81,7 +83,7 @@ fn check_numbers(settings: &Settings, faults: &mut Vec<Fault>) {
     for (key, count) in counts {
         if count == 0 {
             let hint = "to stop deliveries for a while, pause the destination";
-            faults.push(fault(key, "it is zero, at least 1 is needed", hint));
+            faults.push(Fault::new(key, "it is zero, at least 1 is needed", hint));
         }
     }
     if retry.cap < retry.first {
@@ -89,34 +91,11 @@ fn check_numbers(settings: &Settings, faults: &mut Vec<Fault>) {
             "it is {:?}, less than `retry.first` ({:?})",
             retry.cap, retry.first
         );
-        faults.push(fault(
+        faults.push(Fault::new(
             "retry.cap",
             problem,
             "the cap is the longest wait, `first` the shortest",
         ));
-    }
-}
-
-fn check_url(settings: &Settings, faults: &mut Vec<Fault>) -> Option<Target> {
-    // Credentials are the one fault with advice of its own; the text must not show them.
-    let url = settings.url.expose();
-    if !url.username().is_empty() || url.password().is_some() {
-        let hint = "put them into `headers`: `headers = { authorization = { env = \"BILLING_AUTH\" } }`";
-        faults.push(fault("url", "it holds a user name or a password", hint));
-        return None;
-    }
-    match Target::new(url, Reach::Private) {
-        Ok(target) => Some(target),
-        Err(failure) => {
-            let hint = match failure.cause {
-                Cause::ForbiddenAddress => {
-                    "loopback and private addresses may be named; link-local, metadata and reserved ones never"
-                }
-                _ => "write it as `https://host/path` or `http://host:port/path`",
-            };
-            faults.push(fault("url", failure.explanation, hint));
-            None
-        }
     }
 }
 
@@ -127,20 +106,28 @@ fn check_tls(settings: &Settings, faults: &mut Vec<Fault>) -> (Vec<Vec<u8>>, Opt
         ("client_certificate", &given.client_certificate),
         ("client_key", &given.client_key),
     ];
-    if settings.url.expose().scheme() == "http"
+    if settings.kind.scheme() != Some("https")
         && let Some((key, _)) = all.iter().find(|(_, it)| it.is_some())
     {
-        let hint = "write the URL with `https`, or leave this out";
-        faults.push(fault(
-            *key,
-            "the URL is `http`, which knows no certificates",
-            hint,
-        ));
+        let (problem, hint) = match settings.kind.scheme() {
+            Some(_) => (
+                "the URL is `http`, which knows no certificates".to_owned(),
+                "write the URL with `https`, or leave this out",
+            ),
+            None => (
+                format!(
+                    "a destination of kind `{}` takes no certificates here",
+                    settings.kind.name()
+                ),
+                "leave this out",
+            ),
+        };
+        faults.push(Fault::new(*key, problem, hint));
         return (Vec::new(), None);
     }
     let mut bad = |key: &str, problem: BadPem| {
         let hint = "give the file as it is, with its lines `-----BEGIN ...-----` and `-----END ...-----`";
-        faults.push(fault(key, problem.to_string(), hint));
+        faults.push(Fault::new(key, problem.to_string(), hint));
     };
     let mut roots = Vec::new();
     if let Some(it) = &given.ca_certificate {
@@ -162,7 +149,7 @@ fn check_tls(settings: &Settings, faults: &mut Vec<Fault>) -> (Vec<Vec<u8>>, Opt
             }
         },
         (Some(_), None) => {
-            faults.push(fault(
+            faults.push(Fault::new(
                 "client_certificate",
                 "there is no `client_key` beside it",
                 "",
@@ -170,7 +157,7 @@ fn check_tls(settings: &Settings, faults: &mut Vec<Fault>) -> (Vec<Vec<u8>>, Opt
             None
         }
         (None, Some(_)) => {
-            faults.push(fault(
+            faults.push(Fault::new(
                 "client_key",
                 "there is no `client_certificate` beside it",
                 "",
@@ -185,7 +172,7 @@ fn check_tls(settings: &Settings, faults: &mut Vec<Fault>) -> (Vec<Vec<u8>>, Opt
         } else {
             "ca_certificate"
         };
-        faults.push(fault(key, failure.explanation, ""));
+        faults.push(Fault::new(key, failure.explanation, ""));
     }
     (roots, identity)
 }
@@ -194,7 +181,7 @@ fn check_secrets(settings: &Settings, faults: &mut Vec<Fault>) -> Vec<Signer> {
     let several = &settings.signing_secrets;
     if settings.signing_secret.is_some() && !several.is_empty() {
         let problem = "it stands beside `signing_secret`";
-        faults.push(fault(
+        faults.push(Fault::new(
             "signing_secrets",
             problem,
             "put all of them into `signing_secrets`",
@@ -202,7 +189,7 @@ fn check_secrets(settings: &Settings, faults: &mut Vec<Fault>) -> Vec<Signer> {
     }
     if several.len() > MAX_SECRETS {
         let problem = format!("it has {} secrets, at most {MAX_SECRETS} fit", several.len());
-        faults.push(fault(
+        faults.push(Fault::new(
             "signing_secrets",
             problem,
             "keep those that handlers still know",
@@ -226,7 +213,7 @@ fn check_secret(key: String, secret: &Secret, faults: &mut Vec<Fault>) -> Option
                 BadSecret::WhiteSpace => "remove the white space; a file may end in one line break too many",
                 _ => "make one with `echo whsec_$(openssl rand -base64 24)`",
             };
-            faults.push(fault(key, bad.to_string(), hint));
+            faults.push(Fault::new(key, bad.to_string(), hint));
             None
         }
     }
@@ -238,27 +225,31 @@ fn check_headers(given: &[(String, Secret)], faults: &mut Vec<Fault>) -> Vec<(He
         let key = format!("headers.{}", name.escape_default());
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
             let hint = "a name holds letters, digits and dashes";
-            faults.push(fault(key, "it is not the name of a header", hint));
+            faults.push(Fault::new(key, "it is not the name of a header", hint));
             continue;
         };
         if !may_be_configured(&name) {
             let problem = "it is a header that gatepost or HTTP itself sets";
-            faults.push(fault(key, problem, "choose another name"));
+            faults.push(Fault::new(key, problem, "choose another name"));
             continue;
         }
         if configured.iter().any(|(other, _)| *other == name) {
             let problem = "it is given twice: names of headers do not differ by case";
-            faults.push(fault(key, problem, "keep one of them"));
+            faults.push(Fault::new(key, problem, "keep one of them"));
             continue;
         }
         if value.is_blank() {
             let hint = "check that the variable or file it comes from is filled";
-            faults.push(fault(key, "its value is empty", hint));
+            faults.push(Fault::new(key, "its value is empty", hint));
             continue;
         }
         let Ok(mut value) = HeaderValue::from_bytes(value.expose()) else {
             let problem = "its value holds a line break or another control character";
-            faults.push(fault(key, problem, "a file may end in one line break too many"));
+            faults.push(Fault::new(
+                key,
+                problem,
+                "a file may end in one line break too many",
+            ));
             continue;
         };
         // Keeps it out of the debug prints of the libraries below.
@@ -273,17 +264,13 @@ mod tests {
     use super::*;
     use crate::{
         base::safe_url::SafeUrl,
-        destination::{
-            Tls,
-            breaker::Rules,
-            retry::{Retry, Statuses},
-        },
+        destination::{Kind, Tls, breaker::Rules, exec::Program, retry::Statuses},
     };
 
     fn settings(url: &str) -> Settings {
         Settings {
             name: "billing".into(),
-            url: SafeUrl::new(url.parse().unwrap()),
+            kind: Kind::Http(SafeUrl::new(url.parse().unwrap())),
             timeout: Duration::from_secs(30),
             concurrency: 16,
             rate: None,
@@ -306,47 +293,8 @@ mod tests {
     }
 
     fn keys(settings: &Settings) -> Vec<String> {
-        let faults = check(settings).err().unwrap_or_default();
+        let (_, faults) = common(settings);
         faults.into_iter().map(|it| it.key).collect()
-    }
-
-    #[test]
-    fn good_urls_pass() {
-        for url in [
-            "http://127.0.0.1:3000/hooks",
-            "http://localhost/",
-            "https://10.1.2.3/a?b=c#d",
-            "http://[::1]:8080/",
-            "http://[fd12::1]/",
-            "https://handler.internal./x",
-            "https://bücher.example/",
-        ] {
-            assert_eq!(keys(&settings(url)), Vec::<String>::new(), "{url}");
-        }
-    }
-
-    #[test]
-    fn bad_urls_are_refused_without_showing_credentials() {
-        for url in [
-            "ftp://host/x",
-            "file:///etc/passwd",
-            "data:text/plain,x",
-            "unix:/run/x.sock",
-            "http://user:hunter2@host/",
-            "http://user@host/",
-            "http://:hunter2@host/",
-            "http://169.254.169.254/latest?key=hunter2",
-            "http://[fd00:ec2::254]/",
-            "http://0.0.0.0:3000/",
-            "http://host:0/",
-        ] {
-            let faults = check(&settings(url)).unwrap_err();
-            assert_eq!(faults.len(), 1, "{url}");
-            assert!(
-                faults[0].hint.is_some() && !format!("{faults:?}").contains("hunter2"),
-                "{faults:?}"
-            );
-        }
     }
 
     #[test]
@@ -457,10 +405,23 @@ mod tests {
                 "rate",
                 "retry.max_attempts",
                 "retry.cap",
-                "url",
                 "signing_secret",
                 "headers.webhook-id"
             ]
         );
+    }
+
+    #[test]
+    fn rules_by_status_are_for_what_answers_with_one() {
+        let mut settings = settings("http://localhost/");
+        settings.retry.on = Some(Statuses::parse(["5xx"]).unwrap());
+        settings.retry.never = Statuses::parse(["404"]).unwrap();
+        assert!(keys(&settings).is_empty());
+        settings.kind = Kind::Exec(Program {
+            command: vec!["/bin/true".to_owned()],
+            directory: None,
+            environment: Vec::new(),
+        });
+        assert_eq!(keys(&settings), ["retry.on", "retry.never"]);
     }
 }

@@ -6,13 +6,17 @@ use ::http::{HeaderMap, Method, header};
 use bytes::Bytes;
 
 use crate::{
-    base::trial::{self, Flaw},
+    base::{
+        safe_url::SafeUrl,
+        trial::{self, Flaw},
+    },
     destination::{
-        Destination, Message, Response, SendError, Sending, Settings, check::Parts, headers::Outbound,
+        Destination, Fate, Fault, Message, Response, SendError, Sending, Settings, check::Parts,
+        headers::Outbound,
     },
     egress::{
         client::{self, Answer, Call, Client},
-        error::Failure,
+        error::{Cause, Failure},
         guard::Reach,
         target::Target,
     },
@@ -36,17 +40,19 @@ pub struct Http {
 }
 
 impl Http {
-    pub fn new(settings: &Settings, parts: Parts, reach: Reach) -> Result<Self, Failure> {
+    pub fn new(url: &SafeUrl, settings: &Settings, parts: Parts, reach: Reach) -> Result<Self, Fault> {
+        let target = target(url, reach)?;
         let client = Client::new(&client::Settings {
             connect_timeout: CONNECT_TIMEOUT.min(settings.timeout),
             reach,
             max_idle: usize::try_from(settings.concurrency).unwrap_or(usize::MAX),
             extra_roots: parts.extra_roots,
             identity: parts.identity,
-        })?;
+        });
+        let client = client.map_err(|it| Fault::new("url", it.explanation, ""))?;
         Ok(Self {
             client,
-            target: parts.target,
+            target,
             outbound: parts.outbound,
             timeout: settings.timeout,
         })
@@ -65,12 +71,36 @@ impl Http {
             timeout: self.timeout,
             max_body: MAX_READ,
         };
-        let answer = self.client.send(call).await.map_err(|failure| SendError {
-            code: failure.cause.code(),
-            explanation: failure.explanation,
-        })?;
+        let answer = self.client.send(call).await.map_err(failed)?;
         Ok(response(&answer))
     }
+}
+
+/// Where a URL leads, if it may be dialled.
+fn target(url: &SafeUrl, reach: Reach) -> Result<Target, Fault> {
+    // Credentials are the one fault with advice of its own; the text must not show them.
+    let url = url.expose();
+    if !url.username().is_empty() || url.password().is_some() {
+        let hint = "put them into `headers`: `headers = { authorization = { env = \"BILLING_AUTH\" } }`";
+        return Err(Fault::new("url", "it holds a user name or a password", hint));
+    }
+    Target::new(url, reach).map_err(|failure| {
+        let hint = match failure.cause {
+            Cause::ForbiddenAddress => {
+                "loopback and private addresses may be named; link-local, metadata and reserved ones never"
+            }
+            _ => "write it as `https://host/path` or `http://host:port/path`",
+        };
+        Fault::new("url", failure.explanation, hint)
+    })
+}
+
+fn failed(failure: Failure) -> SendError {
+    let fate = match failure.cause {
+        Cause::Timeout | Cause::Reset | Cause::Protocol => Fate::Ambiguous,
+        _ => Fate::Retriable,
+    };
+    SendError::new(failure.cause.code(), failure.explanation, fate)
 }
 
 impl Destination for Http {
@@ -87,7 +117,7 @@ fn response(answer: &Answer) -> Response {
         answer.body.clone()
     };
     Response {
-        status: answer.status.as_u16(),
+        status: Some(answer.status.as_u16()),
         headers: kept_headers(&answer.headers),
         body,
     }
@@ -104,4 +134,51 @@ fn kept_headers(headers: &HeaderMap) -> Headers {
             n_bytes <= MAX_KEPT_HEADERS
         });
     Headers::from_pairs(kept.map(|(name, value)| (name.as_str(), value.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(url: &str) -> Option<Fault> {
+        target(&SafeUrl::new(url.parse().unwrap()), Reach::Private).err()
+    }
+
+    #[test]
+    fn good_urls_pass() {
+        for url in [
+            "http://127.0.0.1:3000/hooks",
+            "http://localhost/",
+            "https://10.1.2.3/a?b=c#d",
+            "http://[::1]:8080/",
+            "http://[fd12::1]/",
+            "https://handler.internal./x",
+            "https://bücher.example/",
+        ] {
+            assert_eq!(fault(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn bad_urls_are_refused_without_showing_credentials() {
+        for url in [
+            "ftp://host/x",
+            "file:///etc/passwd",
+            "data:text/plain,x",
+            "unix:/run/x.sock",
+            "http://user:hunter2@host/",
+            "http://user@host/",
+            "http://:hunter2@host/",
+            "http://169.254.169.254/latest?key=hunter2",
+            "http://[fd00:ec2::254]/",
+            "http://0.0.0.0:3000/",
+            "http://host:0/",
+        ] {
+            let fault = fault(url).unwrap();
+            assert!(
+                fault.hint.is_some() && !format!("{fault:?}").contains("hunter2"),
+                "{url}: {fault:?}"
+            );
+        }
+    }
 }

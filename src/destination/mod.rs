@@ -1,12 +1,14 @@
 //! Sending one event to one destination.
 //!
 //! `build` is the door. `headers` says what a handler gets besides the body, `signing` signs it, `check` finds the faults
-//! of a config, `http` sends. What an answer means is for `delivery` to judge.
+//! of a config; each kind of destination is a file or a folder of its own that sends. What an HTTP answer means is for
+//! `delivery` to judge.
 //!
 //! Imports: `base`, `event`, `egress`.
 
 pub mod breaker;
 pub mod check;
+pub mod exec;
 pub mod headers;
 pub mod http;
 pub mod retry;
@@ -19,8 +21,13 @@ use bytes::Bytes;
 
 use crate::{
     base::{clock::Timestamp, ids::DeliveryId, safe_url::SafeUrl, secret::Secret},
-    destination::{breaker::Rules, retry::Retry},
-    egress::{error::Failure, guard::Reach, target::Target},
+    destination::{
+        breaker::Rules,
+        exec::{Exec, Program},
+        http::Http,
+        retry::Retry,
+    },
+    egress::guard::Reach,
     event::{Event, Origin, headers::Headers},
 };
 
@@ -28,7 +35,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub name: String,
-    pub url: SafeUrl,
+    pub kind: Kind,
     /// From the first byte out to the last byte in.
     pub timeout: Duration,
     /// Attempts in flight at once, in one process; retries get three quarters of them at most.
@@ -60,6 +67,46 @@ pub struct Tls {
     pub client_key: Option<Secret>,
 }
 
+/// What stands at the other end.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// A handler behind a URL.
+    Http(SafeUrl),
+    /// A command, run for each event.
+    Exec(Program),
+}
+
+impl Kind {
+    /// Stable name for the API, metrics and docs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Exec(_) => "exec",
+        }
+    }
+
+    /// Of the URL that is posted to.
+    pub fn scheme(&self) -> Option<&str> {
+        match self {
+            Self::Http(url) => Some(url.expose().scheme()),
+            Self::Exec(_) => None,
+        }
+    }
+
+    /// Whether what comes back has an HTTP status.
+    pub const fn has_statuses(&self) -> bool {
+        matches!(self, Self::Http(_))
+    }
+
+    /// Where it leads, for an operator; without credentials and arguments.
+    pub fn target(&self) -> String {
+        match self {
+            Self::Http(url) => url.to_string(),
+            Self::Exec(program) => program.command.first().cloned().unwrap_or_default(),
+        }
+    }
+}
+
 /// One event on its way to one destination.
 #[derive(Debug, Clone)]
 pub struct Message {
@@ -73,27 +120,54 @@ pub struct Message {
     pub now: Timestamp,
 }
 
-/// What came back.
+/// What came back from the other end.
 #[derive(Debug, Clone)]
 pub struct Response {
-    pub status: u16,
+    /// HTTP's, which is judged. `None`: there is no such thing, and the event was taken.
+    pub status: Option<u16>,
     /// Without cookies, and only as many as fit in 16 KiB.
     pub headers: Headers,
-    /// The first 4 KiB.
+    /// At most 4 KiB.
     pub body: Bytes,
 }
 
-/// No answer came. `code` is stable (`timeout`, `refused`, `reset`, `dns`, `tls`, `forbidden_address`, ...).
+/// The event was not taken, or nobody can say whether it was. `code` is stable (`timeout`, `refused`, `reset`, `dns`, `tls`,
+/// `forbidden_address`, `exit`, ...).
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{explanation}")]
 pub struct SendError {
     pub code: &'static str,
     pub explanation: String,
+    pub fate: Fate,
+    /// What the other end said all the same: at most 4 KiB.
+    pub output: Bytes,
+}
+
+/// What a failure means for the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It was not taken, and may be later.
+    Retriable,
+    /// It may have been taken, and the word of that was lost: it is sent again, and may arrive twice.
+    Ambiguous,
+    /// As it is, it will never be taken.
+    Permanent,
+}
+
+impl SendError {
+    pub fn new(code: &'static str, explanation: impl Into<String>, fate: Fate) -> Self {
+        Self {
+            code,
+            explanation: explanation.into(),
+            fate,
+            output: Bytes::new(),
+        }
+    }
 }
 
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response, SendError>> + Send + 'a>>;
 
-/// Somewhere events go. The only open set of gatepost: brokers, commands and queues come later.
+/// Somewhere events go. The only open set of gatepost. Dropping the future gives the attempt up.
 pub trait Destination: Send + Sync + std::fmt::Debug {
     fn send<'a>(&'a self, message: &'a Message) -> Sending<'a>;
 }
@@ -106,15 +180,36 @@ pub struct Fault {
     pub hint: Option<String>,
 }
 
+impl Fault {
+    /// An empty hint is none.
+    fn new(key: impl Into<String>, problem: impl Into<String>, hint: &str) -> Self {
+        Self {
+            key: key.into(),
+            problem: problem.into(),
+            hint: (!hint.is_empty()).then(|| hint.to_owned()),
+        }
+    }
+}
+
 /// Builds the destination that the settings name; every fault at once.
 ///
 /// It may reach private addresses: whoever writes the config file names its own handlers. Settings from anywhere else
 /// must not come here.
 pub fn build(settings: &Settings) -> Result<Arc<dyn Destination>, Vec<Fault>> {
-    let parts = check::check(settings)?;
-    match http::Http::new(settings, parts, Reach::Private) {
-        Ok(http) => Ok(Arc::new(http)),
-        Err(failure) => Err(vec![url_fault(failure)]),
+    let (parts, mut faults) = check::common(settings);
+    let built: Result<Arc<dyn Destination>, Fault> = match &settings.kind {
+        Kind::Http(url) => Http::new(url, settings, parts, Reach::Private).map(|it| Arc::new(it) as _),
+        Kind::Exec(program) => {
+            Exec::new(program, settings.timeout, parts.outbound).map(|it| Arc::new(it) as _)
+        }
+    };
+    match built {
+        Ok(built) if faults.is_empty() => Ok(built),
+        Ok(_) => Err(faults),
+        Err(fault) => {
+            faults.push(fault);
+            Err(faults)
+        }
     }
 }
 
@@ -125,9 +220,8 @@ pub fn elsewhere(
     url: SafeUrl,
     reach: Reach,
 ) -> Result<(Settings, Arc<dyn Destination>), Vec<Fault>> {
-    let target = Target::new(url.expose(), reach).map_err(|failure| vec![url_fault(failure)])?;
     let settings = Settings {
-        url,
+        kind: Kind::Http(url.clone()),
         headers: Vec::new(),
         tls: Tls {
             client_certificate: None,
@@ -136,20 +230,12 @@ pub fn elsewhere(
         },
         ..settings.clone()
     };
-    let parts = check::Parts {
-        target,
-        ..check::check(&settings)?
-    };
-    match http::Http::new(&settings, parts, reach) {
-        Ok(http) => Ok((settings, Arc::new(http))),
-        Err(failure) => Err(vec![url_fault(failure)]),
+    let (parts, faults) = check::common(&settings);
+    if !faults.is_empty() {
+        return Err(faults);
     }
-}
-
-fn url_fault(failure: Failure) -> Fault {
-    Fault {
-        key: "url".into(),
-        problem: failure.explanation,
-        hint: None,
+    match Http::new(&url, &settings, parts, reach) {
+        Ok(http) => Ok((settings, Arc::new(http))),
+        Err(fault) => Err(vec![fault]),
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::{
     base::{safe_url::SafeUrl, secret::Secret},
     destination::{
-        self,
+        self, Kind,
         breaker::Rules,
         retry::{Retry, Statuses},
     },
@@ -30,7 +30,7 @@ fn source(name: &str) -> source::Settings {
 fn destination(name: &str) -> destination::Settings {
     destination::Settings {
         name: name.to_owned(),
-        url: SafeUrl::new("http://127.0.0.1:3000/".parse().unwrap()),
+        kind: Kind::Http(SafeUrl::new("http://127.0.0.1:3000/".parse().unwrap())),
         timeout: Duration::from_secs(30),
         concurrency: 1,
         rate: None,

@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use gatepost::config::{Inputs, Loaded, load};
+use gatepost::{
+    config::{Inputs, Loaded, load},
+    destination::Kind,
+};
 use proptest::prelude::*;
 
 const SECRET: &str = "a-secret-that-is-long-enough-0123456789";
@@ -199,7 +202,7 @@ fn the_environment_overrides_single_keys_of_named_tables() {
     let [app, other] = loaded.settings.registry.destinations.as_slice() else {
         panic!("two destinations");
     };
-    assert_eq!(app.url.expose().port(), Some(4000));
+    assert!(matches!(&app.kind, Kind::Http(url) if url.expose().port() == Some(4000)));
     assert_eq!((app.concurrency, app.retry.max_attempts), (3, 2));
     assert_eq!(app.retry.max_age, Duration::from_hours(72));
     assert_eq!(
@@ -359,6 +362,19 @@ fn destinations_that_cannot_be_sent_to_are_refused() {
         "[destinations.d]\nurl = \"http://127.0.0.1/\"\nsigning_secret = { env = \"WHSEC_SHORT\" }",
         "[destinations.d]\nurl = \"http://127.0.0.1/\"\nheaders = { \"a b\" = \"x\", x-control = \"a\\nb\", Host = \"example.com\", webhook-id = \"1\" }",
         "[destinations.d]\nurl = \"http://127.0.0.1/\"\nheaders = { x-empty = \"\" }",
+    ]));
+}
+
+#[test]
+fn a_destination_goes_to_one_place() {
+    snapshot!(printed(&[
+        "[destinations.d]\ntimeout = \"3s\"",
+        "[destinations.d]\nurl = \"http://127.0.0.1/\"\nexec = { command = [\"/bin/true\"] }",
+        "[destinations.d]\nexec = { command = \"/bin/true\" }",
+        "[destinations.d]\nexec = { command = [\"import\"], shell = true }",
+        "[destinations.d]\nexec = { command = [\"import\"] }",
+        "[destinations.d]\nexec = { command = [\"/bin/true\"] }\nretry = { on = [\"5xx\"] }",
+        "[destinations.d]\nexec = { command = [\"/bin/true\"], environment = { GATEPOST_X = \"hunter2\" } }",
     ]));
 }
 

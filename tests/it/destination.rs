@@ -10,7 +10,7 @@ use gatepost::{
         schedule,
     },
     destination::{
-        self, Destination, Message, Settings,
+        self, Destination, Kind, Message, Settings,
         breaker::Rules,
         retry::{Retry, Statuses},
     },
@@ -34,7 +34,7 @@ const RETRY: Retry = Retry {
 fn settings(url: &str) -> Settings {
     Settings {
         name: "billing".into(),
-        url: SafeUrl::new(url.parse().unwrap()),
+        kind: Kind::Http(SafeUrl::new(url.parse().unwrap())),
         timeout: Duration::from_secs(20),
         concurrency: 4,
         rate: None,
@@ -100,7 +100,7 @@ async fn exchange(event: Event) -> Received {
         .send(&message(event))
         .await
         .unwrap();
-    assert_eq!((response.status, &response.body[..]), (200, &b"ok"[..]));
+    assert_eq!((response.status, &response.body[..]), (Some(200), &b"ok"[..]));
     requests.recv().await.unwrap()
 }
 

@@ -36,6 +36,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("utoipa::", &["web"]),
     ("reqwest::", &["egress"]),
     ("rquickjs::", &["route"]),
+    ("rustix::", &["destination"]),
     ("clap::", &["cli"]),
     ("toml::", &["config", "provider"]),
     ("env::var", &["config"]),

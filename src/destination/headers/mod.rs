@@ -123,6 +123,20 @@ impl Outbound {
     }
 }
 
+/// Each header with all of its values in one, as RFC 9110 (5.3) joins them: for what knows only names and texts. What is not
+/// UTF-8 is replaced.
+pub fn one_value_each(headers: &HeaderMap) -> Vec<(String, String)> {
+    let joined = |name: &HeaderName| {
+        let values: Vec<_> = headers
+            .get_all(name)
+            .iter()
+            .map(|it| String::from_utf8_lossy(it.as_bytes()))
+            .collect();
+        (name.as_str().to_owned(), values.join(", "))
+    };
+    headers.keys().map(joined).collect()
+}
+
 /// Whether an operator may set this header. Those of HTTP's framing and ours are not theirs to set.
 pub fn may_be_configured(name: &HeaderName) -> bool {
     let shown = dashed(name.as_str());

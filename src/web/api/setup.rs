@@ -9,6 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     delivery::gate::Shown,
+    destination::Kind,
     registry::Outlet,
     source::Source,
     store::claim::{Hold, HoldTarget},
@@ -121,8 +122,12 @@ impl From<&Hold> for HeldJson {
 #[derive(Debug, Serialize, ToSchema)]
 struct DestinationJson {
     name: String,
-    /// Without credentials and query.
-    url: String,
+    /// `http`, `exec`, ...: what stands at its end.
+    kind: &'static str,
+    /// Where it leads: a URL without credentials and query, a command, the name of a stream.
+    target: String,
+    /// Without credentials and query; of kind `http` alone.
+    url: Option<String>,
     timeout_ms: u64,
     concurrency: u32,
     /// Attempts per second.
@@ -205,7 +210,12 @@ fn destination_json(
     let settings = &outlet.settings;
     DestinationJson {
         name: outlet.name.to_string(),
-        url: settings.url.to_string(),
+        kind: settings.kind.name(),
+        target: settings.kind.target(),
+        url: match &settings.kind {
+            Kind::Http(url) => Some(url.to_string()),
+            _ => None,
+        },
         timeout_ms: ms(settings.timeout),
         concurrency: settings.concurrency,
         rate: settings.rate,

@@ -6,6 +6,7 @@ mod bulk;
 mod commit;
 mod crash;
 mod delivery;
+mod destinations;
 pub(crate) mod faults;
 mod flow;
 mod hostile;

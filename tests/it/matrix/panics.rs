@@ -47,7 +47,7 @@ impl Destination for Panicking {
                 "on purpose"
             );
             Ok(Response {
-                status: 200,
+                status: Some(200),
                 headers: Headers::default(),
                 body: Bytes::new(),
             })

@@ -48,7 +48,7 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
     let now = Timestamp::from_unix_seconds(NOW);
     let judgement = judge(
         &Ok(Response {
-            status,
+            status: Some(status),
             headers,
             body: Bytes::new(),
         }),
