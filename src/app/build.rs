@@ -15,7 +15,7 @@ use crate::{
     base::{ids::WorkerId, metrics::Metrics},
     bulk,
     config::{Inputs, Loaded, Settings},
-    delivery::{self, claimer, heartbeat, lanes::Lanes, pool, pool::Held, settler::Settler},
+    delivery::{self, claimer, heartbeat, lanes::Lanes, pool, pool::Held, queue::Queues, settler::Settler},
     egress,
     ingest::{Ingest, Parts},
     maintenance,
@@ -147,6 +147,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         settings: settings.delivery.clone(),
     };
     let (lanes, held) = (Lanes::default(), Held::default());
+    let queues = Queues::new(context.clone(), stop.clone());
     let settler = Settler::new(context.clone(), held.clone());
     groups.settling.start("settle", settler.clone().run());
     if role.delivers() {
@@ -229,6 +230,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         metrics: metrics.clone(),
         lanes,
         wake: wake.clone(),
+        queues,
         health,
         stop: stop.clone(),
     });

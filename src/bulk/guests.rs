@@ -45,16 +45,12 @@ pub fn outlet(
         .ok_or_else(|| format!("the destination `{destination}` is not in the config"))?;
     let url = Url::parse(url).map_err(|error| error.to_string())?;
     let built = destination::elsewhere(&like.settings, SafeUrl::new(url), reach);
-    let (mut settings, destination) = built.map_err(|faults| {
+    let (mut settings, way) = built.map_err(|faults| {
         let problems: Vec<_> = faults.into_iter().map(|it| it.problem).collect();
         problems.join("; ")
     })?;
     settings.name = name.to_string();
-    Ok(Outlet {
-        name,
-        settings,
-        destination,
-    })
+    Ok(Outlet { name, settings, way })
 }
 
 /// Keeps the registry's guests up to date, until stopped.

@@ -404,6 +404,13 @@ async fn of_destination(settings: &destination::Settings, report: &mut Report) -
                 .map(|it| format!("{it} accepts connections")),
             "events wait in the store until it is back; is `url` right, and is the handler running?",
         ),
+        Kind::Queue(_) => return report.ok(format_args!("destination `{name}`: consumers fetch from it")),
+        Kind::Chat(chat) => (
+            reach(chat.url.expose())
+                .await
+                .map(|it| format!("{it} accepts connections")),
+            "messages wait in the store until it is back; is `url` right?",
+        ),
         Kind::Exec(program) => (
             executable(program),
             "events wait in the store until it is there; is `exec.command` right, and may gatepost's user run it?",

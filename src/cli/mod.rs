@@ -21,6 +21,7 @@ mod jobs;
 mod migrate;
 mod output;
 mod providers;
+mod queue;
 mod replay;
 mod requests;
 mod retry;
@@ -84,6 +85,7 @@ enum Command {
     Deliveries(deliveries::Args),
     Requests(requests::Args),
     Destinations(destinations::Args),
+    Queue(queue::Args),
     Replay(replay::Args),
     Retry(retry::Args),
     Cancel(cancel::Args),
@@ -140,6 +142,7 @@ fn dispatch(cli: Cli) -> Result {
         Command::Deliveries(args) => block_on(deliveries::run(config, args)),
         Command::Requests(args) => block_on(requests::run(config, args)),
         Command::Destinations(args) => block_on(destinations::run(config, args)),
+        Command::Queue(args) => block_on(queue::run(config, args)),
         Command::Replay(args) => block_on(replay::run(config, args)),
         Command::Retry(args) => block_on(retry::run(config, args)),
         Command::Cancel(args) => block_on(cancel::run(config, args)),

@@ -1,5 +1,9 @@
 //! Where a destination's events go: its `url`, or exactly one table of another kind.
 
+use std::time::Duration;
+
+use url::Url;
+
 use crate::{
     base::safe_url::SafeUrl,
     config::{
@@ -10,17 +14,29 @@ use crate::{
         section::{Bad, Reading, Section},
         value,
     },
-    destination::{Kind, exec::Program},
+    destination::{
+        Kind,
+        chat::{self, Service},
+        exec::Program,
+        queue,
+    },
 };
 
 /// Each names a kind.
-const KEYS: &[&str] = &["url", "exec"];
+const KEYS: &[&str] = &["url", "exec", "queue", "slack", "discord"];
+
+const SECOND: Duration = Duration::from_secs(1);
+const DEFAULT_LEASE: Duration = Duration::from_mins(1);
+const MAX_LEASE: Duration = Duration::from_hours(12);
 
 /// Exactly one of them; all that are there are read, so that every fault shows.
 pub(super) fn kind(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Kind, Bad> {
     let kinds = [
         url(section, reading).map(|it| it.map(Kind::Http)),
         exec(section, reading).map(|it| it.map(Kind::Exec)),
+        queue(section, reading).map(|it| it.map(Kind::Queue)),
+        chat("slack", Service::Slack, section, reading).map(|it| it.map(Kind::Chat)),
+        chat("discord", Service::Discord, section, reading).map(|it| it.map(Kind::Chat)),
     ];
     let given: Vec<_> = KEYS.iter().copied().filter(|it| section.has(it)).collect();
     let [_] = given[..] else {
@@ -55,21 +71,31 @@ fn not_one(section: &Section<'_>, given: &[&str]) -> Fault {
 
 /// A URL, or a reference to one that is secret as a whole.
 fn url(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<SafeUrl>, Bad> {
+    let expected = "an http or https URL, as in \"http://127.0.0.1:3000/hooks\"";
+    url_in(section, "destinations.*.url", expected, value::web_url, reading)
+}
+
+/// The `url` of a section, read so.
+fn url_in(
+    section: &mut Section<'_>,
+    shape: &str,
+    expected: &str,
+    read: impl Fn(&str) -> Option<Url>,
+    reading: &mut Reading<'_>,
+) -> Result<Option<SafeUrl>, Bad> {
     let node = section.node("url", reading);
     let path = section.path_of("url");
-    let url = secret_in(section, "url", "destinations.*.url", Literal::Allowed, reading)?;
+    let url = secret_in(section, "url", shape, Literal::Allowed, reading)?;
     let (Some(url), Some(node)) = (url, node) else {
         return Ok(None);
     };
-    match url.expose_str().and_then(value::web_url) {
-        Some(url) => Ok(Some(SafeUrl::new(url))),
-        None => {
-            // What was found is not shown: it may be a secret.
-            let fault = Fault::new(&node.place, format!("bad value for `{path}`"))
-                .label("expected an http or https URL, as in \"http://127.0.0.1:3000/hooks\"");
-            Err(reading.fault(fault))
-        }
+    if let Some(url) = url.expose_str().and_then(read) {
+        return Ok(Some(SafeUrl::new(url)));
     }
+    // What was found is not shown: it may be a secret.
+    let fault =
+        Fault::new(&node.place, format!("bad value for `{path}`")).label(format!("expected {expected}"));
+    Err(reading.fault(fault))
 }
 
 fn exec(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<Program>, Bad> {
@@ -85,5 +111,38 @@ fn exec(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<P
         command: command?,
         directory: directory?,
         environment: environment?,
+    }))
+}
+
+fn queue(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<queue::Settings>, Bad> {
+    let Some(mut section) = section.section("queue", reading)? else {
+        return Ok(None);
+    };
+    let lease = section.read("lease", reading, value::duration(SECOND, MAX_LEASE));
+    section.finish(reading);
+    Ok(Some(queue::Settings {
+        lease: lease?.unwrap_or(DEFAULT_LEASE),
+    }))
+}
+
+fn chat(
+    key: &'static str,
+    service: Service,
+    section: &mut Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<Option<chat::Settings>, Bad> {
+    let Some(mut section) = section.section(key, reading)? else {
+        return Ok(None);
+    };
+    let shape = format!("destinations.*.{key}.url");
+    let expected = "the https URL of an incoming webhook";
+    let url = url_in(&mut section, &shape, expected, value::web_url, reading);
+    let url = url.and_then(|it| it.ok_or_else(|| section.missing("url", reading)));
+    let text = section.need("text", reading, value::text);
+    section.finish(reading);
+    Ok(Some(chat::Settings {
+        service,
+        url: url?,
+        text: text?,
     }))
 }

@@ -26,6 +26,7 @@ const MIN_LEASE: Duration = Duration::from_secs(5);
 const MIN_TOKEN_LEN: usize = 16;
 
 const ROLES: &[(&str, web::Role)] = &[
+    ("consumer", web::Role::Consumer),
     ("viewer", web::Role::Viewer),
     ("operator", web::Role::Operator),
     ("admin", web::Role::Admin),

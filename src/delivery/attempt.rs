@@ -21,7 +21,7 @@ use crate::{
         schedule,
         settler::{Settler, ToSettle},
     },
-    destination::{Fate, Message, Response, SendError, retry::Retry},
+    destination::{Fate, Message, Response, SendError, Way, retry::Retry},
     event::{
         attempt::{Attempt, Outcome, Trigger},
         delivery::Fence,
@@ -55,10 +55,11 @@ pub async fn run(context: Context, lanes: Lanes, held: Held, settler: Settler, i
         .get(&claim.delivery.destination)
         .cloned();
     let ready = match (outlet, lanes.get(&claim.delivery.destination)) {
-        (Some(outlet), Some(lane)) => wait_for_turn(&lanes, &lane, &claim, &stop)
+        (Some(outlet), Some(lane)) if !outlet.is_pulled() => wait_for_turn(&lanes, &lane, &claim, &stop)
             .await
             .map(|turn| (outlet, lane, turn)),
-        // The destination left the config: its deliveries wait in the store until it is back or they are cancelled.
+        // The destination left the config, or consumers fetch from it now: its deliveries wait in the store until it is back, they
+        // are fetched, or they are cancelled.
         _ => None,
     };
     let sent = match ready {
@@ -202,14 +203,30 @@ async fn send(
     })
 }
 
-/// A transform that fails is an attempt that failed: it shows, and is made again on the schedule.
 async fn transform_and_send(
     context: &Context,
     outlet: &Outlet,
     claim: &Claim,
-    mut message: Message,
+    message: Message,
 ) -> Result<Response, SendError> {
-    let route = context.registry.current().route(&claim.delivery.route).cloned();
+    let message = transformed(context, &claim.delivery.route, message).await?;
+    match &outlet.way {
+        Way::Push(destination) => destination.send(&message).await,
+        Way::Pull(_) => Err(SendError::new(
+            "queue",
+            "consumers fetch from this destination now",
+            Fate::Retriable,
+        )),
+    }
+}
+
+/// A transform that fails is an attempt that failed: it shows, and is made again on the schedule.
+pub(super) async fn transformed(
+    context: &Context,
+    route: &str,
+    mut message: Message,
+) -> Result<Message, SendError> {
+    let route = context.registry.current().route(route).cloned();
     if let Some(transform) = route.as_ref().and_then(|it| it.transform.as_ref()) {
         let input = Input::new(&message.event, message.attempt);
         let output = transform
@@ -218,7 +235,7 @@ async fn transform_and_send(
             .map_err(|error| SendError::new("transform", error.to_string(), Fate::Retriable))?;
         message.event = Arc::new(output.apply(&message.event));
     }
-    outlet.destination.send(&message).await
+    Ok(message)
 }
 
 fn outcome(judgement: &Judgement, retry: &Retry, claim: &Claim, number: u32, now: Timestamp) -> Outcome {
@@ -244,7 +261,7 @@ fn label(result: &Result<Response, SendError>, outcome: &Outcome) -> &'static st
     }
 }
 
-const fn trigger(claim: &Claim) -> Trigger {
+pub(super) const fn trigger(claim: &Claim) -> Trigger {
     if claim.is_manual {
         Trigger::Manual
     } else if claim.delivery.n_attempts == 0 {

@@ -170,8 +170,10 @@ impl Lanes {
     /// not change stays as it is; what is in the hands of a changed one finishes in the old.
     pub fn follow(&self, snapshot: &Snapshot, holds: &[Hold], handover: &Handover, metrics: &Metrics) {
         let mut lanes = self.lock();
-        lanes.retain(|name, _| snapshot.destinations.contains_key(name));
-        for (name, outlet) in &snapshot.destinations {
+        // What consumers fetch has no lane: it is neither claimed nor handed over.
+        let pushed = |outlet: &Outlet| !outlet.is_pulled();
+        lanes.retain(|name, _| snapshot.destination(name).is_some_and(|it| pushed(it)));
+        for (name, outlet) in snapshot.destinations.iter().filter(|it| pushed(it.1)) {
             let old = lanes.get(name);
             if !old.is_some_and(|it| it.obeys(outlet)) {
                 let gate = old.map(|it| it.gate.clone());

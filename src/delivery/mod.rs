@@ -5,6 +5,8 @@
 //! attempts, unless the destination's breaker (`breaker`, `gate`) is open. `settler` writes the results in batches, `heartbeat` keeps the leases of what is in hand, and
 //! counts the processes that share a destination's rate (`pace`).
 //!
+//! What consumers fetch (`queue`) takes the same claims and leaves them by the same settlements, without the pool.
+//!
 //! It knows nothing of requests: `ingest` and `delivery` meet only in the store.
 //!
 //! Imports: `base`, `event`, `store`, `destination`, `route`, `registry`.
@@ -18,6 +20,8 @@ pub mod judge;
 pub mod lanes;
 pub mod pace;
 pub mod pool;
+pub mod queue;
+pub mod receipt;
 pub mod schedule;
 pub mod settler;
 

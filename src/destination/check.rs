@@ -25,6 +25,12 @@ const MAX_SECRETS: usize = 10;
 #[derive(Debug)]
 pub struct Parts {
     pub outbound: Outbound,
+    pub trust: Trust,
+}
+
+/// Whom its TLS trusts, and what it shows.
+#[derive(Debug)]
+pub struct Trust {
     /// Certificates (DER) that are trusted besides the system's.
     pub extra_roots: Vec<Vec<u8>>,
     pub identity: Option<Identity>,
@@ -36,12 +42,22 @@ pub fn common(settings: &Settings) -> (Parts, Vec<Fault>) {
     check_numbers(settings, &mut faults);
     check_statuses(settings, &mut faults);
     let signers = check_secrets(settings, &mut faults);
-    let (extra_roots, identity) = check_tls(settings, &mut faults);
+    let trust = check_tls(settings, &mut faults);
+    let keys = [
+        ("signing_secret", settings.signing_secret.is_some()),
+        ("signing_secrets", !settings.signing_secrets.is_empty()),
+    ];
+    for (key, _) in keys.into_iter().filter(|it| it.1 && !settings.kind.has_headers()) {
+        let problem = format!(
+            "a destination of kind `{}` checks no signature",
+            settings.kind.name()
+        );
+        faults.push(Fault::new(key, problem, "remove it"));
+    }
     let configured = check_headers(&settings.headers, &mut faults);
     let parts = Parts {
         outbound: Outbound::new(configured, signers),
-        extra_roots,
-        identity,
+        trust,
     };
     (parts, faults)
 }
@@ -99,7 +115,7 @@ fn check_numbers(settings: &Settings, faults: &mut Vec<Fault>) {
     }
 }
 
-fn check_tls(settings: &Settings, faults: &mut Vec<Fault>) -> (Vec<Vec<u8>>, Option<Identity>) {
+fn check_tls(settings: &Settings, faults: &mut Vec<Fault>) -> Trust {
     let given = &settings.tls;
     let all = [
         ("ca_certificate", &given.ca_certificate),
@@ -123,7 +139,10 @@ fn check_tls(settings: &Settings, faults: &mut Vec<Fault>) -> (Vec<Vec<u8>>, Opt
             ),
         };
         faults.push(Fault::new(*key, problem, hint));
-        return (Vec::new(), None);
+        return Trust {
+            extra_roots: Vec::new(),
+            identity: None,
+        };
     }
     let mut bad = |key: &str, problem: BadPem| {
         let hint = "give the file as it is, with its lines `-----BEGIN ...-----` and `-----END ...-----`";
@@ -174,7 +193,10 @@ fn check_tls(settings: &Settings, faults: &mut Vec<Fault>) -> (Vec<Vec<u8>>, Opt
         };
         faults.push(Fault::new(key, failure.explanation, ""));
     }
-    (roots, identity)
+    Trust {
+        extra_roots: roots,
+        identity,
+    }
 }
 
 fn check_secrets(settings: &Settings, faults: &mut Vec<Fault>) -> Vec<Signer> {

@@ -11,7 +11,8 @@ use crate::{
         trial::{self, Flaw},
     },
     destination::{
-        Destination, Fate, Fault, Message, Response, SendError, Sending, Settings, check::Parts,
+        Destination, Fate, Fault, Message, Response, SendError, Sending, Settings,
+        check::{Parts, Trust},
         headers::Outbound,
     },
     egress::{
@@ -30,44 +31,44 @@ const MAX_READ: usize = 64 << 10;
 const MAX_KEPT: usize = 4 << 10;
 const MAX_KEPT_HEADERS: usize = 16 << 10;
 
-/// Ready to send. It has a client, and so connections, of its own: a destination cannot use up another's.
+/// A URL that is posted to. It has a client, and so connections, of its own: a destination cannot use up another's.
 #[derive(Debug)]
-pub struct Http {
+pub struct Post {
     client: Client,
     target: Target,
-    outbound: Outbound,
     timeout: Duration,
 }
 
-impl Http {
-    pub fn new(url: &SafeUrl, settings: &Settings, parts: Parts, reach: Reach) -> Result<Self, Fault> {
-        let target = target(url, reach)?;
+impl Post {
+    /// `key` is the URL's, for faults.
+    pub fn new(
+        url: &SafeUrl,
+        key: &str,
+        settings: &Settings,
+        trust: Trust,
+        reach: Reach,
+    ) -> Result<Self, Fault> {
+        let target = target(url, key, reach)?;
         let client = Client::new(&client::Settings {
             connect_timeout: CONNECT_TIMEOUT.min(settings.timeout),
             reach,
             max_idle: usize::try_from(settings.concurrency).unwrap_or(usize::MAX),
-            extra_roots: parts.extra_roots,
-            identity: parts.identity,
+            extra_roots: trust.extra_roots,
+            identity: trust.identity,
         });
-        let client = client.map_err(|it| Fault::new("url", it.explanation, ""))?;
         Ok(Self {
-            client,
+            client: client.map_err(|it| Fault::new(key, it.explanation, ""))?,
             target,
-            outbound: parts.outbound,
             timeout: settings.timeout,
         })
     }
 
-    async fn post(&self, message: &Message) -> Result<Response, SendError> {
+    pub async fn send(&self, headers: HeaderMap, body: Bytes) -> Result<Response, SendError> {
         let call = Call {
             method: Method::POST,
             target: &self.target,
-            headers: self.outbound.headers(message, rand::random()),
-            body: if trial::has(Flaw::RetryIsEmpty) && message.attempt > 1 {
-                Bytes::new()
-            } else {
-                message.event.body.clone()
-            },
+            headers,
+            body,
             timeout: self.timeout,
             max_body: MAX_READ,
         };
@@ -76,13 +77,45 @@ impl Http {
     }
 }
 
+/// A handler that is ready to be sent to.
+#[derive(Debug)]
+pub struct Http {
+    post: Post,
+    outbound: Outbound,
+}
+
+impl Http {
+    pub fn new(url: &SafeUrl, settings: &Settings, parts: Parts, reach: Reach) -> Result<Self, Fault> {
+        Ok(Self {
+            post: Post::new(url, "url", settings, parts.trust, reach)?,
+            outbound: parts.outbound,
+        })
+    }
+
+    async fn post(&self, message: &Message) -> Result<Response, SendError> {
+        let headers = self.outbound.headers(message, rand::random());
+        let body = if trial::has(Flaw::RetryIsEmpty) && message.attempt > 1 {
+            Bytes::new()
+        } else {
+            message.event.body.clone()
+        };
+        self.post.send(headers, body).await
+    }
+}
+
+impl Destination for Http {
+    fn send<'a>(&'a self, message: &'a Message) -> Sending<'a> {
+        Box::pin(self.post(message))
+    }
+}
+
 /// Where a URL leads, if it may be dialled.
-fn target(url: &SafeUrl, reach: Reach) -> Result<Target, Fault> {
+fn target(url: &SafeUrl, key: &str, reach: Reach) -> Result<Target, Fault> {
     // Credentials are the one fault with advice of its own; the text must not show them.
     let url = url.expose();
     if !url.username().is_empty() || url.password().is_some() {
         let hint = "put them into `headers`: `headers = { authorization = { env = \"BILLING_AUTH\" } }`";
-        return Err(Fault::new("url", "it holds a user name or a password", hint));
+        return Err(Fault::new(key, "it holds a user name or a password", hint));
     }
     Target::new(url, reach).map_err(|failure| {
         let hint = match failure.cause {
@@ -91,7 +124,7 @@ fn target(url: &SafeUrl, reach: Reach) -> Result<Target, Fault> {
             }
             _ => "write it as `https://host/path` or `http://host:port/path`",
         };
-        Fault::new("url", failure.explanation, hint)
+        Fault::new(key, failure.explanation, hint)
     })
 }
 
@@ -101,12 +134,6 @@ fn failed(failure: Failure) -> SendError {
         _ => Fate::Retriable,
     };
     SendError::new(failure.cause.code(), failure.explanation, fate)
-}
-
-impl Destination for Http {
-    fn send<'a>(&'a self, message: &'a Message) -> Sending<'a> {
-        Box::pin(self.post(message))
-    }
 }
 
 fn response(answer: &Answer) -> Response {
@@ -141,7 +168,7 @@ mod tests {
     use super::*;
 
     fn fault(url: &str) -> Option<Fault> {
-        target(&SafeUrl::new(url.parse().unwrap()), Reach::Private).err()
+        target(&SafeUrl::new(url.parse().unwrap()), "url", Reach::Private).err()
     }
 
     #[test]

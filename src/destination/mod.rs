@@ -7,10 +7,12 @@
 //! Imports: `base`, `event`, `egress`.
 
 pub mod breaker;
+pub mod chat;
 pub mod check;
 pub mod exec;
 pub mod headers;
 pub mod http;
+pub mod queue;
 pub mod retry;
 pub mod signing;
 pub mod trace;
@@ -23,8 +25,11 @@ use crate::{
     base::{clock::Timestamp, ids::DeliveryId, safe_url::SafeUrl, secret::Secret},
     destination::{
         breaker::Rules,
+        chat::Chat,
+        check::Parts,
         exec::{Exec, Program},
         http::Http,
+        queue::Queue,
         retry::Retry,
     },
     egress::guard::Reach,
@@ -74,6 +79,10 @@ pub enum Kind {
     Http(SafeUrl),
     /// A command, run for each event.
     Exec(Program),
+    /// Consumers fetch.
+    Queue(queue::Settings),
+    /// A message in a channel of Slack or Discord.
+    Chat(chat::Settings),
 }
 
 impl Kind {
@@ -82,6 +91,8 @@ impl Kind {
         match self {
             Self::Http(_) => "http",
             Self::Exec(_) => "exec",
+            Self::Queue(_) => "queue",
+            Self::Chat(chat) => chat.service.name(),
         }
     }
 
@@ -89,13 +100,19 @@ impl Kind {
     pub fn scheme(&self) -> Option<&str> {
         match self {
             Self::Http(url) => Some(url.expose().scheme()),
-            Self::Exec(_) => None,
+            Self::Chat(chat) => Some(chat.url.expose().scheme()),
+            _ => None,
         }
     }
 
     /// Whether what comes back has an HTTP status.
     pub const fn has_statuses(&self) -> bool {
-        matches!(self, Self::Http(_))
+        matches!(self, Self::Http(_) | Self::Chat(_))
+    }
+
+    /// Whether it gets the headers of an event, and so a signature.
+    pub const fn has_headers(&self) -> bool {
+        !matches!(self, Self::Chat(_))
     }
 
     /// Where it leads, for an operator; without credentials and arguments.
@@ -103,6 +120,9 @@ impl Kind {
         match self {
             Self::Http(url) => url.to_string(),
             Self::Exec(program) => program.command.first().cloned().unwrap_or_default(),
+            Self::Queue(_) => "consumers".to_owned(),
+            // Its path is a secret.
+            Self::Chat(chat) => chat.url.expose().host_str().unwrap_or_default().to_owned(),
         }
     }
 }
@@ -172,6 +192,15 @@ pub trait Destination: Send + Sync + std::fmt::Debug {
     fn send<'a>(&'a self, message: &'a Message) -> Sending<'a>;
 }
 
+/// A destination that is ready.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// The delivery pool sends.
+    Push(Arc<dyn Destination>),
+    /// Consumers fetch, and the pool leaves it alone.
+    Pull(Arc<Queue>),
+}
+
 /// A fault in a destination's settings: which key of it, what is wrong, what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -195,16 +224,10 @@ impl Fault {
 ///
 /// It may reach private addresses: whoever writes the config file names its own handlers. Settings from anywhere else
 /// must not come here.
-pub fn build(settings: &Settings) -> Result<Arc<dyn Destination>, Vec<Fault>> {
+pub fn build(settings: &Settings) -> Result<Way, Vec<Fault>> {
     let (parts, mut faults) = check::common(settings);
-    let built: Result<Arc<dyn Destination>, Fault> = match &settings.kind {
-        Kind::Http(url) => Http::new(url, settings, parts, Reach::Private).map(|it| Arc::new(it) as _),
-        Kind::Exec(program) => {
-            Exec::new(program, settings.timeout, parts.outbound).map(|it| Arc::new(it) as _)
-        }
-    };
-    match built {
-        Ok(built) if faults.is_empty() => Ok(built),
+    match build_kind(settings, parts) {
+        Ok(way) if faults.is_empty() => Ok(way),
         Ok(_) => Err(faults),
         Err(fault) => {
             faults.push(fault);
@@ -215,11 +238,7 @@ pub fn build(settings: &Settings) -> Result<Arc<dyn Destination>, Vec<Fault>> {
 
 /// The same at another URL, which did not come from the config file: no further than that reach, and without the operator's
 /// headers and certificate, which are for the one that the config names.
-pub fn elsewhere(
-    settings: &Settings,
-    url: SafeUrl,
-    reach: Reach,
-) -> Result<(Settings, Arc<dyn Destination>), Vec<Fault>> {
+pub fn elsewhere(settings: &Settings, url: SafeUrl, reach: Reach) -> Result<(Settings, Way), Vec<Fault>> {
     let settings = Settings {
         kind: Kind::Http(url.clone()),
         headers: Vec::new(),
@@ -235,7 +254,21 @@ pub fn elsewhere(
         return Err(faults);
     }
     match Http::new(&url, &settings, parts, reach) {
-        Ok(http) => Ok((settings, Arc::new(http))),
+        Ok(http) => Ok((settings, push(http))),
         Err(fault) => Err(vec![fault]),
     }
+}
+
+fn build_kind(settings: &Settings, parts: Parts) -> Result<Way, Fault> {
+    let timeout = settings.timeout;
+    Ok(match &settings.kind {
+        Kind::Http(url) => push(Http::new(url, settings, parts, Reach::Private)?),
+        Kind::Exec(program) => push(Exec::new(program, timeout, parts.outbound)?),
+        Kind::Queue(queue) => Way::Pull(Arc::new(Queue::new(queue.clone(), parts.outbound))),
+        Kind::Chat(chat) => push(Chat::new(chat, settings, parts)?),
+    })
+}
+
+fn push(destination: impl Destination + 'static) -> Way {
+    Way::Push(Arc::new(destination))
 }

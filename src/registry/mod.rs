@@ -17,7 +17,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    destination::{self, Destination},
+    destination::{self, Way},
     event::Event,
     route::{self, Route, filter::subject::Subject},
     source::{self, Source},
@@ -36,7 +36,7 @@ pub struct Settings {
 pub struct Outlet {
     pub name: Arc<str>,
     pub settings: destination::Settings,
-    pub destination: Arc<dyn Destination>,
+    pub way: Way,
 }
 
 /// Everything as one config said it.
@@ -55,6 +55,13 @@ pub struct Fault {
     pub path: String,
     pub problem: String,
     pub hint: Option<String>,
+}
+
+impl Outlet {
+    /// Consumers fetch from it: the pool leaves it alone.
+    pub const fn is_pulled(&self) -> bool {
+        matches!(self.way, Way::Pull(_))
+    }
 }
 
 impl Snapshot {

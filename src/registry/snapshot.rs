@@ -72,12 +72,12 @@ fn destinations(
     for it in settings {
         let path = format!("destinations.{}", it.name);
         match destination::build(it) {
-            Ok(destination) => {
+            Ok(way) => {
                 let name: Arc<str> = Arc::from(it.name.as_str());
                 let outlet = Outlet {
                     name: Arc::clone(&name),
                     settings: it.clone(),
-                    destination,
+                    way,
                 };
                 if res.insert(name, Arc::new(outlet)).is_some() {
                     faults.push(twice(path, "destination"));

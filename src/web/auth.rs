@@ -61,6 +61,12 @@ impl Auth {
     pub(crate) fn check(&self, head: &Parts) -> Result<Caller, Problem> {
         let caller = self.caller(&head.headers)?;
         let is_safe = matches!(head.method, Method::GET | Method::HEAD);
+        let is_queue = head.uri.path().starts_with("/v1/queues/");
+        if caller.role == Role::Consumer && (is_safe || !is_queue) {
+            return Err(Problem::forbidden(
+                "a token with the role `consumer` is for queues alone",
+            ));
+        }
         if is_safe {
             return Ok(caller);
         }
@@ -68,7 +74,7 @@ impl Auth {
             return Err(Problem::forbidden("a page of another site may not do this"));
         }
         // Reading needs a viewer, changing an operator. Nothing here is for an admin alone yet.
-        if caller.role < Role::Operator {
+        if caller.role < Role::Operator && caller.role != Role::Consumer {
             return Err(Problem::forbidden("this needs a token with the role `operator`"));
         }
         Ok(caller)
@@ -186,6 +192,7 @@ mod tests {
         };
         let tokens = [
             token("viewer", Role::Viewer),
+            token("consumer", Role::Consumer),
             blank,
             token("operator", Role::Operator),
         ];
@@ -217,6 +224,35 @@ mod tests {
             check(Method::GET, wrong, Err(401));
         }
         assert_eq!(auth.check(&head(Method::GET, &[])).unwrap_err().status, 401);
+    }
+
+    #[test]
+    fn a_consumer_may_use_queues_and_nothing_else() {
+        let auth = with_tokens();
+        let check = |method: Method, path: &str, token: &str, expected: Result<Role, u16>| {
+            let mut head = head(method, &[("authorization", &format!("Bearer token-of-{token}"))]);
+            head.uri = path.parse().unwrap();
+            let res = auth.check(&head);
+            let role = res.map(|it| it.role).map_err(|it| it.status.as_u16());
+            assert_eq!(role, expected, "{token} {path}");
+        };
+        check(
+            Method::POST,
+            "/v1/queues/jobs/ack",
+            "consumer",
+            Ok(Role::Consumer),
+        );
+        check(
+            Method::POST,
+            "/v1/queues/jobs/ack",
+            "operator",
+            Ok(Role::Operator),
+        );
+        check(Method::POST, "/v1/queues/jobs/ack", "viewer", Err(403));
+        for path in ["/", "/v1/events", "/v1/queues", "/v1/queuesx/", "/metrics"] {
+            check(Method::GET, path, "consumer", Err(403));
+            check(Method::POST, path, "consumer", Err(403));
+        }
     }
 
     #[test]

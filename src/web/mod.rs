@@ -66,6 +66,8 @@ pub struct Token {
 }
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
+    /// Queues alone: no list, no event, no command.
+    Consumer,
     Viewer,
     Operator,
     Admin,

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::{
     base::metrics::Metrics,
-    delivery::lanes::Lanes,
+    delivery::{lanes::Lanes, queue::Queues},
     egress::guard::Reach,
     ingest::Ingest,
     registry::Registry,
@@ -75,6 +75,7 @@ pub(crate) struct Admin {
     /// Empty in a process that does not deliver.
     pub(crate) lanes: Lanes,
     pub(crate) wake: Wake,
+    pub(crate) queues: Queues,
     pub(crate) health: Health,
     pub(crate) auth: Auth,
     /// Ends the streams: an open one would hold a graceful stop for ever.
@@ -100,6 +101,7 @@ pub struct AdminParts<'a> {
     pub metrics: Metrics,
     pub lanes: Lanes,
     pub wake: Wake,
+    pub queues: Queues,
     pub health: Health,
     pub stop: CancellationToken,
 }
@@ -114,6 +116,7 @@ impl AdminState {
             registry: parts.registry,
             lanes: parts.lanes,
             wake: parts.wake,
+            queues: parts.queues,
             health: parts.health,
             auth: Auth::new(&parts.admin.tokens, parts.admin.listen),
             stop: parts.stop,

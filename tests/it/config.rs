@@ -375,6 +375,9 @@ fn a_destination_goes_to_one_place() {
         "[destinations.d]\nexec = { command = [\"import\"] }",
         "[destinations.d]\nexec = { command = [\"/bin/true\"] }\nretry = { on = [\"5xx\"] }",
         "[destinations.d]\nexec = { command = [\"/bin/true\"], environment = { GATEPOST_X = \"hunter2\" } }",
+        "[destinations.d]\nqueue = { lease = \"1ms\" }\nslack = { text = \"{tpye}\" }",
+        "[destinations.d]\nslack = { url = \"https://hooks.slack.com/services/T/B/x\", text = \"{tpye}\" }\nsigning_secret = { env = \"ORDERS_SECRET\" }",
+        "[destinations.d]\ndiscord = { url = \"discord.com/api\" }",
     ]));
 }
 

@@ -10,7 +10,7 @@ use gatepost::{
         schedule,
     },
     destination::{
-        self, Destination, Kind, Message, Settings,
+        self, Destination, Kind, Message, Settings, Way,
         breaker::Rules,
         retry::{Retry, Statuses},
     },
@@ -49,7 +49,10 @@ fn settings(url: &str) -> Settings {
 }
 
 fn build(url: &str) -> Arc<dyn Destination> {
-    destination::build(&settings(url)).unwrap()
+    match destination::build(&settings(url)).unwrap() {
+        Way::Push(destination) => destination,
+        Way::Pull(_) => unreachable!("a URL is sent to"),
+    }
 }
 
 fn event(headers: &[(&str, &[u8])], body: &'static [u8]) -> Event {

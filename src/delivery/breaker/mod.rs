@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::{
     base::clock::Timestamp,
     delivery::judge::{Judgement, Verdict},
-    destination::{Response, SendError, breaker::Rules},
+    destination::{Fate, Response, SendError, breaker::Rules},
 };
 
 /// At once while half-open: a new delivery and one that is tried again, so that one event that its handler never takes
@@ -41,10 +41,22 @@ impl Evidence {
     pub fn of(result: &Result<Response, SendError>, judgement: &Judgement, now: Timestamp) -> Self {
         match (result, judgement.verdict) {
             (Err(error), _) if error.code == "transform" => Self::Nothing,
+            // Of this event alone.
+            (Err(error), _) if error.fate == Fate::Permanent => Self::Answered,
             (Err(_), _) => Self::Failed,
             (_, Verdict::Retry { not_before: Some(at) }) => Self::Later(at.since(now)),
-            (Ok(Response { status: 429, .. }), _) => Self::Later(Duration::ZERO),
-            (Ok(Response { status: 500.., .. }), _) => Self::Failed,
+            (
+                Ok(Response {
+                    status: Some(429), ..
+                }),
+                _,
+            ) => Self::Later(Duration::ZERO),
+            (
+                Ok(Response {
+                    status: Some(500..), ..
+                }),
+                _,
+            ) => Self::Failed,
             (Ok(_), _) => Self::Answered,
         }
     }

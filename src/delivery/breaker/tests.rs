@@ -275,7 +275,7 @@ fn an_answer_about_one_event_is_no_failure_of_the_destination() {
     };
     let of = |status, headers: &[(&str, &[u8])]| {
         let result = Ok(Response {
-            status,
+            status: Some(status),
             headers: Headers::from_pairs(headers.iter().copied()),
             body: Bytes::new(),
         });
@@ -293,18 +293,17 @@ fn an_answer_about_one_event_is_no_failure_of_the_destination() {
         assert_eq!(of(status, later), Evidence::Later(seconds(7)), "{status}");
     }
     assert_eq!(of(429, &[]), Evidence::Later(Duration::ZERO));
-    let broken = |code| {
-        let result = Err(SendError {
-            code,
-            explanation: String::new(),
-        });
+    let broken = |code, fate| {
+        let result = Err(SendError::new(code, "", fate));
         let judgement = crate::delivery::judge::judge(&result, &retry, now);
         Evidence::of(&result, &judgement, now)
     };
-    assert_eq!(broken("timeout"), Evidence::Failed);
-    assert_eq!(broken("refused"), Evidence::Failed);
+    assert_eq!(broken("timeout", Fate::Ambiguous), Evidence::Failed);
+    assert_eq!(broken("refused", Fate::Retriable), Evidence::Failed);
+    // Of this event alone: the command will never take it.
+    assert_eq!(broken("exit", Fate::Permanent), Evidence::Answered);
     // Our own program's fault.
-    assert_eq!(broken("transform"), Evidence::Nothing);
+    assert_eq!(broken("transform", Fate::Retriable), Evidence::Nothing);
 }
 
 #[derive(Debug, Clone)]

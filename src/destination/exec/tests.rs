@@ -59,7 +59,7 @@ async fn the_body_comes_by_stdin_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn c07_the_environment_holds_what_was_named_and_nothing_else() {
+async fn the_environment_holds_what_was_named_and_nothing_else() {
     let response = run("env | sort", b"").await.unwrap();
     let shown: Vec<_> = text(&response.body)
         .lines()

@@ -24,7 +24,8 @@ const VERIFIED: HeaderName = HeaderName::from_static("gatepost-verified");
 const ORIGIN: HeaderName = HeaderName::from_static("gatepost-origin");
 const STALE: HeaderName = HeaderName::from_static("gatepost-stale");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("gatepost/", env!("CARGO_PKG_VERSION")));
+/// Who sends, where nobody else is named.
+pub const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("gatepost/", env!("CARGO_PKG_VERSION")));
 
 /// The most bytes of a value that the sender chose (a type, an id), escapes included; the rest is cut off.
 pub const MAX_VALUE: usize = 1024;
@@ -53,6 +54,11 @@ impl Outbound {
             configured_names,
             signers: signers.into_iter().collect(),
         }
+    }
+
+    /// The operator's own alone.
+    pub fn configured_headers(&self) -> HeaderMap {
+        self.configured.iter().cloned().collect()
     }
 
     /// All headers of one attempt, but for those that HTTP itself adds (`host`, `content-length`, `accept`).

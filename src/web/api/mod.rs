@@ -6,6 +6,7 @@ mod jobs;
 pub mod lists;
 pub(crate) mod metrics;
 mod numbers;
+mod queues;
 mod requests;
 mod setup;
 pub(crate) mod shape;
@@ -51,6 +52,7 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         .merge(jobs::router())
         .merge(transfer::router())
         .merge(setup::router())
+        .merge(queues::router())
         .merge(numbers::router())
         .merge(stream::router())
         .merge(metrics::router())
@@ -62,6 +64,7 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
 
 const OVERVIEW: &str = "gatepost: admin side\n\n\
     /v1/events /v1/deliveries /v1/requests /v1/jobs /v1/sources /v1/destinations /v1/routes\n\
+    /v1/queues/{name}/receive, /ack, /nack and /extend are for consumers\n\
     /v1/ledger /v1/stats /v1/stream\n\
     /openapi.json describes them; /metrics is for Prometheus; /livez and /readyz are for health checks\n";
 

@@ -15,6 +15,7 @@ mod logs;
 pub(crate) mod operate;
 pub(crate) mod process;
 mod providers;
+mod queues;
 pub(crate) mod receiver;
 mod reload;
 mod replicas;

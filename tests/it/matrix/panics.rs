@@ -15,7 +15,7 @@ use gatepost::{
     base::{ids::WorkerId, metrics::Metrics},
     config::{self, Inputs},
     delivery::{self, claimer, heartbeat, lanes::Lanes, pool, pool::Held, settler::Settler},
-    destination::{Destination, Message, Response, Sending},
+    destination::{Destination, Message, Response, Sending, Way},
     event::headers::Headers,
     maintenance::{self, rescue},
     registry::{Outlet, Registry, Snapshot},
@@ -70,7 +70,7 @@ fn registry(site: &Site) -> (config::Settings, Registry) {
     let panicking = Outlet {
         name: outlet.name.clone(),
         settings: outlet.settings.clone(),
-        destination: Arc::new(Panicking::default()),
+        way: Way::Push(Arc::new(Panicking::default())),
     };
     snapshot
         .destinations

@@ -10,6 +10,7 @@ use gatepost::{
         metrics::Metrics,
     },
     config::{self, Inputs, Settings},
+    delivery::{self, queue::Queues},
     event::{
         self, Binding, Event, Origin,
         attempt::{Attempt, Outcome, Trigger},
@@ -22,6 +23,7 @@ use gatepost::{
         Store,
         claim::{Settlement, Share, Wanted},
         clock::StoreClock,
+        handover::Handover,
         record::{NewDelivery, NewEvent, Start},
         rejected::RejectedRequest,
     },
@@ -97,6 +99,19 @@ tokens = [
 ]
 "#;
 
+fn queues(settings: &Settings, store: &Store, registry: &Registry, stop: &CancellationToken) -> Queues {
+    let context = delivery::Context {
+        store: store.clone(),
+        registry: registry.clone(),
+        clock: StoreClock::new(),
+        metrics: Metrics::new(),
+        handover: Handover::new(WorkerId::new()).0,
+        wake: gatepost::store::wake::Wake::default(),
+        settings: settings.delivery.clone(),
+    };
+    Queues::new(context, stop.clone())
+}
+
 pub(crate) struct Fixture {
     pub(crate) public: Server,
     pub(crate) admin: Server,
@@ -146,6 +161,7 @@ impl Fixture {
             metrics: limits.metrics.clone(),
             lanes: gatepost::delivery::lanes::Lanes::default(),
             wake: gatepost::store::wake::Wake::default(),
+            queues: queues(&settings, &store, &registry, &stop),
             health,
             stop: stop.clone(),
         });
