@@ -16,7 +16,7 @@ use crate::{
         settings::{self, count},
     },
     config::{self, Loaded},
-    destination::{self, Kind, exec::Program},
+    destination::{self, Kind, broker, exec::Program},
     egress::{guard::Reach, resolver},
     source::{
         self, Source,
@@ -405,6 +405,14 @@ async fn of_destination(settings: &destination::Settings, report: &mut Report) -
             "events wait in the store until it is back; is `url` right, and is the handler running?",
         ),
         Kind::Queue(_) => return report.ok(format_args!("destination `{name}`: consumers fetch from it")),
+        Kind::Redis(broker::Redis { url, .. })
+        | Kind::Nats(broker::Nats { url, .. })
+        | Kind::Amqp(broker::Amqp { url, .. }) => (
+            reach(url.expose())
+                .await
+                .map(|it| format!("{it} accepts connections")),
+            "events wait in the store until it is back; is its `url` right, and is the broker running?",
+        ),
         Kind::Chat(chat) => (
             reach(chat.url.expose())
                 .await
@@ -436,7 +444,10 @@ fn executable(program: &Program) -> anyhow::Result<String> {
 /// Connects, where a delivery may, and hangs up: no byte is sent.
 async fn reach(url: &url::Url) -> anyhow::Result<SocketAddr> {
     let host = url.host_str().context("its URL names no host")?;
-    let port = url.port_or_known_default().context("its URL names no port")?;
+    let port = url
+        .port_or_known_default()
+        .or_else(|| default_port(url.scheme()))
+        .context("its URL names no port")?;
     let name = host.trim_start_matches('[').trim_end_matches(']');
     let connecting = async {
         let found = resolver::system()(name.to_owned())
@@ -454,6 +465,17 @@ async fn reach(url: &url::Url) -> anyhow::Result<SocketAddr> {
     tokio::time::timeout(CONNECT_TIMEOUT, connecting)
         .await
         .with_context(|| format!("`{host}:{port}` does not answer"))?
+}
+
+/// Of the schemes that are no browser's.
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "redis" | "rediss" => Some(6379),
+        "nats" | "tls" => Some(4222),
+        "amqp" => Some(5672),
+        "amqps" => Some(5671),
+        _ => None,
+    }
 }
 
 fn chain(error: &StoreError) -> String {

@@ -15,7 +15,7 @@ use crate::{
         value,
     },
     destination::{
-        Kind,
+        Kind, broker,
         chat::{self, Service},
         exec::Program,
         queue,
@@ -23,7 +23,9 @@ use crate::{
 };
 
 /// Each names a kind.
-const KEYS: &[&str] = &["url", "exec", "queue", "slack", "discord"];
+const KEYS: &[&str] = &[
+    "url", "exec", "queue", "slack", "discord", "redis", "nats", "amqp",
+];
 
 const SECOND: Duration = Duration::from_secs(1);
 const DEFAULT_LEASE: Duration = Duration::from_mins(1);
@@ -37,6 +39,9 @@ pub(super) fn kind(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Resu
         queue(section, reading).map(|it| it.map(Kind::Queue)),
         chat("slack", Service::Slack, section, reading).map(|it| it.map(Kind::Chat)),
         chat("discord", Service::Discord, section, reading).map(|it| it.map(Kind::Chat)),
+        redis(section, reading).map(|it| it.map(Kind::Redis)),
+        nats(section, reading).map(|it| it.map(Kind::Nats)),
+        amqp(section, reading).map(|it| it.map(Kind::Amqp)),
     ];
     let given: Vec<_> = KEYS.iter().copied().filter(|it| section.has(it)).collect();
     let [_] = given[..] else {
@@ -135,7 +140,7 @@ fn chat(
         return Ok(None);
     };
     let shape = format!("destinations.*.{key}.url");
-    let expected = "the https URL of an incoming webhook";
+    let expected = "the URL of an incoming webhook";
     let url = url_in(&mut section, &shape, expected, value::web_url, reading);
     let url = url.and_then(|it| it.ok_or_else(|| section.missing("url", reading)));
     let text = section.need("text", reading, value::text);
@@ -145,4 +150,75 @@ fn chat(
         url: url?,
         text: text?,
     }))
+}
+
+fn redis(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<broker::Redis>, Bad> {
+    let Some(mut section) = section.section("redis", reading)? else {
+        return Ok(None);
+    };
+    let url = broker_url(
+        &mut section,
+        &["redis", "rediss"],
+        "destinations.*.redis.url",
+        reading,
+    );
+    let stream = section.need("stream", reading, value::text);
+    let max_length = section.read("max_length", reading, value::number(1, u64::MAX >> 1));
+    let replicas = section.read("replicas", reading, value::number(1, 100_u32));
+    section.finish(reading);
+    Ok(Some(broker::Redis {
+        url: url?,
+        stream: stream?,
+        max_length: max_length?,
+        replicas: replicas?.unwrap_or(0),
+    }))
+}
+
+fn nats(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<broker::Nats>, Bad> {
+    let Some(mut section) = section.section("nats", reading)? else {
+        return Ok(None);
+    };
+    let url = broker_url(&mut section, &["nats", "tls"], "destinations.*.nats.url", reading);
+    let subject = section.need("subject", reading, value::text);
+    section.finish(reading);
+    Ok(Some(broker::Nats {
+        url: url?,
+        subject: subject?,
+    }))
+}
+
+fn amqp(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<broker::Amqp>, Bad> {
+    let Some(mut section) = section.section("amqp", reading)? else {
+        return Ok(None);
+    };
+    let url = broker_url(
+        &mut section,
+        &["amqp", "amqps"],
+        "destinations.*.amqp.url",
+        reading,
+    );
+    let exchange = section.read("exchange", reading, value::any_text);
+    let routing_key = section.need("routing_key", reading, value::any_text);
+    section.finish(reading);
+    Ok(Some(broker::Amqp {
+        url: url?,
+        exchange: exchange?.unwrap_or_default(),
+        routing_key: routing_key?,
+    }))
+}
+
+/// A broker's URL, in plain or over TLS; it may hold a password.
+fn broker_url(
+    section: &mut Section<'_>,
+    schemes: &[&str; 2],
+    shape: &str,
+    reading: &mut Reading<'_>,
+) -> Result<SafeUrl, Bad> {
+    let expected = format!("a URL that begins with {}:// or {}://", schemes[0], schemes[1]);
+    let read = |text: &str| {
+        let url: Url = text.parse().ok()?;
+        (schemes.contains(&url.scheme()) && url.has_host()).then_some(url)
+    };
+    let url = url_in(section, shape, &expected, read, reading)?;
+    url.ok_or_else(|| section.missing("url", reading))
 }

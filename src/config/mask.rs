@@ -15,6 +15,7 @@ const PLAIN_KEYS: &[&str] = &[
     "file",
     "name",
     "role",
+    "routing_key",
     "header",
     "prefix",
     "query",

@@ -6,13 +6,22 @@
 //!
 //! Imports: `base`, `event`, `egress`.
 
+#[cfg(feature = "amqp")]
+pub mod amqp;
 pub mod breaker;
+pub mod broker;
 pub mod chat;
 pub mod check;
 pub mod exec;
 pub mod headers;
 pub mod http;
+#[cfg(any(feature = "amqp", feature = "nats", feature = "redis"))]
+pub mod link;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod queue;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod retry;
 pub mod signing;
 pub mod trace;
@@ -83,6 +92,12 @@ pub enum Kind {
     Queue(queue::Settings),
     /// A message in a channel of Slack or Discord.
     Chat(chat::Settings),
+    /// A stream of Redis.
+    Redis(broker::Redis),
+    /// A subject of NATS JetStream.
+    Nats(broker::Nats),
+    /// An exchange of RabbitMQ.
+    Amqp(broker::Amqp),
 }
 
 impl Kind {
@@ -93,6 +108,9 @@ impl Kind {
             Self::Exec(_) => "exec",
             Self::Queue(_) => "queue",
             Self::Chat(chat) => chat.service.name(),
+            Self::Redis(_) => "redis",
+            Self::Nats(_) => "nats",
+            Self::Amqp(_) => "amqp",
         }
     }
 
@@ -123,6 +141,9 @@ impl Kind {
             Self::Queue(_) => "consumers".to_owned(),
             // Its path is a secret.
             Self::Chat(chat) => chat.url.expose().host_str().unwrap_or_default().to_owned(),
+            Self::Redis(redis) => format!("{} {}", redis.url, redis.stream),
+            Self::Nats(nats) => format!("{} {}", nats.url, nats.subject),
+            Self::Amqp(amqp) => format!("{} {} {}", amqp.url, amqp.exchange, amqp.routing_key),
         }
     }
 }
@@ -266,7 +287,25 @@ fn build_kind(settings: &Settings, parts: Parts) -> Result<Way, Fault> {
         Kind::Exec(program) => push(Exec::new(program, timeout, parts.outbound)?),
         Kind::Queue(queue) => Way::Pull(Arc::new(Queue::new(queue.clone(), parts.outbound))),
         Kind::Chat(chat) => push(Chat::new(chat, settings, parts)?),
+        #[cfg(feature = "redis")]
+        Kind::Redis(it) => push(redis::Redis::new(it, timeout, parts.outbound)?),
+        #[cfg(feature = "nats")]
+        Kind::Nats(it) => push(nats::Nats::new(it, timeout, parts.outbound)?),
+        #[cfg(feature = "amqp")]
+        Kind::Amqp(it) => push(amqp::Amqp::new(it, timeout, parts.outbound)?),
+        #[cfg(not(all(feature = "amqp", feature = "nats", feature = "redis")))]
+        other => return Err(left_out(other.name())),
     })
+}
+
+/// Of a kind that is a cargo feature.
+#[cfg(not(all(feature = "amqp", feature = "nats", feature = "redis")))]
+fn left_out(name: &str) -> Fault {
+    Fault::new(
+        name,
+        format!("this gatepost was built without {name}"),
+        &format!("use the official image, or build it with `cargo build --release --features {name}`"),
+    )
 }
 
 fn push(destination: impl Destination + 'static) -> Way {

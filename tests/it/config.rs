@@ -377,6 +377,7 @@ fn a_destination_goes_to_one_place() {
         "[destinations.d]\nexec = { command = [\"/bin/true\"], environment = { GATEPOST_X = \"hunter2\" } }",
         "[destinations.d]\nqueue = { lease = \"1ms\" }\nslack = { text = \"{tpye}\" }",
         "[destinations.d]\nslack = { url = \"https://hooks.slack.com/services/T/B/x\", text = \"{tpye}\" }\nsigning_secret = { env = \"ORDERS_SECRET\" }",
+        "[destinations.d]\nredis = { url = \"http://127.0.0.1/\" }\nnats = { url = \"nats://\", subject = \"a\" }",
         "[destinations.d]\ndiscord = { url = \"discord.com/api\" }",
     ]));
 }

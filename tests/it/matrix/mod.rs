@@ -7,6 +7,8 @@ mod abuse;
 mod answers;
 pub(crate) mod beside;
 mod blackhole;
+#[cfg(any(feature = "amqp", feature = "nats", feature = "redis"))]
+mod brokers;
 mod cluster;
 mod config;
 mod damage;
