@@ -65,7 +65,7 @@ impl Measured<'_> {
         let job = self.beside_requests(&gatepost, "as fast as it goes", None)?;
         job.tell("pause")?;
         self.cancelled(&gatepost, &sink)?;
-        self.to_its_end(&gatepost, &job)?;
+        self.work_off(&gatepost, &job)?;
         gatepost.process.stop()?;
         sink.stop()?;
         self.report
@@ -114,7 +114,7 @@ impl Measured<'_> {
         Ok(outcome.latencies.quantile_ms(0.99))
     }
 
-    fn to_its_end(&mut self, gatepost: &Gatepost, job: &Job) -> anyhow::Result<()> {
+    fn work_off(&mut self, gatepost: &Gatepost, job: &Job) -> anyhow::Result<()> {
         self.say("to its end");
         post(
             gatepost.admin,
