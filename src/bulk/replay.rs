@@ -1,5 +1,7 @@
 //! The new deliveries of a stored event, by the routes of today.
 
+use std::sync::Arc;
+
 use crate::{
     event::{Event, Origin},
     ingest::fanout,
@@ -11,7 +13,6 @@ use crate::{
         record::{NewDelivery, Start},
     },
 };
-use std::sync::Arc;
 
 /// Nothing named: by all routes that take the event, and those whose filter refuses it make a skipped delivery. A route or
 /// a destination that is named takes it whatever its types and its filter say.

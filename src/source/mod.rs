@@ -366,26 +366,24 @@ pub fn names(provider: &Provider, request: &Request) -> Names {
 
 /// The types of a stored event beside its own, read again: those of a batch's other elements.
 pub fn further_types(provider: &Provider, event: &Event) -> Vec<String> {
-    let names = provider.names(&Call {
+    provider.names(&call_of(event)).further_types
+}
+
+/// The id of what a stored event is about, as its provider names it.
+pub fn resource(provider: &Provider, event: &Event) -> Option<String> {
+    let resource = provider.resource(&call_of(event))?;
+    Some(String::from_utf8_lossy(&resource).into_owned())
+}
+
+/// The request that a stored event came by, as far as it is kept: what stood in the URL is not.
+fn call_of(event: &Event) -> Call<'_> {
+    Call {
         method: "POST",
         url: None,
         target: "/",
         headers: &event.headers,
         body: &event.body,
-    });
-    names.further_types
-}
-
-/// The id of what a stored event is about, as its provider names it. What stood in the URL is not stored.
-pub fn resource(provider: &Provider, event: &Event) -> Option<String> {
-    let resource = provider.resource(&Call {
-        method: "POST",
-        url: None,
-        target: "",
-        headers: &event.headers,
-        body: &event.body,
-    });
-    resource.map(|it| String::from_utf8_lossy(&it).into_owned())
+    }
 }
 
 fn handed_over(source: &Source) -> Rejection {
