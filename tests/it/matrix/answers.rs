@@ -160,7 +160,8 @@ app_case!(f74_half_of_all_attempts_fail_and_all_events_arrive, |site| {
     // Of a thousand throws; what comes after them is taken.
     let replies = (0..1000).map(|_| Reply::Status(if random.random_bool(0.5) { 200 } else { 503 }));
     site.receiver.script("/billing", replies);
-    let retry = format!("retry = {MANY}");
+    // Ten failures in a row are likely in so many throws: a breaker that opens then has to probe soon.
+    let retry = format!("retry = {MANY}\n{BREAKER}");
     let start = STRIPE_TO_BILLING.find("retry = ").unwrap();
     let end = start + STRIPE_TO_BILLING[start..].find('\n').unwrap();
     site.configure(&STRIPE_TO_BILLING.replace(&STRIPE_TO_BILLING[start..end], &retry));
