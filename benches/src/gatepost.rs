@@ -12,7 +12,7 @@ use std::{
 use crate::{
     event,
     process::{Process, cpu_with_children_s, free_address, get},
-    servers::sink::HANG,
+    servers::sink::{FAIL, HANG},
     store::Store,
 };
 
@@ -24,6 +24,8 @@ pub struct Setup {
     pub n_routes: usize,
     /// The first of the destinations never answer.
     pub n_hanging: usize,
+    /// Those after them always answer 500.
+    pub n_failing: usize,
     pub concurrency: usize,
     pub retention: &'static str,
 }
@@ -35,6 +37,7 @@ impl Setup {
             sink,
             n_routes: 1,
             n_hanging: 0,
+            n_failing: 0,
             concurrency: 64,
             retention: "30d",
         }
@@ -56,7 +59,11 @@ impl Setup {
         );
         for number in 0..self.n_routes {
             let (source, destination) = (source(number), destination(number));
-            let path = if number < self.n_hanging { HANG } else { "/" };
+            let path = match number {
+                _ if number < self.n_hanging => HANG,
+                _ if number < self.n_hanging + self.n_failing => FAIL,
+                _ => "/",
+            };
             let _ = write!(
                 text,
                 "[sources.{source}]\nprovider = \"stripe\"\nsecrets = [{{ env = \"{variable}\" }}]\n\

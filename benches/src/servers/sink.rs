@@ -1,4 +1,5 @@
-//! The handler that deliveries go to: answers at once, and remembers what came and when. On `/hang` it never answers.
+//! The handler that deliveries go to: answers at once, and remembers what came and when. On `/hang` it never answers, on
+//! `/fail` always with 500.
 
 use std::{
     collections::HashMap,
@@ -28,6 +29,8 @@ use crate::{
 
 /// Where it never answers.
 pub const HANG: &str = "/hang";
+/// Where it answers 500.
+pub const FAIL: &str = "/fail";
 
 #[derive(Default)]
 struct Taken {
@@ -62,11 +65,15 @@ pub fn serve_sink() -> anyhow::Result<()> {
     async fn hang(_body: Bytes) -> StatusCode {
         std::future::pending().await
     }
+    async fn fail(_body: Bytes) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
     serve(async {
         Ok(Router::new()
             .route("/", get(count).post(take))
             .route("/arrivals", get(arrivals))
             .route(HANG, post(hang))
+            .route(FAIL, post(fail))
             .with_state(Arc::default()))
     })
 }
