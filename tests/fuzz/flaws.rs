@@ -15,9 +15,9 @@ use crate::{
     inputs,
     mutate::{Random, mutant},
     targets::{
-        self, Target, Verdict, challenge, config, credentials, deduplication, egress, encoding, forwarded,
-        github, gitlab, glob, headers_out, hmac, ids, json, list_query, place, retry_after, shopify, slack,
-        standard_webhooks, stored_headers, stripe, template, timestamp, traceparent, units,
+        self, Target, Verdict, challenge, config, credentials, deduplication, egress, encoding, filter,
+        forwarded, github, gitlab, glob, headers_out, hmac, ids, json, list_query, order, place, retry_after,
+        shopify, slack, standard_webhooks, stored_headers, stripe, template, timestamp, traceparent, units,
     },
 };
 
@@ -349,4 +349,37 @@ fn a_number_that_wraps_is_noticed() {
 fn a_shown_secret_is_noticed() {
     // The name of a variable is shown; if its value were, this is how it would be seen.
     noticed(&config::TARGET, |bytes| config::compare("SECRET", bytes));
+}
+
+#[test]
+fn a_filter_that_takes_what_is_not_there_is_noticed() {
+    noticed(&filter::TARGET, |bytes| {
+        filter::compare(
+            |written, value| value.is_none() || filter::holds(written, value),
+            bytes,
+        )
+    });
+    noticed(&filter::TARGET, |bytes| {
+        let all_texts = |it: &serde_json::Value| it.as_str().is_some_and(|it| it.parse::<f64>().is_ok());
+        filter::compare(
+            |written, value| !all_texts(written) && filter::holds(written, value),
+            bytes,
+        )
+    });
+}
+
+#[test]
+fn a_key_that_is_read_elsewhere_is_noticed() {
+    noticed(&order::TARGET, |bytes| {
+        order::compare(
+            |words, shown| order::read(&words.replace("~1", "/"), shown),
+            bytes,
+        )
+    });
+    noticed(&order::TARGET, |bytes| {
+        order::compare(
+            |words, shown| order::read(words, shown).map(|it| it.or_else(|| Some("null".to_owned()))),
+            bytes,
+        )
+    });
 }

@@ -71,8 +71,8 @@ macro_rules! short_runs {
 }
 
 short_runs! {
-    challenge config credentials deduplication egress encoding forwarded github gitlab glob headers_out hmac ids json
-    list_query place retry_after shopify slack standard_webhooks stored_headers stripe template timestamp traceparent units
+    challenge config credentials deduplication egress encoding filter forwarded github gitlab glob headers_out hmac ids json
+    list_query order place retry_after shopify slack standard_webhooks stored_headers stripe template timestamp traceparent units
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn clause_of(key: &str, value: &Value, path: &str, faults: &mut Vec<Fault>) -> O
                 return None;
             };
             let condition = if part == Part::Headers {
-                Condition::new(&in_lower_case(value), path, faults)
+                Condition::new(&in_lower_case(value, path, faults), path, faults)
             } else {
                 Condition::new(value, path, faults)
             };
@@ -150,21 +150,32 @@ fn clause_of(key: &str, value: &Value, path: &str, faults: &mut Vec<Fault>) -> O
     }
 }
 
-/// The names of headers in lower case, at whatever depth of operators they stand.
-fn in_lower_case(written: &Value) -> Value {
+/// The names of headers in lower case, at whatever depth of conditions they stand.
+fn in_lower_case(written: &Value, path: &str, faults: &mut Vec<Fault>) -> Value {
     match written {
         Value::Object(table) => {
-            let lower = |(key, value): (&String, &Value)| {
-                let key = if key.starts_with('$') {
-                    key.clone()
-                } else {
-                    key.to_lowercase()
+            let mut lower = Map::new();
+            for (key, value) in table {
+                let path = format!("{path}.{key}");
+                let (name, value) = match key.as_str() {
+                    "$and" | "$or" | "$not" => (key.clone(), in_lower_case(value, &path, faults)),
+                    _ if key.starts_with('$') => (key.clone(), value.clone()),
+                    _ => (key.to_lowercase(), in_lower_case(value, &path, faults)),
                 };
-                (key, in_lower_case(value))
-            };
-            Value::Object(table.iter().map(lower).collect::<Map<_, _>>())
+                if lower.insert(name, value).is_some() {
+                    faults.push(fault(
+                        &path,
+                        "the same header stands beside it in another case",
+                        "write both conditions as a list of `$and` under one name",
+                    ));
+                }
+            }
+            Value::Object(lower)
         }
-        Value::Array(items) => Value::Array(items.iter().map(in_lower_case).collect()),
+        Value::Array(items) => {
+            let item = |(idx, item)| in_lower_case(item, &format!("{path}[{idx}]"), faults);
+            Value::Array(items.iter().enumerate().map(item).collect())
+        }
         _ => written.clone(),
     }
 }

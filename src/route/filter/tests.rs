@@ -290,3 +290,21 @@ proptest! {
         prop_assert!(takes(&filter, &body.to_string()));
     }
 }
+
+#[test]
+fn a_header_that_is_named_twice_is_a_fault() {
+    let faults = |headers: Value| {
+        Filter::new(&json!({ "headers": headers }))
+            .err()
+            .map(|it| it[0].key.clone())
+    };
+    assert_eq!(
+        faults(json!({ "X-Region": "eu", "x-region": "uk" })).as_deref(),
+        Some("filter.headers.x-region")
+    );
+    assert_eq!(
+        faults(json!({ "$or": [{ "x-a": "1" }, { "X-A": "2", "x-a": "3" }] })).as_deref(),
+        Some("filter.headers.$or[1].x-a")
+    );
+    assert_eq!(faults(json!({ "$or": [{ "x-a": "1" }, { "X-A": "2" }] })), None);
+}

@@ -19,6 +19,7 @@ pub mod credentials;
 pub mod deduplication;
 pub mod egress;
 pub mod encoding;
+pub mod filter;
 pub mod forwarded;
 pub mod github;
 pub mod gitlab;
@@ -28,6 +29,7 @@ pub mod hmac;
 pub mod ids;
 pub mod json;
 pub mod list_query;
+pub mod order;
 pub mod place;
 pub mod retry_after;
 pub mod shopify;
@@ -65,6 +67,7 @@ pub const ALL: &[Target] = &[
     deduplication::TARGET,
     egress::TARGET,
     encoding::TARGET,
+    filter::TARGET,
     forwarded::TARGET,
     github::TARGET,
     gitlab::TARGET,
@@ -74,6 +77,7 @@ pub const ALL: &[Target] = &[
     ids::TARGET,
     json::TARGET,
     list_query::TARGET,
+    order::TARGET,
     place::TARGET,
     retry_after::TARGET,
     shopify::TARGET,

@@ -1,0 +1,3 @@
+#![no_main]
+
+gatepost_fuzz::long_run!(filter);
