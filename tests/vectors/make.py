@@ -2,8 +2,8 @@
 """Signs a request for each row of the catalog that has no file of vectors signed by somebody else's code.
 
 Written from the rows alone, with Python's own hmac, and never from gatepost's code: what both agree on is at least no slip of one
-of them. These vectors say `self_computed`, until `judge` has asked the sender's own package. Python 3.11 or newer; the package `cryptography` for senders that sign with a key pair. Without arguments it writes
-tests/vectors/NAME.json for each row. Where a file has vectors of somebody else's, these are kept, and what must be refused is made of
+of them. These vectors say `self_computed`, until `judge` has asked the sender's own package. Python 3.11 or newer; the package `cryptography` for senders that sign with a key pair. It writes
+tests/vectors/NAME.json for each row, or for those that are named. Where a file has vectors of somebody else's, these are kept, and what must be refused is made of
 the first of them.
 """
 
@@ -16,6 +16,7 @@ import hmac
 import json
 import pathlib
 import re
+import sys
 import tomllib
 import urllib.parse
 
@@ -462,9 +463,11 @@ def sign(recipe, request, id_header):
         request.headers[header] = timestamp
     if place := recipe.get("timestamp_place"):
         request.put(place, int(timestamp) if timestamp.isdigit() and not place.startswith("form:") else timestamp)
-    for place, value in recipe.get("when", {}).items():
-        request.put(place, many(value)[0])
     place = f"header:{recipe['header']}" if "header" in recipe else recipe["place"]
+    for there, value in recipe.get("when", {}).items():
+        # Of the signature itself it says how it begins.
+        if there != place:
+            request.put(there, many(value)[0])
     message = Message(request, timestamp, id_header, key)
     signed = message.of(recipe.get("signed", "{body}"))
     hash_name = recipe.get("hash", "sha256")
@@ -825,8 +828,13 @@ def another(secret):
 
 
 def main():
+    wanted = set(sys.argv[1:])
+    if unknown := wanted - {name for name, _ in rows()}:
+        sys.exit(f"no row is called {', '.join(sorted(unknown))}")
     n_written = 0
     for name, row in rows():
+        if wanted and name not in wanted:
+            continue
         path = HERE / f"{name}.json"
         known = json.loads(path.read_text()) if path.exists() else []
         foreign = [it for it in known if not is_ours(it)]

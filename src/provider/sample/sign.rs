@@ -150,6 +150,8 @@ fn push_signed(
 ) {
     for When { place, patterns } in signature.when.iter() {
         match (place, patterns.first()) {
+            // Of the signature itself it says how it begins.
+            _ if family.signatures.contains(place) => {}
             (Place::Header(name), Some(text)) => push_new(headers, name, text.to_string()),
             (Place::Form(name), Some(text)) if !form_urlencoded::parse(body).any(|(it, _)| it == *name) => {
                 put_into_form(body, name, text);

@@ -272,23 +272,54 @@ fn what_is_signed_is_an_event_and_no_handshake() {
 }
 
 #[test]
-fn event_grid_is_answered_in_headers() {
-    let mut bent = Bent::new(
-        &[
-            ("webhook-request-origin", "eventgrid.azure.net"),
-            ("webhook-request-rate", "120"),
-        ],
-        b"",
-    );
-    bent.method = "OPTIONS".to_owned();
-    let keys = [key(row("azure-eventgrid"), PLAIN)];
-    let (status, body, mut headers) = shown(asked("azure-eventgrid", &keys, None, &bent));
-    headers.sort();
-    assert_eq!((status, body.as_str()), (200, ""));
-    let wanted = [
-        "allow: POST",
-        "webhook-allowed-origin: eventgrid.azure.net",
-        "webhook-allowed-rate: 120",
-    ];
-    assert_eq!(headers, wanted);
+fn senders_of_cloud_events_are_answered_in_headers() {
+    for name in ["azure-eventgrid", "cloudevents"] {
+        let mut bent = Bent::new(
+            &[
+                ("webhook-request-origin", "eventgrid.azure.net"),
+                ("webhook-request-rate", "120"),
+            ],
+            b"",
+        );
+        bent.method = "OPTIONS".to_owned();
+        let keys = [key(row(name), PLAIN)];
+        let (status, body, mut headers) = shown(asked(name, &keys, None, &bent));
+        headers.sort();
+        assert_eq!((status, body.as_str()), (200, ""), "{name}");
+        let wanted = [
+            "allow: POST",
+            "webhook-allowed-origin: eventgrid.azure.net",
+            "webhook-allowed-rate: 120",
+        ];
+        assert_eq!(headers, wanted, "{name}");
+    }
+}
+
+#[test]
+fn a_hub_is_answered_for_its_topic_alone() {
+    const TOPIC: &str = "https://blog.example/feed?of=all";
+    let keys = [key(row("websub"), PLAIN)];
+    let ask = |mode: &str, topic: &str, given: Option<&str>| {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("hub.mode", mode)
+            .append_pair("hub.topic", topic)
+            .append_pair("hub.challenge", "c4a1lenge")
+            .append_pair("hub.lease_seconds", "864000")
+            .finish();
+        asked("websub", &keys, given, &get(&query, &[]))
+    };
+    let (status, body, _) = shown(ask("subscribe", TOPIC, Some(TOPIC)));
+    assert_eq!((status, body.as_str()), (200, "c4a1lenge"));
+    assert_eq!(ask("unsubscribe", TOPIC, Some(TOPIC)), None);
+    for (topic, given) in [
+        ("https://blog.example/feed", Some(TOPIC)),
+        (TOPIC, None),
+        ("", Some(TOPIC)),
+    ] {
+        let res = ask("subscribe", topic, given);
+        assert!(
+            matches!(res, Some(Asked::Refused(_))),
+            "{topic} {given:?} {res:?}"
+        );
+    }
 }
