@@ -1,8 +1,8 @@
 use super::*;
-use crate::base::metrics::handles::{RequestAnswer, Settled};
+use crate::base::metrics::handles::{InFlight, RequestAnswer, Settled};
 
-#[test]
-fn every_metric_is_written_and_ends_with_eof() {
+/// With something in every family, and an attempt that is under way.
+fn filled() -> (Metrics, InFlight) {
     let metrics = Metrics::new();
     let source = metrics.source("stripe");
     source.answered(RequestAnswer::Accepted);
@@ -18,7 +18,7 @@ fn every_metric_is_written_and_ends_with_eof() {
     destination.attempted("timeout", Duration::from_secs(30));
     destination.settled(Settled::LostClaim);
     destination.delivered_after(Duration::from_millis(40));
-    let _one = destination.begin();
+    let one = destination.begin();
     drop(destination.begin());
     destination.set_breaker(3);
     destination.breaker_opened();
@@ -38,6 +38,12 @@ fn every_metric_is_written_and_ends_with_eof() {
         is_ledger_balanced: true,
         stuck: 0,
     });
+    (metrics, one)
+}
+
+#[test]
+fn every_metric_is_written_and_ends_with_eof() {
+    let (metrics, _one) = filled();
     let text = metrics.encode();
     for line in [
         concat!(
@@ -79,6 +85,33 @@ fn every_metric_is_written_and_ends_with_eof() {
         assert!(text.lines().any(|it| it == line), "{line}\n\n{text}");
     }
     assert!(text.ends_with("# EOF\n"));
+}
+
+/// `promtool` (in `tests/run`) plays the alerts; this says that gatepost serves what they and the dashboard ask for.
+#[test]
+fn alerts_and_dashboard_ask_for_what_is_served() {
+    let served = filled().0.encode();
+    for (file, n_least) in [
+        (include_str!("../../../config/alerts/rules.yml"), 15),
+        (include_str!("../../../config/alerts/grafana.json"), 20),
+    ] {
+        let mut n_asked = 0;
+        for (start, _) in file.match_indices("gatepost_") {
+            let is_part = |it: char| it.is_ascii_lowercase() || it == '_';
+            let name = file[start..].split(|it| !is_part(it)).next().unwrap_or_default();
+            let is_served = |line: &str| {
+                line.strip_prefix(name)
+                    .is_some_and(|it| it.starts_with(['{', ' ']))
+            };
+            assert!(served.lines().any(is_served), "nothing is called `{name}`");
+            n_asked += 1;
+        }
+        assert!(n_asked >= n_least, "{n_asked} metrics");
+        for (start, _) in file.match_indices("{answer=\"") {
+            let label = file[start + 1..].split(['}', ',']).next().unwrap_or_default();
+            assert!(served.contains(label), "nothing has {label}");
+        }
+    }
 }
 
 #[test]
