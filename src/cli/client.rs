@@ -1,6 +1,9 @@
 //! The admin API from a terminal.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -25,6 +28,7 @@ pub(crate) struct AdminArgs {
     /// The admin API [default: http:// and the config's admin.listen]
     #[arg(
         long,
+        visible_alias = "url",
         value_name = "URL",
         env = "GATEPOST_ADMIN_URL",
         help_heading = "Admin API"
@@ -39,6 +43,14 @@ pub(crate) struct AdminArgs {
         help_heading = "Admin API"
     )]
     pub(crate) token: Option<String>,
+    /// A file with the bearer token, in place of `--token`: it shows in no list of processes
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "GATEPOST_ADMIN_TOKEN_FILE",
+        help_heading = "Admin API"
+    )]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 /// How a list is cut and printed
@@ -94,15 +106,20 @@ impl Client {
     ///
     /// A config that is faulty on disk must not stop an operator from looking at a gateway that runs on the one before:
     /// then the address is the environment's or the default one.
-    pub(crate) fn new(file: Option<&Path>, args: &AdminArgs) -> Result<Self> {
+    pub(crate) fn new(config: Option<&Path>, args: &AdminArgs) -> Result<Self> {
         // A variable that is set to nothing counts as not set.
         let is_given = |it: &&String| !it.is_empty();
         let (base, token) = match args.admin.as_ref().filter(is_given) {
             Some(url) => (url.clone(), None),
-            None => from_config(file),
+            None => from_config(config),
         };
         let given = args.token.as_ref().filter(is_given);
         let given = given.map(|it| Secret::new(it.clone().into_bytes()));
+        let file = args.token_file.as_ref().filter(|it| !it.as_os_str().is_empty());
+        let given = match file {
+            None => given,
+            Some(path) => Some(token_in(path)?),
+        };
         Self::at(&base, given.or(token))
     }
 
@@ -213,6 +230,19 @@ impl Client {
         }
         url
     }
+}
+
+/// The token in a file, without the white space around it.
+fn token_in(path: &Path) -> Result<Secret> {
+    let named = || format!("cannot read the admin token in {}", path.display());
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(anyhow::Error::new(error).context(named())))?;
+    let token = text.trim();
+    if token.is_empty() {
+        return Err(Failure::usage(format_args!("{} is empty", path.display()))
+            .hint("expected a bearer token of the admin API in it"));
+    }
+    Ok(Secret::new(token.as_bytes().to_vec()))
 }
 
 /// Where the config's admin side is, and its first token.

@@ -9,15 +9,15 @@ use crate::cli::{
     client::{AdminArgs, Client, ListArgs, Query, ago, print_fields, print_list, text},
     deliveries,
     output::{self, Ended, Result, Table},
-    transfer,
+    tail, transfer,
 };
 
-/// List, read, export and import events
+/// List, read, follow, export and import events
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Lists the events in the store, newest first, and shows one of them with its headers, body and \
                   deliveries; writes many out whole, and takes them in again. Asks the admin API of a running gatepost.",
-    after_help = "Examples:\n  gatepost events list --source stripe --type 'payment_intent.*'\n  gatepost events list --status dead --output json | jq -r '.data[].id'\n  gatepost events get evt_01jd...\n  gatepost events get evt_01jd... --body > body.json\n  gatepost events export --source stripe --from 2026-01-31T00:00:00Z --output stripe.jsonl\n  gatepost events import stripe.jsonl"
+    after_help = "Examples:\n  gatepost events list --source stripe --type 'payment_intent.*'\n  gatepost events list --status dead --output json | jq -r '.data[].id'\n  gatepost events get evt_01jd...\n  gatepost events get evt_01jd... --body > body.json\n  gatepost events tail --source stripe\n  gatepost events export --source stripe --from 2026-01-31T00:00:00Z --output stripe.jsonl\n  gatepost events import stripe.jsonl"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -30,6 +30,12 @@ enum Action {
     List(List),
     /// Show one event with its body and deliveries
     Get(Get),
+    /// Print events as they come
+    #[command(
+        long_about = "Prints each event as it is stored, a line each, until it is stopped; begins with the last ten. A gateway that \
+                      restarts is waited for."
+    )]
+    Tail(tail::Tail),
     /// Write events out whole, as JSON lines
     #[command(
         long_about = "Writes events out whole, the oldest first, a JSON line each: headers as they came (credentials too), body in base64, \
@@ -92,6 +98,7 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
     match args.action {
         Action::List(args) => list(file, args).await,
         Action::Get(args) => get(file, args).await,
+        Action::Tail(args) => tail::run(file, args).await,
         Action::Export(args) => transfer::export(file, args).await,
         Action::Import(args) => transfer::import(file, args).await,
     }

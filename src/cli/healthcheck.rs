@@ -24,6 +24,7 @@ pub(crate) async fn run(file: Option<&Path>, args: &Args) -> Result {
     let asked = AdminArgs {
         admin: args.admin.clone(),
         token: None,
+        token_file: None,
     };
     let client = Client::new(file, &asked)?;
     let answer = client

@@ -28,7 +28,9 @@ mod retry;
 mod send;
 mod serve;
 mod settings;
+mod tail;
 mod test;
+mod top;
 mod transfer;
 mod trial;
 mod try_route;
@@ -90,6 +92,7 @@ enum Command {
     Retry(retry::Args),
     Cancel(cancel::Args),
     Jobs(jobs::Args),
+    Top(top::Args),
     Providers(providers::Args),
     Doctor(doctor::Args),
     Healthcheck(healthcheck::Args),
@@ -147,6 +150,7 @@ fn dispatch(cli: Cli) -> Result {
         Command::Retry(args) => block_on(retry::run(config, args)),
         Command::Cancel(args) => block_on(cancel::run(config, args)),
         Command::Jobs(args) => block_on(jobs::run(config, args)),
+        Command::Top(args) => block_on(top::run(config, args)),
         Command::Doctor(args) => block_on(doctor::run(config, &args)),
         Command::Healthcheck(args) => block_on(healthcheck::run(config, &args)),
     }

@@ -49,6 +49,7 @@ macro_rules! snapshot {
 }
 
 mod routes;
+mod watch;
 
 /// A directory of its own with a config, and nothing of this process's environment.
 struct Shell {
@@ -105,6 +106,17 @@ impl Shell {
             text(&output.stdout),
             text(&output.stderr)
         )
+    }
+
+    /// A gateway of this config that is ready; commands that come after it find it.
+    fn serve(&mut self) -> Running {
+        for name in ["GATEPOST__SERVER__LISTEN", "GATEPOST__ADMIN__LISTEN"] {
+            self.environment.insert(name, nowhere().to_string());
+        }
+        let serve = ["serve", "--config", "gatepost.toml"];
+        let mut running = Running(self.command(&serve).stderr(Stdio::piped()).spawn().unwrap());
+        running.line_with("listening on");
+        running
     }
 
     fn verify(&self, more: &[&str]) -> String {
@@ -452,12 +464,7 @@ fn a_served_store_is_sent_to_listed_and_examined() {
     let mut shell = Shell::new();
     let shop = "[sources.shop]\nprovider = \"token\"\nsecrets = [{ file = \"slack\" }]\ntoken = { query = \"token\" }\n";
     shell.write("gatepost.toml", &format!("{CONFIG}{shop}"));
-    for name in ["GATEPOST__SERVER__LISTEN", "GATEPOST__ADMIN__LISTEN"] {
-        shell.environment.insert(name, nowhere().to_string());
-    }
-    let serve = ["serve", "--config", "gatepost.toml"];
-    let mut running = Running(shell.command(&serve).stderr(Stdio::piped()).spawn().unwrap());
-    running.line_with("listening on");
+    let mut running = shell.serve();
     let run = |args: &[&str]| shell.run(&[args, &["--config", "gatepost.toml"]].concat());
 
     assert_eq!(text(&run(&["healthcheck"]).stdout), "ready\n");
