@@ -4,6 +4,7 @@
 //! everybody else's threads. The stored event stays as the sender signed it.
 
 mod engine;
+mod host;
 mod worker;
 
 use std::sync::Arc;

@@ -123,6 +123,26 @@ fn nothing_is_left_of_a_run() {
 }
 
 #[test]
+fn a_program_that_takes_the_language_apart_changes_its_own_run_alone() {
+    let program = "JSON.stringify = () => 'x'; JSON.parse = null; Object.entries = null; String = null; console = null; \
+                   request.body.seen = true; return request";
+    let output = run(program, br#"{"id":1}"#).unwrap();
+    assert_eq!(text(&output), r#"{"id":1,"seen":true}"#);
+}
+
+#[test]
+fn what_is_rare_is_there_where_it_is_named() {
+    let program = "request.body = [new Uint8Array([1, 300])[1], new DataView(new ArrayBuffer(2)).byteLength]; return request";
+    assert_eq!(text(&run(program, b"{}").unwrap()), "[44,2]");
+    let program = "request.body = [Array.isArray([]), [...new Set([1])], typeof Promise, /a+/.test('aa'), typeof Reflect, 2n ** 70n > 1]; \
+                   return request";
+    assert_eq!(
+        text(&run(program, b"{}").unwrap()),
+        r#"[true,[1],"function",true,"object",true]"#
+    );
+}
+
+#[test]
 fn faults_of_a_program_are_named_with_their_place() {
     let cases = [
         ("let a = ;", "test.js:1"),
