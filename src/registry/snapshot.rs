@@ -156,31 +156,39 @@ pub(super) fn routes<'a>(
 }
 
 /// The routes that compare what events are about, from sources of which that is not known.
-fn without_resource(settings: &Settings) -> impl Iterator<Item = Fault> + use<'_> {
-    let indexed = settings.routes.iter().enumerate();
-    indexed.flat_map(|(idx, route)| {
+fn without_resource(settings: &Settings) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (idx, route) in settings.routes.iter().enumerate() {
         let source = settings.sources.iter().find(|it| it.name == route.source);
-        let source = source.filter(|it| it.provider.resource.is_empty());
-        let key_of = move |(key, is_asked): (&'static str, bool)| is_asked.then_some(key).zip(source);
-        let by_resource = [
-            ("order", route.order.as_ref().is_some_and(|it| it.by == "resource")),
+        let Some(source) = source.filter(|it| it.provider.resource.is_empty()) else {
+            continue;
+        };
+        let is_resource = |by: &String| by == "resource";
+        let orders = route.order.as_ref().is_some_and(|it| is_resource(&it.by));
+        let deduplicates = |it: &route::deduplicate::Settings| it.by.iter().any(is_resource);
+        for (key, is_by_resource) in [
+            ("order", orders),
             (
                 "deduplicate",
-                route.deduplicate.as_ref().is_some_and(|it| it.by.iter().any(|it| it == "resource")),
+                route.deduplicate.as_ref().is_some_and(deduplicates),
             ),
-        ];
-        by_resource.into_iter().filter_map(key_of).map(move |(key, source)| Fault {
-                path: format!("routes[{idx}].{key}.by"),
-                problem: format!(
-                    "where the requests of `{}` (provider `{}`) say what they are about is not known",
-                    source.name, source.provider.name
-                ),
-                hint: Some(format!(
-                    "write `body:/data/object/customer` or the like here, or `event_resource` in [sources.{}]",
-                    source.name
-                )),
-            })
-    })
+        ] {
+            if is_by_resource {
+                faults.push(Fault {
+                    path: format!("routes[{idx}].{key}.by"),
+                    problem: format!(
+                        "where the requests of `{}` (provider `{}`) say what they are about is not known",
+                        source.name, source.provider.name
+                    ),
+                    hint: Some(format!(
+                        "write `body:/data/object/customer` or the like here, or `event_resource` in [sources.{}]",
+                        source.name
+                    )),
+                });
+            }
+        }
+    }
+    faults
 }
 
 fn unknown(path: &str, what: &str, name: &str, known: &BTreeSet<&str>) -> Option<Fault> {
