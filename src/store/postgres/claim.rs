@@ -213,6 +213,22 @@ async fn quarantine(
     Ok(())
 }
 
-fn columns(held: Vec<(DeliveryId, Fence)>) -> (Vec<Uuid>, Vec<i64>) {
+/// In the order of the ids, in which whoever changes many deliveries locks them.
+fn columns(mut held: Vec<(DeliveryId, Fence)>) -> (Vec<Uuid>, Vec<i64>) {
+    held.sort_unstable_by_key(|&(id, _)| id);
     held.into_iter().map(|(id, fence)| (id.uuid(), fence.0)).unzip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e06_deliveries_are_locked_in_the_order_of_their_ids() {
+        let mut held: Vec<_> = (0..9).map(|it| (DeliveryId::new(), Fence(it))).collect();
+        let in_order = columns(held.clone());
+        assert!(in_order.0.is_sorted());
+        held.reverse();
+        assert_eq!(columns(held), in_order);
+    }
 }

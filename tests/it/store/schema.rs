@@ -57,6 +57,42 @@ async fn every_postgres_statement_is_understood() {
     }
 }
 
+/// Few are being delivered, and many were: the index of them is long until it is vacuumed, and the planner takes it for short.
+#[tokio::test]
+async fn results_and_leases_are_written_by_the_ids_of_their_deliveries() {
+    let store = TestStore::postgres().await;
+    let mut conn = connection::<PgConnection>(&store).await;
+    for statement in [
+        "insert into delivery (id, event_id, route, destination, origin, status, created_at)
+         select gen_random_uuid(), gen_random_uuid(), 'r', 'd', 'received', 'delivered', now() from generate_series(1, 20000)",
+        "analyze delivery",
+        // As the connections have it that run these statements.
+        "set enable_seqscan = off",
+        "set enable_hashjoin = off",
+        "set enable_mergejoin = off",
+        "set plan_cache_mode = force_generic_plan",
+    ] {
+        conn.execute(statement).await.unwrap();
+    }
+    for name in ["settle", "renew", "release"] {
+        let path = format!("src/store/postgres/sql/{name}.sql");
+        let sql = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        let n_values = (1..).take_while(|it| sql.contains(&format!("${it}"))).count();
+        let raw = |it: String| QueryBuilder::<sqlx::Postgres>::new(it).into_sql();
+        conn.execute(raw(format!("prepare {name} as {sql}")))
+            .await
+            .unwrap();
+        let nulls = vec!["null"; n_values].join(", ");
+        let explained = conn
+            .fetch_all(raw(format!("explain execute {name} ({nulls})")))
+            .await;
+        let steps: Vec<String> = explained.unwrap().iter().map(|it| it.get(0)).collect();
+        let plan = steps.join("\n");
+        assert!(plan.contains("delivery_pkey"), "{name}:\n{plan}");
+        assert!(!plan.contains("delivery_lease"), "{name}:\n{plan}");
+    }
+}
+
 #[tokio::test]
 async fn every_sqlite_statement_is_understood() {
     let store = TestStore::sqlite().await;

@@ -2,7 +2,6 @@
 with held as materialized (
     select *, 'delivering' as claimed
     from unnest($1::uuid[], $2::bigint[]) as held (id, fence)
-    order by id
 )
 update delivery
 set status = case when delivery.n_attempts = 0 then 'pending' else 'retrying' end,

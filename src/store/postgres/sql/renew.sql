@@ -3,7 +3,6 @@
 with held as materialized (
     select *, 'delivering' as claimed
     from unnest($1::uuid[], $2::bigint[]) as held (id, fence)
-    order by id
 ),
 renewed as (
     update delivery

@@ -3,8 +3,8 @@
 -- A damaged count does not grow further, so that it fails nobody else's result.
 --
 -- `claimed` is compared as a column, so that the planner cannot take the index of all that is being delivered: it believes it
--- to be almost empty, and reads through all that was taken out of it since the last vacuum. The rows are locked in the order of
--- their ids, as in `renew` and `release`, so that none of these waits for another that waits for it.
+-- to be almost empty, and reads through all that was taken out of it since the last vacuum. What is given stands in the order of
+-- the ids, here as in `renew` and `release`: rows are locked in it, so that none of these waits for another that waits for it.
 with given as (
     select *, 'delivering' as claimed
     from unnest(
@@ -17,7 +17,6 @@ with given as (
     where not exists (
         select 1 from attempt where attempt.delivery_id = given.delivery_id and attempt.id = given.id
     )
-    order by delivery_id
 ),
 moved as (
     update delivery
