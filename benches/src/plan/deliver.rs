@@ -130,7 +130,7 @@ impl Measured<'_> {
         let setup = Setup::one(sink.address);
         let gatepost = Gatepost::start(&self.bench.options.gatepost, "all", &fresh, &setup)?;
         let load = self.paced(rate, self.plain(gatepost.public, setup.paths(), 64));
-        let followed = follow(&load, events_of(&load), &sink, |_| true)?;
+        let followed = follow(&load, events_of(&load), &sink, |_| true, |_| true)?;
         gatepost.process.stop()?;
         sink.stop()?;
         let report = &mut self.report;
@@ -201,11 +201,12 @@ pub struct Followed {
     pub per_second: f64,
 }
 
-/// Runs a load and waits for the deliveries of those events (by their number) that are wanted.
+/// Runs a load and waits for the deliveries of all events (by their number) that the sink takes; those that are wanted count.
 pub fn follow(
     load: &Load,
     n_events: usize,
     sink: &Sink,
+    is_taken: impl Fn(usize) -> bool,
     is_wanted: impl Fn(usize) -> bool,
 ) -> anyhow::Result<Followed> {
     let events: Arc<[Signed]> = event::sign_many(n_events).into();
@@ -213,7 +214,8 @@ pub fn follow(
     note_failures(&outcome);
     let is_wanted = |it: &&Acknowledged| is_wanted(it.idx);
     let n_wanted = outcome.acknowledged.iter().filter(is_wanted).count() as u64;
-    wait_for(sink, n_wanted, DRAIN)?;
+    let n_taken = outcome.acknowledged.iter().filter(|it| is_taken(it.idx)).count();
+    wait_for(sink, n_taken as u64, DRAIN)?;
     let arrivals = sink.arrivals()?;
     let measured_from = outcome.began_us + u64::try_from(load.warm_up.as_micros())?;
     let now_us = event::unix_us();

@@ -112,9 +112,9 @@ impl Measured<'_> {
                 ..plain
             },
         };
-        let followed = follow(&load, events_of(&load), &sink, |idx| {
-            idx % n_routes >= n_routes / 5
-        })?;
+        let is_taken = |idx| idx % n_routes >= n_hanging + n_failing;
+        let is_counted = |idx| idx % n_routes >= n_routes / 5;
+        let followed = follow(&load, events_of(&load), &sink, is_taken, is_counted)?;
         gatepost.process.stop()?;
         sink.stop()?;
         Ok(followed)

@@ -17,8 +17,10 @@ pub const N_EACH: usize = 64;
 /// So long that nobody rescues what was claimed here.
 const LEASE: Duration = Duration::from_hours(24);
 /// As gatepost sets its sessions for delivery.
-pub const NESTED: &str =
-    "set jit = off; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off";
+pub const NESTED: &str = "set jit = off; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+    set plan_cache_mode = force_generic_plan";
+/// Of what was never tried.
+const STATUS: &str = "pending";
 
 #[derive(Debug)]
 pub struct Claims {
@@ -44,11 +46,14 @@ pub fn measure(store: &Store, n_claims: usize) -> anyhow::Result<Claims> {
                 .await?;
             let worker = Uuid::now_v7();
             for _ in 0..n_claims {
-                let (names, limits) = (vec![DESTINATION], vec![N_EACH as i64]);
+                let (names, statuses, limits) = (vec![DESTINATION], vec![STATUS], vec![N_EACH as i64]);
                 let now = SystemTime::now();
                 let began = Instant::now();
                 let found = client
-                    .query(&statement, &[&names, &limits, &now, &worker, &(now + LEASE)])
+                    .query(
+                        &statement,
+                        &[&names, &limits, &now, &worker, &(now + LEASE), &"", &statuses],
+                    )
                     .await?;
                 note(began, found.len());
             }
@@ -79,7 +84,7 @@ fn claim_sqlite(connection: &mut Connection) -> anyhow::Result<usize> {
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
     let ids: Vec<String> = transaction
         .prepare_cached(include_str!("../../../src/store/sqlite/sql/due.sql"))?
-        .query_map(params![DESTINATION, now_us, N_EACH], |row| {
+        .query_map(params![DESTINATION, now_us, N_EACH, STATUS], |row| {
             // The body is what costs; a claim reads it whole.
             let _body: Vec<u8> = row.get("body")?;
             let id: Vec<u8> = row.get("id")?;
