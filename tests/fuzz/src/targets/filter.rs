@@ -343,5 +343,7 @@ fn seeds(_: &Path) -> Vec<Vec<u8>> {
         let texts = [written, "order.paid", "X-Region", region, body].map(str::as_bytes);
         joined(&[], &texts)
     })
+    // An event without a type.
+    .chain([joined(&[], &[&br#"{"type":{"$neq":"x"}}"#[..], b""])])
     .collect()
 }
