@@ -98,6 +98,14 @@ typed_id!(
     JobId, "job"
 );
 typed_id!(
+    /// One token of the admin side that is in the store.
+    TokenId, "tok"
+);
+typed_id!(
+    /// One entry of the audit log.
+    AuditId, "aud"
+);
+typed_id!(
     /// One running gatepost process, made at its start.
     WorkerId, "wrk"
 );

@@ -8,6 +8,8 @@
 //!
 //! Imports: `base`, `event`.
 
+pub mod access;
+pub mod audit;
 pub mod claim;
 pub mod clock;
 pub mod error;
@@ -87,6 +89,8 @@ macro_rules! run {
         }
     };
 }
+
+use run;
 
 /// Runs to its end, whatever becomes of the caller.
 async fn detached<T: Send + 'static>(

@@ -4,6 +4,8 @@
 //! wherever that can be: a statement outside a transaction commits by itself, which saves the round trips of `begin`
 //! and `commit`.
 
+mod access;
+mod audit;
 mod claim;
 pub(super) mod error;
 mod hold;

@@ -4,6 +4,8 @@
 //! process at a time, held by a lock file. What comes in and what is settled goes through `direct`, a transaction at a call;
 //! all else through sqlx, whose every statement goes to a thread of its connection and back.
 
+mod access;
+mod audit;
 mod claim;
 mod clock;
 mod direct;

@@ -1,5 +1,7 @@
 //! The store's conformance: every case on both engines, the ledger checked after each.
 
+mod access;
+mod audit;
 mod churn;
 mod claim;
 mod damage;

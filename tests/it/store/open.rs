@@ -70,13 +70,14 @@ store_case!(f26_a_closed_store_says_so, |store| {
 });
 
 /// Every version of the schema, in order.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     "0001_first",
     "0002_key_by_id",
     "0003_skip_and_order",
     "0004_job",
     "0005_flow",
     "0006_once",
+    "0007_access",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,4 @@
+-- The entry of an id.
+select seq, id, at, actor, role, action, target, status, detail, client, hash
+from audit
+where id = ?1
