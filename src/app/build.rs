@@ -12,7 +12,7 @@ use crate::{
         reload::Reloader,
         supervisor::{Ended, Tasks},
     },
-    base::{ids::WorkerId, metrics::Metrics},
+    base::{ids::WorkerId, metrics::Metrics, secret::Secret},
     bulk,
     config::{Inputs, Loaded, Settings},
     delivery::{self, claimer, heartbeat, lanes::Lanes, pool, pool::Held, queue::Queues, settler::Settler},
@@ -23,6 +23,7 @@ use crate::{
     source::asking::Asking,
     store::{Store, clock::StoreClock, handover::Handover, wake::Wake},
     web::{
+        self,
         health::Health,
         listener::{self, Limits},
         state::{AdminParts, AdminState, PublicState, admin_router, public_router},
@@ -42,6 +43,8 @@ pub struct Built {
     pub settler: Settler,
     pub store: Store,
     pub settings: Settings,
+    /// Makes the first token of an admin, where there is none.
+    pub setup: Option<Secret>,
     /// One set for each step of a stop, so that each can be waited for by itself.
     pub groups: Groups,
 }
@@ -95,6 +98,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         anyhow::anyhow!("the config is faulty: {}", lines.join("; "))
     })?;
     let store = open_store(&settings).await?;
+    let setup = setup_token(&settings, &store).await?;
     // Bound before any task starts: an address in use must not leave work half begun.
     let public = if role.ingests() {
         Some(bind("server.listen", settings.server.listen).await?)
@@ -191,7 +195,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
 
     let chores = maintenance::Context {
         store: store.clone(),
-        clock,
+        clock: clock.clone(),
         metrics: metrics.clone(),
         worker,
         settings: maintenance::Settings {
@@ -224,7 +228,9 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
     let state = AdminState::new(AdminParts {
         server: &settings.server,
         admin: &settings.admin,
+        setup: setup.as_ref(),
         store: store.clone(),
+        clock,
         ingest: ingest.clone(),
         registry: registry.clone(),
         metrics: metrics.clone(),
@@ -262,6 +268,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         settler,
         store,
         settings,
+        setup,
         groups,
     })
 }
@@ -277,6 +284,16 @@ async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
         );
     }
     Ok(store)
+}
+
+/// Where nobody could ever get in: beyond loopback, without a token in the config or an admin's in the store.
+async fn setup_token(settings: &Settings, store: &Store) -> anyhow::Result<Option<Secret>> {
+    let admin = &settings.admin;
+    let is_open = !admin.tokens.is_empty() || admin.listen.ip().is_loopback();
+    if is_open || store.had_token(web::Role::Admin.as_str()).await? {
+        return Ok(None);
+    }
+    Ok(Some(web::auth::mint()))
 }
 
 async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

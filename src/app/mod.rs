@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{build::Built, supervisor::Ended},
+    base::secret::Secret,
     config::{Inputs, Loaded},
 };
 
@@ -101,9 +102,19 @@ impl Running {
 }
 
 /// `start`, then signals until the end: SIGTERM and SIGINT stop, SIGHUP reloads.
-pub async fn serve(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result<()> {
+///
+/// `introduce` is told the admin side's address and the token that makes the first one, where nobody could get in without it.
+pub async fn serve(
+    loaded: Loaded,
+    inputs: Inputs,
+    role: Role,
+    introduce: impl FnOnce(SocketAddr, &Secret),
+) -> anyhow::Result<()> {
     let signals = signals::Signals::listen().context("could not listen for signals")?;
     let running = start(loaded, inputs, role).await?;
+    if let Some(setup) = &running.built.setup {
+        introduce(running.admin, setup);
+    }
     let (stop, reload) = (running.built.stop.clone(), running.built.reload.clone());
     tokio::select! {
         result = running.wait() => result,

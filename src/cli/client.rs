@@ -320,7 +320,7 @@ fn problem(answer: &Answer, value: Option<&Value>) -> Failure {
     ));
     match status {
         401 => failure.hint("pass a token with `--token` or in GATEPOST_ADMIN_TOKEN"),
-        403 => failure.hint("that token's role may not do this; `role = \"operator\"` may"),
+        403 => failure.hint("pass the token of a role that may; `gatepost tokens create` makes one, and `admin.tokens` of the config has others"),
         404 if code.is_empty() => {
             failure.hint("is that the admin API? `--admin` takes the admin listener, not the public one")
         }

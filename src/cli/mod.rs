@@ -5,6 +5,7 @@
 //!
 //! Imports: every room below.
 
+mod audit;
 mod bulk;
 mod call;
 mod cancel;
@@ -30,6 +31,7 @@ mod serve;
 mod settings;
 mod tail;
 mod test;
+mod tokens;
 mod top;
 mod transfer;
 mod trial;
@@ -93,6 +95,8 @@ enum Command {
     Cancel(cancel::Args),
     Jobs(jobs::Args),
     Top(top::Args),
+    Tokens(tokens::Args),
+    Audit(audit::Args),
     Providers(providers::Args),
     Doctor(doctor::Args),
     Healthcheck(healthcheck::Args),
@@ -151,6 +155,8 @@ fn dispatch(cli: Cli) -> Result {
         Command::Cancel(args) => block_on(cancel::run(config, args)),
         Command::Jobs(args) => block_on(jobs::run(config, args)),
         Command::Top(args) => block_on(top::run(config, args)),
+        Command::Tokens(args) => block_on(tokens::run(config, args)),
+        Command::Audit(args) => block_on(audit::run(config, args)),
         Command::Doctor(args) => block_on(doctor::run(config, &args)),
         Command::Healthcheck(args) => block_on(healthcheck::run(config, &args)),
     }

@@ -1,10 +1,12 @@
 //! `gatepost serve`: runs the gateway.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use crate::{
     app::{self, Role, telemetry},
+    base::secret::Secret,
     cli::{
+        client::dialled,
         output::{Ended, Failure, Result, note},
         settings,
     },
@@ -69,7 +71,7 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
         RoleName::Ingest => Role::Ingest,
         RoleName::Deliver => Role::Deliver,
     };
-    let res = app::serve(loaded, inputs, role).await;
+    let res = app::serve(loaded, inputs, role, open_up).await;
     res.map(|()| Ended::Fine).map_err(with_hint)
 }
 
@@ -87,6 +89,15 @@ fn introduce(loaded: &Loaded) {
     note(
         "next: put a source into config/gatepost.toml (`gatepost providers stripe` shows how), then `gatepost check`; `gatepost demo` shows it at work",
     );
+}
+
+/// What the first of all needs who may come in: this goes to the terminal and to no log of ours.
+fn open_up(admin: SocketAddr, setup: &Secret) {
+    let (admin, token) = (dialled(admin), setup.expose_str().unwrap_or_default());
+    note(format_args!(
+        "nobody has a token yet, so the admin side is closed; make the first one within an hour, with a token that is good for this alone:\n\
+         gatepost tokens create NAME --role admin --admin http://{admin} --token {token}"
+    ));
 }
 
 /// The store's URL without what may be a password.

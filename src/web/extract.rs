@@ -199,6 +199,38 @@ impl Params {
     }
 }
 
+/// A form of one of our own pages.
+#[derive(Debug)]
+pub(crate) struct Form(pub(crate) Params);
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (head, body) = request.into_parts();
+        let length = http_body::Body::size_hint(&body).exact();
+        let whole = body::read(body, length, BOUNDS, |_| Some(()))
+            .await
+            .map_err(fault)?;
+        let content_type = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if !content_type.is_some_and(|it| is_media_type(it, b"application/x-www-form-urlencoded")) {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "a form here has the content-type `application/x-www-form-urlencoded`",
+            ));
+        }
+        let text = std::str::from_utf8(&whole.bytes).map_err(|err| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_body",
+                format!("the form is not UTF-8: {err}"),
+            )
+        })?;
+        Ok(Self(Params::parse(text)))
+    }
+}
+
 /// A JSON body. Where there is none, it reads as `{}`.
 #[derive(Debug)]
 pub(crate) struct Input<T>(pub(crate) T);
@@ -216,7 +248,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
             return read_json(b"{}").map(Self);
         }
         let content_type = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-        if !content_type.is_some_and(is_json) {
+        if !content_type.is_some_and(|it| is_media_type(it, b"application/json")) {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -237,9 +269,9 @@ fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
     })
 }
 
-fn is_json(content_type: &[u8]) -> bool {
+fn is_media_type(content_type: &[u8], wanted: &[u8]) -> bool {
     let media_type = content_type.split(|c| *c == b';').next().unwrap_or_default();
-    media_type.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    media_type.trim_ascii().eq_ignore_ascii_case(wanted)
 }
 
 fn fault(fault: BodyFault) -> Problem {

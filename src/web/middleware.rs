@@ -2,13 +2,19 @@
 
 use axum::{
     Router,
+    body::Body,
     extract::{Request, State},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 
-use crate::web::{error::Problem, state::AdminState};
+use crate::web::{
+    auth::role,
+    error::Problem,
+    login,
+    state::{AdminState, Peer},
+};
 
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                    font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
@@ -34,8 +40,8 @@ const DEFAULTS: [(HeaderName, &str); 7] = [
     ),
 ];
 
-/// Paths that are answered without a token: they tell yes or no.
-pub(crate) const OPEN_PATHS: [&str; 2] = ["/livez", "/readyz"];
+/// Paths that are answered without a token: two tell yes or no, one takes a token.
+pub(crate) const OPEN_PATHS: [&str; 3] = ["/livez", "/readyz", login::PATH];
 
 /// Auth and headers around all routes and around what is not a route.
 pub(crate) fn around(router: Router<AdminState>, state: AdminState) -> Router {
@@ -47,32 +53,61 @@ pub(crate) fn around(router: Router<AdminState>, state: AdminState) -> Router {
 }
 
 async fn guard(State(state): State<AdminState>, request: Request, next: Next) -> Response {
-    let (mut head, body) = request.into_parts();
-    let is_open = OPEN_PATHS.contains(&head.uri.path());
-    let verdict = if is_open {
-        Ok(())
-    } else {
-        let caller = state.0.auth.check(&head);
-        caller.map(|caller| drop(head.extensions.insert(caller)))
-    };
-    let mut response = match verdict {
-        Ok(()) => next.run(Request::from_parts(head, body)).await,
-        Err(problem) => refuse(problem),
-    };
+    let (head, body) = request.into_parts();
+    let mut response = answer(&state, head, body, next).await;
     add_defaults(response.headers_mut());
     response
 }
 
-fn refuse(problem: Problem) -> Response {
-    let mut response = problem.into_response();
-    if response.status() == StatusCode::UNAUTHORIZED {
+async fn answer(state: &AdminState, mut head: Parts, body: Body, next: Next) -> Response {
+    let auth = &state.0.auth;
+    let caller = if OPEN_PATHS.contains(&head.uri.path()) {
+        None
+    } else {
+        match auth.caller(&head.headers).await {
+            Ok(caller) => Some(caller),
+            Err(problem) => return refuse(problem, &head),
+        }
+    };
+    let refusal = caller.as_ref().and_then(|it| role::permit(it, &head).err());
+    let peer = head.extensions.get::<Peer>().map(|it| it.0);
+    let client = peer.map(|it| auth.client(it, &head.headers));
+    let deed = state.0.operations.deed(&head, client);
+    if let Some(caller) = &caller {
+        head.extensions.insert(caller.clone());
+    }
+    let call = async move {
+        match refusal {
+            Some(problem) => problem.into_response(),
+            None => next.run(Request::from_parts(head, body)).await,
+        }
+    };
+    match deed {
+        Some(deed) => state.0.trail.follow(deed, caller.as_ref(), call).await,
+        None => call.await,
+    }
+}
+
+/// Nobody knows who asks: a browser that wants a page is shown where to log in.
+fn refuse(problem: Problem, head: &Parts) -> Response {
+    if problem.status != StatusCode::UNAUTHORIZED {
+        return problem.into_response();
+    }
+    login::instead_of(head).unwrap_or_else(|| {
+        let mut response = problem.into_response();
         let scheme = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-    }
-    response
+        response
+    })
 }
 
 fn add_defaults(headers: &mut HeaderMap) {
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if content_type.is_some_and(|it| it.starts_with(b"text/html")) {
+        // With `no-referrer` a browser would say `Origin: null` where a page of ours posts a form, and be taken for another site's.
+        let to_itself = HeaderValue::from_static("same-origin");
+        headers.entry(header::REFERRER_POLICY).or_insert(to_itself);
+    }
     for (name, value) in DEFAULTS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }

@@ -1,12 +1,12 @@
 //! The public and the admin side over HTTP.
 //!
-//! `listener` accepts connections, `receive` is the whole of the public side, `api` the admin side behind `auth`. JSON
-//! shapes live in `api::shape` and nowhere else. Of `delivery` this room knows only how to wake it and how its breakers stand.
+//! `listener` accepts connections, `receive` is the whole of the public side, `api` the admin side behind `auth`, of which `trail`
+//! writes down what changes something. JSON shapes live in `api::shape` and nowhere else. Of `delivery` this room knows only how to wake it and how its breakers stand.
 //!
 //! Imports: `base`, `event`, `egress`, `provider`, `store`, `source`, `registry`, `ingest`, `delivery`, `bulk`.
 
 pub mod api;
-mod auth;
+pub(crate) mod auth;
 mod body;
 pub mod client;
 mod connection;
@@ -15,6 +15,7 @@ pub mod error;
 pub mod extract;
 pub mod health;
 pub mod listener;
+mod login;
 mod middleware;
 mod receive;
 pub mod state;
@@ -71,4 +72,20 @@ pub enum Role {
     Viewer,
     Operator,
     Admin,
+}
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Consumer, Self::Viewer, Self::Operator, Self::Admin];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Consumer => "consumer",
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == text)
+    }
 }

@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    base::metrics::Metrics,
+    base::{metrics::Metrics, secret::Secret},
     delivery::{lanes::Lanes, queue::Queues},
     egress::guard::Reach,
     ingest::Ingest,
     registry::Registry,
-    store::{Store, wake::Wake},
+    store::{Store, clock::StoreClock, wake::Wake},
     web::{
         AdminSettings, ServerSettings, api,
         api::{metrics::Gauges, stream::Newest},
@@ -21,6 +21,7 @@ use crate::{
         counters::Counters,
         health::Health,
         middleware, receive,
+        trail::{Operations, Trail},
     },
 };
 
@@ -78,6 +79,8 @@ pub(crate) struct Admin {
     pub(crate) queues: Queues,
     pub(crate) health: Health,
     pub(crate) auth: Auth,
+    pub(crate) trail: Trail,
+    pub(crate) operations: Operations,
     /// Ends the streams: an open one would hold a graceful stop for ever.
     pub(crate) stop: CancellationToken,
     pub(crate) public_url: Option<Url>,
@@ -96,7 +99,10 @@ pub struct AdminParts<'a> {
     pub server: &'a ServerSettings,
     pub admin: &'a AdminSettings,
     pub store: Store,
+    /// A token that may make the first one of an admin, on a side that would be closed to everybody.
+    pub setup: Option<&'a Secret>,
     pub ingest: Ingest,
+    pub clock: StoreClock,
     pub registry: Registry,
     pub metrics: Metrics,
     pub lanes: Lanes,
@@ -109,7 +115,17 @@ pub struct AdminParts<'a> {
 impl AdminState {
     pub fn new(parts: AdminParts<'_>) -> Self {
         Self(Arc::new(Admin {
+        let auth = Auth::new(
+            parts.admin,
+            parts.setup,
+            &parts.server.trusted_proxies,
+            parts.store.clone(),
+            parts.clock.clone(),
+        );
             newest: Newest::new(parts.store.clone()),
+            auth,
+            trail: Trail::new(parts.store.clone(), parts.clock),
+            operations: Operations::new(&api::router().into_openapi()),
             gauges: Gauges::new(parts.metrics, parts.store.clone()),
             store: parts.store,
             ingest: parts.ingest,
@@ -118,7 +134,6 @@ impl AdminState {
             wake: parts.wake,
             queues: parts.queues,
             health: parts.health,
-            auth: Auth::new(&parts.admin.tokens, parts.admin.listen),
             stop: parts.stop,
             public_url: parts.server.public_url.clone(),
             max_body: parts.server.max_body,
@@ -133,7 +148,7 @@ pub fn public_router(state: PublicState) -> Router {
     Router::new().fallback(receive::public).with_state(state)
 }
 
-/// The admin side. Everything but `/livez` and `/readyz` passes `auth`, whether it exists or not.
+/// The admin side. Everything but `/livez`, `/readyz` and `/login` passes `auth`, whether it exists or not.
 pub fn admin_router(state: AdminState) -> Router {
     let (router, _) = api::router().split_for_parts();
     middleware::around(router, state)

@@ -9,11 +9,12 @@ const SECRETS: &[(&str, &str)] = &[
     ("src/base/secret.rs", "pub struct Secret("),
     ("src/provider/mod.rs", "pub struct Key {"),
     ("src/provider/encoding.rs", "pub(super) struct Bytes {"),
-    ("src/web/auth.rs", "struct Known {"),
+    ("src/web/auth/known.rs", "struct Known {"),
+    ("src/web/auth/session.rs", "pub(crate) struct Cookie("),
 ];
 
 /// Where secrets are compared, in constant time: signatures and credentials of senders, tokens of operators.
-const COMPARERS: &[&str] = &["src/provider/verify/mod.rs", "src/web/auth.rs"];
+const COMPARERS: &[&str] = &["src/provider/verify/mod.rs", "src/web/auth/known.rs"];
 
 /// Where sockets are opened to somebody else, by the crate that could do so.
 const DIALLERS: &[(&str, &[&str])] = &[

@@ -24,6 +24,7 @@ use crate::{
         error::{Problem, ProblemJson},
         extract::{Id, Input, Json, Params, parse_id},
         state::AdminState,
+        trail::Note,
     },
 };
 
@@ -210,7 +211,12 @@ async fn create(
         n_planned = job.n_planned,
         "job {} ({}) is made by `{}`", job.id, job.action.as_str(), job.made_by
     );
-    Ok((StatusCode::CREATED, Json(JobJson::from(&job))).into_response())
+    let note = Note {
+        target: Some(job.id.to_string()),
+        detail: Some(format!("{}, {} planned", job.action.as_str(), job.n_planned)),
+        ..Note::default()
+    };
+    Ok(note.on((StatusCode::CREATED, Json(JobJson::from(&job))).into_response()))
 }
 
 /// Lists jobs, newest first.

@@ -1,5 +1,6 @@
 //! The admin API: one file per resource, its JSON in `shape`.
 
+mod audit;
 mod deliveries;
 mod events;
 mod jobs;
@@ -11,6 +12,7 @@ mod requests;
 mod setup;
 pub(crate) mod shape;
 pub(crate) mod stream;
+mod tokens;
 mod transfer;
 
 use axum::{
@@ -24,7 +26,7 @@ use utoipa::openapi::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::web::{health, state::AdminState};
+use crate::web::{health, login, state::AdminState};
 
 /// All of the admin side, with its description.
 pub(crate) fn router() -> OpenApiRouter<AdminState> {
@@ -56,6 +58,9 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         .merge(numbers::router())
         .merge(stream::router())
         .merge(metrics::router())
+        .merge(login::router())
+        .merge(tokens::router())
+        .merge(audit::router())
         .routes(routes!(overview))
         .routes(routes!(description))
         .routes(routes!(live))
@@ -65,7 +70,7 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
 const OVERVIEW: &str = "gatepost: admin side\n\n\
     /v1/events /v1/deliveries /v1/requests /v1/jobs /v1/sources /v1/destinations /v1/routes\n\
     /v1/queues/{name}/receive, /ack, /nack and /extend are for consumers\n\
-    /v1/ledger /v1/stats /v1/stream\n\
+    /v1/ledger /v1/stats /v1/stream /v1/tokens /v1/audit\n\
     /openapi.json describes them; /metrics is for Prometheus; /livez and /readyz are for health checks\n";
 
 /// Says what is where.

@@ -1,6 +1,9 @@
 //! `/v1/requests`: what was rejected, and accepting it after all.
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -10,13 +13,14 @@ use crate::{
     ingest::reaccept::Reaccepted,
     store::{
         error::StoreError,
-        query::{MAX_LIMIT, RequestQuery},
+        query::{MAX_LIMIT, RequestQuery, RequestSummary},
     },
     web::{
         api::{
             lists,
             shape::{PageJson, RequestDetailJson, RequestJson},
         },
+        auth::Caller,
         error::{Problem, ProblemJson},
         extract::{Id, Input, Json, Params, parse_id},
         state::AdminState,
@@ -46,6 +50,7 @@ async fn list(
     State(state): State<AdminState>,
     params: Params,
 ) -> Result<Json<PageJson<RequestJson>>, Problem> {
+    caller: Caller,
     let query = lists::requests(params)?;
     let page = state.0.store.requests(&query).await?;
     Ok(Json(PageJson::from_page(page)))
@@ -60,6 +65,7 @@ async fn get(
     Id(id): Id<RequestId>,
 ) -> Result<Json<RequestDetailJson>, Problem> {
     let request = state.0.store.request(id).await?;
+    caller: Caller,
     Ok(Json(RequestDetailJson::from(&request)))
 }
 
@@ -101,10 +107,7 @@ struct ReacceptedJson {
 #[utoipa::path(post, path = "/v1/requests/accept", tag = "requests", operation_id = "accept_requests",
     request_body = Accept,
     responses((status = 200, body = AcceptedJson), (status = 400, body = ProblemJson<'_>)))]
-async fn accept(
-    State(state): State<AdminState>,
-    Input(wanted): Input<Accept>,
-) -> Result<Json<AcceptedJson>, Problem> {
+async fn accept(State(state): State<AdminState>, Input(wanted): Input<Accept>) -> Result<Response, Problem> {
     let (ids, next) = match chosen(&wanted)? {
         Chosen::Ids(ids) => (ids, None),
         Chosen::Filter(query) => {
@@ -130,7 +133,11 @@ async fn accept(
             "{n_accepted} rejected requests are accepted by an operator"
         );
     }
-    Ok(Json(AcceptedJson { data, next }))
+    let note = Note {
+        detail: Some(format!("{n_accepted} of {} accepted", data.len())),
+        ..Note::default()
+    };
+    Ok(note.on(Json(AcceptedJson { data, next }).into_response()))
 }
 
 enum Chosen {

@@ -142,7 +142,7 @@ fn earlier(id: EventId) -> EventId {
 }
 
 /// Streams summaries of new events (`event: event`, `id` is the event's id). With `Last-Event-ID` it goes on from there;
-/// an event may then come twice. `event: gap` says that more came than could be streamed: list them.
+/// an event may then come twice. It ends when the caller's token or session does. `event: gap` says that more came than could be streamed: list them.
 #[utoipa::path(get, path = "/v1/stream", tag = "events", operation_id = "stream_events",
     params(
         ("source" = Option<String>, Query, description = "Of this source"),
@@ -176,13 +176,21 @@ async fn open(
         },
         None => from_now(newest, source, place).await?,
     };
-    let looks = stream::unfold((listener, true), |(mut listener, is_first)| async move {
-        if !is_first {
-            tokio::time::sleep(PERIOD).await;
-        }
-        let messages = messages(&mut listener).await;
-        Some((stream::iter(messages), (listener, false)))
-    });
+    let watch = (state.clone(), headers);
+    let looks = stream::unfold(
+        (listener, watch, true),
+        |(mut listener, watch, is_first)| async move {
+            if !is_first {
+                tokio::time::sleep(PERIOD).await;
+                // Whoever logged out, or whose token was revoked, is not told more.
+                if watch.0.0.auth.is_over(&watch.1).await {
+                    return None;
+                }
+            }
+            let messages = messages(&mut listener).await;
+            Some((stream::iter(messages), (listener, watch, false)))
+        },
+    );
     let stop = state.0.stop.clone();
     let messages = looks.flatten().take_until(stop.cancelled_owned());
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(10));

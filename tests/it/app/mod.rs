@@ -1,6 +1,7 @@
 //! The whole of gatepost on both stores: real sockets, a real handler, real processes that are really killed.
 
 mod accept;
+mod access;
 pub(crate) mod api;
 mod bulk;
 mod commit;

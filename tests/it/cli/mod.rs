@@ -48,6 +48,7 @@ macro_rules! snapshot {
     };
 }
 
+mod access;
 mod routes;
 mod watch;
 

@@ -32,6 +32,7 @@ use gatepost::{
         state::{self, AdminParts, AdminState, PublicState},
     },
 };
+use sqlx::{Connection, QueryBuilder, SqliteConnection};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -82,13 +83,15 @@ source = "github"
 destination = "search"
 "#;
 
-const ENVIRONMENT: [(&str, &str); 6] = [
+const ENVIRONMENT: [(&str, &str); 8] = [
     ("BILLING_URL", "http://127.0.0.1:9/hooks?token=canary-query"),
     ("GITHUB_SECRET", "canary-github-secret"),
     ("SIGNING_SECRET", "whsec_Y2FuYXJ5LXNpZ25pbmctc2VjcmV0LTAwMDA="),
     ("BILLING_AUTH", "canary-billing-auth"),
     ("VIEWER", "canary-viewer-token"),
     ("OPERATOR", "canary-operator-token"),
+    ("ADMIN", "canary-admin-token"),
+    ("CONSUMER", "canary-consumer-token"),
 ];
 
 const TOKENS: &str = r#"
@@ -96,6 +99,8 @@ const TOKENS: &str = r#"
 tokens = [
     { name = "looks", token = { env = "VIEWER" }, role = "viewer" },
     { name = "ops", token = { env = "OPERATOR" }, role = "operator" },
+    { name = "boss", token = { env = "ADMIN" }, role = "admin" },
+    { name = "eats", token = { env = "CONSUMER" }, role = "consumer" },
 ]
 "#;
 
@@ -119,7 +124,7 @@ pub(crate) struct Fixture {
     pub(crate) draining: CancellationToken,
     pub(crate) stop: CancellationToken,
     _tasks: JoinSet<()>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Fixture {
@@ -165,14 +170,16 @@ impl Fixture {
             health,
             stop: stop.clone(),
         });
+            setup: None,
         Self {
+            clock: StoreClock::new(),
             public: Server::start(state::public_router(public), limits.clone()).await,
             admin: Server::start(state::admin_router(state), limits).await,
             store,
             draining,
             stop,
             _tasks: tasks,
-            _directory: directory,
+            directory,
         }
     }
 
@@ -186,6 +193,14 @@ impl Fixture {
 
     pub(crate) async fn post(&self, target: &str, body: &str) -> Answer {
         let length = body.len();
+    /// Behind the store's back.
+    pub(crate) async fn raw(&self, sql: &str) {
+        let url = format!("sqlite:{}", self.directory.path().join("gatepost.db").display());
+        let mut conn = SqliteConnection::connect(&url).await.unwrap();
+        QueryBuilder::new(sql).build().execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+    }
+
         let content_type = if body.is_empty() {
             ""
         } else {

@@ -11,5 +11,6 @@ mod fixture;
 mod framing;
 mod guard;
 mod listener;
+mod login;
 mod receive;
 mod wire;
