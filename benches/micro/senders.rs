@@ -130,6 +130,7 @@ impl Case {
             max_body: None,
             rate: None,
             public_url: vector.public_url,
+            redact: gatepost::source::redact::Redact::default(),
         };
         let Ok(source) = Source::new(settings) else {
             return Ok(None);

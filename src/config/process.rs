@@ -86,6 +86,7 @@ pub(super) fn admin(top: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<
     let mut section = required(top, "admin", reading)?;
     let listen = section.need("listen", reading, value::address);
     let items = section.items("tokens", reading);
+    let viewers_see_bodies = section.need("viewers_see_bodies", reading, value::boolean);
     let replay_to_private = section.need("replay_to_private", reading, value::boolean);
     section.finish(reading);
     let mut tokens: Vec<web::Token> = Vec::new();
@@ -110,6 +111,7 @@ pub(super) fn admin(top: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<
     Ok(web::AdminSettings {
         listen,
         tokens,
+        viewers_see_bodies: viewers_see_bodies?,
         replay_to_private: replay_to_private?,
     })
 }

@@ -25,7 +25,10 @@ use crate::{
             hmac::{self, HmacRecipe},
         },
     },
-    source,
+    source::{
+        self,
+        redact::{Pointer, Redact},
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -61,6 +64,7 @@ pub(super) fn source(
     let tolerance = section.read("tolerance", reading, value::duration(SECOND, 7 * DAY));
     let max_body = section.read("max_body", reading, value::size(1, 1 << 30));
     let rate = section.read("rate", reading, value::rate);
+    let redact = redact(&mut section, reading);
     let places = places(&mut section, reading);
     let recipes = recipes(&mut section, reading);
     let provider = match (provider_name, recipes, places) {
@@ -112,7 +116,25 @@ pub(super) fn source(
         max_body: max_body?,
         rate: rate?,
         public_url: surroundings.public_url.clone(),
+        redact: redact?,
     })
+}
+
+/// What people are not shown.
+fn redact(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Redact, Bad> {
+    let Some(mut table) = section.section("redact", reading)? else {
+        return Ok(Redact::default());
+    };
+    let body = table.list("body", reading, |node| {
+        let pointer = node.text().and_then(Pointer::parse);
+        pointer.map_or_else(
+            || value::mismatch(node, "a JSON pointer, as in \"/card/number\""),
+            Ok,
+        )
+    });
+    let headers = table.list("headers", reading, value::text);
+    table.finish(reading);
+    Ok(Redact::new(body?, &headers?))
 }
 
 /// One of the options that a provider may have beside `secrets`: text, or a reference.

@@ -24,6 +24,7 @@ fn source(name: &str) -> source::Settings {
         max_body: None,
         rate: None,
         public_url: None,
+        redact: crate::source::redact::Redact::default(),
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod asking;
 pub mod keys;
+pub mod redact;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use crate::{
         handshake::{Asked, Proven},
         published::KeyName,
     },
+    source::redact::Redact,
 };
 
 /// What the operator says of a source.
@@ -46,6 +48,8 @@ pub struct Settings {
     pub rate: Option<u32>,
     /// For schemes that sign the URL: `server.public_url`.
     pub public_url: Option<Url>,
+    /// What people are not shown of its events.
+    pub redact: Redact,
 }
 
 /// A place webhooks come from, ready to verify.

@@ -20,6 +20,7 @@ fn settings(name: &str, provider: &str, secrets: &[&str]) -> Settings {
         max_body: None,
         rate: None,
         public_url: None,
+        redact: crate::source::redact::Redact::default(),
     }
 }
 

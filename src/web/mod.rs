@@ -19,6 +19,8 @@ mod login;
 mod middleware;
 mod receive;
 pub mod state;
+mod trail;
+mod view;
 
 use crate::{base::secret::Secret, egress::guard::Reach};
 use ipnet::IpNet;
@@ -46,6 +48,8 @@ pub struct ServerSettings {
 pub struct AdminSettings {
     pub listen: SocketAddr,
     pub tokens: Vec<Token>,
+    /// Whether the role `viewer` is shown bodies, of events, of requests and of handlers' answers.
+    pub viewers_see_bodies: bool,
     /// Whether a replay to a URL may go to loopback and private addresses.
     pub replay_to_private: bool,
 }

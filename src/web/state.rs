@@ -89,6 +89,7 @@ pub(crate) struct Admin {
     pub(crate) newest: Newest,
     pub(crate) gauges: Gauges,
     pub(crate) openapi: String,
+    pub(crate) viewers_see_bodies: bool,
     /// Of the URLs of replays.
     pub(crate) reach: Reach,
 }
@@ -98,11 +99,11 @@ pub(crate) struct Admin {
 pub struct AdminParts<'a> {
     pub server: &'a ServerSettings,
     pub admin: &'a AdminSettings,
-    pub store: Store,
     /// A token that may make the first one of an admin, on a side that would be closed to everybody.
     pub setup: Option<&'a Secret>,
-    pub ingest: Ingest,
+    pub store: Store,
     pub clock: StoreClock,
+    pub ingest: Ingest,
     pub registry: Registry,
     pub metrics: Metrics,
     pub lanes: Lanes,
@@ -114,7 +115,6 @@ pub struct AdminParts<'a> {
 
 impl AdminState {
     pub fn new(parts: AdminParts<'_>) -> Self {
-        Self(Arc::new(Admin {
         let auth = Auth::new(
             parts.admin,
             parts.setup,
@@ -122,10 +122,11 @@ impl AdminState {
             parts.store.clone(),
             parts.clock.clone(),
         );
-            newest: Newest::new(parts.store.clone()),
+        Self(Arc::new(Admin {
             auth,
             trail: Trail::new(parts.store.clone(), parts.clock),
             operations: Operations::new(&api::router().into_openapi()),
+            newest: Newest::new(parts.store.clone()),
             gauges: Gauges::new(parts.metrics, parts.store.clone()),
             store: parts.store,
             ingest: parts.ingest,
@@ -138,6 +139,7 @@ impl AdminState {
             public_url: parts.server.public_url.clone(),
             max_body: parts.server.max_body,
             openapi: openapi(),
+            viewers_see_bodies: parts.admin.viewers_see_bodies,
             reach: parts.admin.reach(),
         }))
     }

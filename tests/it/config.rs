@@ -341,7 +341,6 @@ fn settings_that_do_not_go_together_are_refused() {
     snapshot!(printed(&[
         "[server]\nlisten = \"127.0.0.1:8081\"",
         "[server]\nlisten = \"0.0.0.0:9000\"\n[admin]\nlisten = \"127.0.0.1:9000\"",
-        "[admin]\nlisten = \"0.0.0.0:8081\"",
         "[admin]\ntokens = [{ name = \"ops\", token = { env = \"SHORT\" }, role = \"root\" }, { role = \"admin\" }]",
         "[admin]\ntokens = [\n  { name = \"ops\", token = { env = \"ORDERS_SECRET\" }, role = \"admin\" },\n  { name = \"ops\", token = { env = \"BILLING_AUTH\" }, role = \"viewer\" },\n]",
         "[delivery]\nlease = \"4s\"",
@@ -487,6 +486,8 @@ fn a_secret_file_that_everybody_can_read_is_warned_of() {
 fn what_is_legal_but_unwise_is_warned_of() {
     let short = "rosebud-9";
     let text = r#"
+        [admin]
+        listen = "0.0.0.0:8081"
         [sources.open]
         provider = "unverified"
         [sources.short]

@@ -95,6 +95,7 @@ fn source(name: &str, provider_name: &str, vector: &Vector) -> Source {
         max_body: None,
         rate: None,
         public_url: vector.public_url.clone(),
+        redact: gatepost::source::redact::Redact::default(),
     };
     Source::new(settings).unwrap_or_else(|it| panic!("{}: {it:?}", vector.id))
 }

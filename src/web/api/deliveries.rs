@@ -10,9 +10,11 @@ use crate::{
             lists,
             shape::{DeliveryDetailJson, DeliveryJson, PageJson},
         },
+        auth::Caller,
         error::{Problem, ProblemJson},
         extract::{Id, Json, Params},
         state::AdminState,
+        view::View,
     },
 };
 
@@ -56,11 +58,13 @@ async fn list(
     responses((status = 200, body = DeliveryDetailJson), (status = 404, body = ProblemJson<'_>)))]
 async fn get(
     State(state): State<AdminState>,
+    caller: Caller,
     Id(id): Id<DeliveryId>,
 ) -> Result<Json<DeliveryDetailJson>, Problem> {
     let delivery = state.0.store.delivery(id).await?;
     let attempts = state.0.store.attempts(id).await?;
-    Ok(Json(DeliveryDetailJson::new(&delivery, &attempts)))
+    let view = View::of_role(&state.0, &caller);
+    Ok(Json(DeliveryDetailJson::new(&delivery, &attempts, &view)))
 }
 
 /// Tries a delivery again now, whatever its schedule says. A dead letter comes back to life.

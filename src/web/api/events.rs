@@ -7,6 +7,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -23,9 +24,11 @@ use crate::{
             lists,
             shape::{EventJson, EventSummaryJson, PageJson},
         },
+        auth::Caller,
         error::{Problem, ProblemJson},
         extract::{Id, Input, Json, Params},
         state::AdminState,
+        view::View,
     },
 };
 
@@ -64,7 +67,11 @@ async fn list(
 #[utoipa::path(get, path = "/v1/events/{id}", tag = "events", operation_id = "get_event",
     params(("id" = String, Path, description = "The event's id")),
     responses((status = 200, body = EventJson), (status = 404, body = ProblemJson<'_>)))]
-async fn get(State(state): State<AdminState>, Id(id): Id<EventId>) -> Result<Json<EventJson>, Problem> {
+async fn get(
+    State(state): State<AdminState>,
+    caller: Caller,
+    Id(id): Id<EventId>,
+) -> Result<Json<EventJson>, Problem> {
     let event = state.0.store.event(id).await?;
     let query = DeliveryQuery {
         event_id: Some(id),
@@ -72,16 +79,26 @@ async fn get(State(state): State<AdminState>, Id(id): Id<EventId>) -> Result<Jso
         ..DeliveryQuery::default()
     };
     let deliveries = state.0.store.deliveries(&query).await?;
-    Ok(Json(EventJson::new(&event, &deliveries.rows)))
+    let view = View::new(&state.0, &caller, &event.source);
+    Ok(Json(EventJson::new(&event, &deliveries.rows, &view)))
 }
 
-/// The body of an event, byte for byte as it came. Never as something that a browser would run.
+/// The body of an event, byte for byte as it came, but for what the source's `redact` hides. Never as something that a browser
+/// would run.
 #[utoipa::path(get, path = "/v1/events/{id}/body", tag = "events", operation_id = "get_event_body",
     params(("id" = String, Path, description = "The event's id")),
-    responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = ProblemJson<'_>)))]
-async fn get_body(State(state): State<AdminState>, Id(id): Id<EventId>) -> Result<Response, Problem> {
+    responses((status = 200, content_type = "application/octet-stream"), (status = 403, body = ProblemJson<'_>), (status = 404, body = ProblemJson<'_>)))]
+async fn get_body(
+    State(state): State<AdminState>,
+    caller: Caller,
+    Id(id): Id<EventId>,
+) -> Result<Response, Problem> {
     let event = state.0.store.event(id).await?;
-    let content_type = if std::str::from_utf8(&event.body).is_ok() {
+    let body = match View::new(&state.0, &caller, &event.source).bytes(&event.body)? {
+        Cow::Borrowed(_) => event.body.clone(),
+        Cow::Owned(redacted) => redacted.into(),
+    };
+    let content_type = if std::str::from_utf8(&body).is_ok() {
         "text/plain; charset=utf-8"
     } else {
         "application/octet-stream"
@@ -95,7 +112,7 @@ async fn get_body(State(state): State<AdminState>, Id(id): Id<EventId>) -> Resul
     let disposition = HeaderValue::try_from(format!("attachment; filename=\"{id}\""))
         .expect("an id is letters, digits and an underscore");
     headers.insert(header::CONTENT_DISPOSITION, disposition);
-    Ok((headers, Body::from(event.body)).into_response())
+    Ok((headers, Body::from(body)).into_response())
 }
 
 /// Which of today's routes to replay an event to. Nothing named: all of its source that take its type.

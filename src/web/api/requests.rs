@@ -24,6 +24,8 @@ use crate::{
         error::{Problem, ProblemJson},
         extract::{Id, Input, Json, Params, parse_id},
         state::AdminState,
+        trail::Note,
+        view::View,
     },
 };
 
@@ -48,12 +50,13 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
     responses((status = 200, body = PageJson<RequestJson>), (status = 400, body = ProblemJson<'_>)))]
 async fn list(
     State(state): State<AdminState>,
+    caller: Caller,
     params: Params,
 ) -> Result<Json<PageJson<RequestJson>>, Problem> {
-    caller: Caller,
     let query = lists::requests(params)?;
     let page = state.0.store.requests(&query).await?;
-    Ok(Json(PageJson::from_page(page)))
+    let shown = |it: &RequestSummary| RequestJson::new(it, &View::new(&state.0, &caller, &it.source));
+    Ok(Json(PageJson::new(page, shown)))
 }
 
 /// One rejected request with its body, where that was kept.
@@ -62,11 +65,12 @@ async fn list(
     responses((status = 200, body = RequestDetailJson), (status = 404, body = ProblemJson<'_>)))]
 async fn get(
     State(state): State<AdminState>,
+    caller: Caller,
     Id(id): Id<RequestId>,
 ) -> Result<Json<RequestDetailJson>, Problem> {
     let request = state.0.store.request(id).await?;
-    caller: Caller,
-    Ok(Json(RequestDetailJson::from(&request)))
+    let view = View::new(&state.0, &caller, &request.source);
+    Ok(Json(RequestDetailJson::new(&request, &view)))
 }
 
 /// Which rejected requests to verify again: either `ids`, or all that the filter finds, a page at a time.

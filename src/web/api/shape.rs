@@ -10,6 +10,7 @@ use crate::{
         query::{EventSummary, Page, RequestSummary},
         rejected::RejectedRequest,
     },
+    web::view::{View, Withheld},
 };
 
 /// A page of a list, newest first.
@@ -21,14 +22,18 @@ pub(crate) struct PageJson<T> {
 }
 
 impl<T> PageJson<T> {
+    pub(crate) fn new<R, I: ToString>(page: Page<R, I>, shown: impl Fn(&R) -> T) -> Self {
+        Self {
+            data: page.rows.iter().map(shown).collect(),
+            next: page.next.map(|it| it.to_string()),
+        }
+    }
+
     pub(crate) fn from_page<R, I: ToString>(page: Page<R, I>) -> Self
     where
         T: for<'a> From<&'a R>,
     {
-        Self {
-            data: page.rows.iter().map(T::from).collect(),
-            next: page.next.map(|it| it.to_string()),
-        }
+        Self::new(page, |it| T::from(it))
     }
 }
 
@@ -76,12 +81,12 @@ pub(crate) struct EventJson {
     pub(crate) summary: EventSummaryJson,
     pub(crate) headers: Vec<HeaderJson>,
     #[serde(flatten)]
-    pub(crate) body: BodyJson,
+    pub(crate) body: ShownBodyJson,
     pub(crate) deliveries: Vec<DeliveryJson>,
 }
 
 impl EventJson {
-    pub(crate) fn new(event: &Event, deliveries: &[Delivery]) -> Self {
+    pub(crate) fn new(event: &Event, deliveries: &[Delivery], view: &View) -> Self {
         Self {
             summary: EventSummaryJson {
                 id: event.id.to_string(),
@@ -95,8 +100,8 @@ impl EventJson {
                 content_type: event.headers.first_str("content-type").map(str::to_owned),
                 size: event.body.len() as u64,
             },
-            headers: headers(&event.headers),
-            body: BodyJson::new(&event.body),
+            headers: view.headers(&event.headers),
+            body: view.body(&event.body),
             deliveries: deliveries.iter().map(DeliveryJson::from).collect(),
         }
     }
@@ -126,6 +131,36 @@ impl BodyJson {
     }
 }
 
+/// A body as it may be shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ShownBodyJson {
+    /// Null where it is withheld.
+    pub(crate) body: Option<String>,
+    /// `base64`, or absent: then the body is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) body_encoding: Option<&'static str>,
+    /// Why it is not shown: `role` (bodies are kept from viewers) or `redaction` (the source's rules cannot be applied to it).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) body_withheld: Option<&'static str>,
+}
+
+impl From<Result<BodyJson, Withheld>> for ShownBodyJson {
+    fn from(body: Result<BodyJson, Withheld>) -> Self {
+        match body {
+            Ok(body) => Self {
+                body: Some(body.body),
+                body_encoding: body.body_encoding,
+                body_withheld: None,
+            },
+            Err(why) => Self {
+                body: None,
+                body_encoding: None,
+                body_withheld: Some(why.as_str()),
+            },
+        }
+    }
+}
+
 /// A header: name in lower case, value.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HeaderJson(String, String);
@@ -142,9 +177,9 @@ const CREDENTIALS: [&str; 6] = [
 ];
 
 /// Bytes that are not UTF-8 become U+FFFD here; the stored ones are as they came.
-pub(crate) fn headers(headers: &Headers) -> Vec<HeaderJson> {
+pub(crate) fn headers(headers: &Headers, is_hidden: impl Fn(&str) -> bool) -> Vec<HeaderJson> {
     let shown = |(name, value): (&str, &[u8])| {
-        let value = if CREDENTIALS.contains(&name) {
+        let value = if CREDENTIALS.contains(&name) || is_hidden(name) {
             "[redacted]".to_owned()
         } else {
             String::from_utf8_lossy(value).into_owned()
@@ -210,7 +245,7 @@ pub(crate) struct DeliveryDetailJson {
 }
 
 impl DeliveryDetailJson {
-    pub(crate) fn new(delivery: &Delivery, attempts: &[Attempt]) -> Self {
+    pub(crate) fn new(delivery: &Delivery, attempts: &[Attempt], view: &View) -> Self {
         let plain = DeliveryJson::from(delivery);
         Self {
             id: plain.id,
@@ -219,7 +254,7 @@ impl DeliveryDetailJson {
             destination: plain.destination,
             status: plain.status,
             origin: plain.origin,
-            attempts: attempts.iter().map(AttemptJson::from).collect(),
+            attempts: attempts.iter().map(|it| AttemptJson::new(it, view)).collect(),
             next_attempt_at: plain.next_attempt_at,
             last_error: plain.last_error,
             cause: plain.cause,
@@ -243,16 +278,19 @@ pub(crate) struct AttemptJson {
     /// Absent where the handler took it.
     pub(crate) error: Option<String>,
     pub(crate) response_headers: Vec<HeaderJson>,
-    /// Cut; in base64 where it is not UTF-8.
-    pub(crate) response_body: String,
+    /// Cut; in base64 where it is not UTF-8; null where it is withheld.
+    pub(crate) response_body: Option<String>,
     /// `base64`, or absent: then the body is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) response_body_encoding: Option<&'static str>,
+    /// `role`: bodies are kept from viewers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) response_body_withheld: Option<&'static str>,
 }
 
-impl From<&Attempt> for AttemptJson {
-    fn from(attempt: &Attempt) -> Self {
-        let body = BodyJson::new(&attempt.response_body);
+impl AttemptJson {
+    fn new(attempt: &Attempt, view: &View) -> Self {
+        let body = ShownBodyJson::from(view.response(&attempt.response_body));
         Self {
             id: attempt.id.to_string(),
             number: attempt.number,
@@ -261,9 +299,10 @@ impl From<&Attempt> for AttemptJson {
             trigger: attempt.trigger.as_str(),
             status_code: attempt.status_code,
             error: attempt.error.clone(),
-            response_headers: headers(&attempt.response_headers),
+            response_headers: headers(&attempt.response_headers, |_| false),
             response_body: body.body,
             response_body_encoding: body.body_encoding,
+            response_body_withheld: body.body_withheld,
         }
     }
 }
@@ -291,8 +330,8 @@ pub(crate) struct RequestJson {
     pub(crate) accepted_as: Option<String>,
 }
 
-impl From<&RequestSummary> for RequestJson {
-    fn from(request: &RequestSummary) -> Self {
+impl RequestJson {
+    pub(crate) fn new(request: &RequestSummary, view: &View) -> Self {
         Self {
             id: request.id.to_string(),
             source: request.source.to_string(),
@@ -302,7 +341,7 @@ impl From<&RequestSummary> for RequestJson {
             method: request.method.clone(),
             target: request.target.clone(),
             client: request.client.clone(),
-            headers: headers(&request.headers),
+            headers: view.headers(&request.headers),
             size: request.size,
             has_body: request.has_body,
             accepted_as: request.accepted_as.map(|it| it.to_string()),
@@ -315,15 +354,19 @@ impl From<&RequestSummary> for RequestJson {
 pub(crate) struct RequestDetailJson {
     #[serde(flatten)]
     pub(crate) summary: RequestJson,
-    /// Null where it was too large to keep.
-    pub(crate) body: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) body_encoding: Option<&'static str>,
+    /// Null also where it was too large to keep.
+    #[serde(flatten)]
+    pub(crate) body: ShownBodyJson,
 }
 
-impl From<&RejectedRequest> for RequestDetailJson {
-    fn from(request: &RejectedRequest) -> Self {
-        let body = request.body.as_deref().map(BodyJson::new);
+impl RequestDetailJson {
+    pub(crate) fn new(request: &RejectedRequest, view: &View) -> Self {
+        let none = || ShownBodyJson {
+            body: None,
+            body_encoding: None,
+            body_withheld: None,
+        };
+        let body = request.body.as_deref().map(|it| view.body(it));
         Self {
             summary: RequestJson {
                 id: request.id.to_string(),
@@ -334,13 +377,12 @@ impl From<&RejectedRequest> for RequestDetailJson {
                 method: request.method.clone(),
                 target: request.target.clone(),
                 client: request.client.clone(),
-                headers: headers(&request.headers),
+                headers: view.headers(&request.headers),
                 size: request.size,
                 has_body: request.body.is_some(),
                 accepted_as: request.accepted_as.map(|it| it.to_string()),
             },
-            body_encoding: body.as_ref().and_then(|it| it.body_encoding),
-            body: body.map(|it| it.body),
+            body: body.unwrap_or_else(none),
         }
     }
 }

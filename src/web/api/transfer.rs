@@ -23,10 +23,12 @@ use crate::{
     },
     web::{
         api::jobs::{FilterJson, event_filter},
+        auth::Caller,
         body,
         error::{Problem, ProblemJson},
         extract::{Input, Json, Params, parse_id},
         state::AdminState,
+        view::View,
     },
 };
 
@@ -81,12 +83,14 @@ struct ExportedJson {
 }
 
 /// Events that the filter finds, whole, the oldest first, as JSON lines: at most 200, or 8 MiB. Where there are more, the header
-/// `gatepost-next` says where to go on; `gatepost-left-out` says how many cannot be read, which the log names. Headers that carry credentials are in it as they came.
+/// `gatepost-next` says where to go on; `gatepost-left-out` says how many cannot be read, which the log names. Headers that carry credentials are in it as they came; what a
+/// source's `redact` hides is not, and such an event does not verify elsewhere.
 #[utoipa::path(post, path = "/v1/events/export", tag = "events", operation_id = "export_events",
     request_body = ExportInput,
     responses((status = 200, body = ExportedJson, content_type = "application/x-ndjson"), (status = 400, body = ProblemJson<'_>)))]
 async fn export(
     State(state): State<AdminState>,
+    caller: Caller,
     Input(input): Input<ExportInput>,
 ) -> Result<Response, Problem> {
     let filter: Filter = event_filter(input.filter)?;
@@ -118,7 +122,8 @@ async fn export(
             }
             Err(error) => return Err(error.into()),
         };
-        serde_json::to_writer(&mut text, &ExportedJson::from(&event))
+        let view = View::new(&state.0, &caller, &event.source);
+        serde_json::to_writer(&mut text, &ExportedJson::new(&event, &view))
             .expect("texts are JSON, and memory takes them");
         text.push(b'\n');
         if text.len() >= MAX_PAGE && idx + 1 < n_found {
@@ -269,9 +274,10 @@ fn read(line: &[u8]) -> Result<Event, String> {
     })
 }
 
-impl From<&Event> for ExportedJson {
-    fn from(event: &Event) -> Self {
+impl ExportedJson {
+    fn new(event: &Event, view: &View) -> Self {
         let header = |(name, value): (&str, &[u8])| match std::str::from_utf8(value) {
+            _ if view.hides_header(name) => vec![name.to_owned(), View::mark().to_owned()],
             Ok(text) => vec![name.to_owned(), text.to_owned()],
             Err(_) => vec![name.to_owned(), STANDARD.encode(value), "base64".to_owned()],
         };
@@ -285,7 +291,10 @@ impl From<&Event> for ExportedJson {
             occurred_at: event.occurred_at.map(|it| it.to_string()),
             received_at: event.received_at.to_string(),
             headers: event.headers.iter().map(header).collect(),
-            body: STANDARD.encode(&event.body),
+            body: match view.bytes(&event.body) {
+                Ok(body) => STANDARD.encode(body),
+                Err(_withheld) => STANDARD.encode(View::mark()),
+            },
         }
     }
 }
@@ -316,7 +325,10 @@ impl LineJson {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::body_hash;
+    use crate::{
+        event::body_hash,
+        source::redact::{Pointer, Redact},
+    };
 
     fn event() -> Event {
         Event {
@@ -333,10 +345,28 @@ mod tests {
         }
     }
 
+    fn whole() -> View {
+        View::with_rules(Redact::default())
+    }
+
+    #[test]
+    fn what_is_redacted_is_not_exported() {
+        let pointer = Pointer::parse("/card").unwrap();
+        let view = View::with_rules(Redact::new(vec![pointer], &["X-A".to_owned()]));
+        let mut event = event();
+        let line = serde_json::to_string(&ExportedJson::new(&event, &view)).unwrap();
+        let read = read(line.as_bytes()).unwrap();
+        assert_eq!(read.body, "[redacted]", "it is no JSON");
+        assert_eq!(read.headers.first("x-a"), Some(&b"[redacted]"[..]));
+        event.body = Bytes::from_static(br#"{"card":"4242","n":1}"#);
+        let line = serde_json::to_vec(&ExportedJson::new(&event, &view)).unwrap();
+        assert_eq!(super::read(&line).unwrap().body, r#"{"card":"[redacted]","n":1}"#);
+    }
+
     #[test]
     fn what_is_exported_is_read_back_but_for_what_it_says_of_its_verification() {
         let event = event();
-        let line = serde_json::to_vec(&ExportedJson::from(&event)).unwrap();
+        let line = serde_json::to_vec(&ExportedJson::new(&event, &whole())).unwrap();
         assert!(!line.contains(&b'\n'));
         let read = read(&line).unwrap();
         assert_eq!((read.id, read.received_at), (event.id, event.received_at));
@@ -347,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_none_is_named() {
-        let good = serde_json::to_value(ExportedJson::from(&event())).unwrap();
+        let good = serde_json::to_value(ExportedJson::new(&event(), &whole())).unwrap();
         let check = |field: &str, value: serde_json::Value, part: &str| {
             let mut line = good.clone();
             line[field] = value;

@@ -74,6 +74,7 @@ impl Case {
             max_body: None,
             rate: None,
             public_url: Some(self.public_url.clone()),
+            redact: gatepost::source::redact::Redact::default(),
         };
         let source = match Source::new(settings) {
             Ok(source) => source,

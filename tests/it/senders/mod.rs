@@ -249,6 +249,7 @@ fn source_of(name: &str, provider: &str, options: &[(&str, &str)]) -> Arc<Source
         max_body: None,
         rate: None,
         public_url: None,
+        redact: gatepost::source::redact::Redact::default(),
     };
     Arc::new(Source::new(settings).unwrap())
 }

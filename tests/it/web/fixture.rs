@@ -137,6 +137,16 @@ impl Fixture {
         Self::with(TOKENS).await
     }
 
+    /// With more keys of `[admin]`.
+    pub(crate) async fn with_tokens_and(more: &str) -> Self {
+        Self::with(&format!("{TOKENS}{more}")).await
+    }
+
+    /// With tokens, and rules of what is not shown of `github`'s events.
+    pub(crate) async fn redacting(rules: &str) -> Self {
+        Self::with(&format!("{TOKENS}[sources.github.redact]\n{rules}\n")).await
+    }
+
     async fn with(more: &str) -> Self {
         let mut limits = limits();
         limits.idle_timeout = Duration::from_mins(1);
@@ -160,7 +170,9 @@ impl Fixture {
         let state = AdminState::new(AdminParts {
             server: &settings.server,
             admin: &settings.admin,
+            setup: None,
             store: store.clone(),
+            clock: StoreClock::new(),
             ingest: ingest.clone(),
             registry: registry.clone(),
             metrics: limits.metrics.clone(),
@@ -170,9 +182,7 @@ impl Fixture {
             health,
             stop: stop.clone(),
         });
-            setup: None,
         Self {
-            clock: StoreClock::new(),
             public: Server::start(state::public_router(public), limits.clone()).await,
             admin: Server::start(state::admin_router(state), limits).await,
             store,
@@ -181,6 +191,14 @@ impl Fixture {
             _tasks: tasks,
             directory,
         }
+    }
+
+    /// Behind the store's back.
+    pub(crate) async fn raw(&self, sql: &str) {
+        let url = format!("sqlite:{}", self.directory.path().join("gatepost.db").display());
+        let mut conn = SqliteConnection::connect(&url).await.unwrap();
+        QueryBuilder::new(sql).build().execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
@@ -193,14 +211,6 @@ impl Fixture {
 
     pub(crate) async fn post(&self, target: &str, body: &str) -> Answer {
         let length = body.len();
-    /// Behind the store's back.
-    pub(crate) async fn raw(&self, sql: &str) {
-        let url = format!("sqlite:{}", self.directory.path().join("gatepost.db").display());
-        let mut conn = SqliteConnection::connect(&url).await.unwrap();
-        QueryBuilder::new(sql).build().execute(&mut conn).await.unwrap();
-        conn.close().await.unwrap();
-    }
-
         let content_type = if body.is_empty() {
             ""
         } else {

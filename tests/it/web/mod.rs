@@ -13,4 +13,6 @@ mod guard;
 mod listener;
 mod login;
 mod receive;
+mod tokens;
+mod view;
 mod wire;

@@ -217,6 +217,7 @@ fn source(recipe: &Recipe) -> Source {
         max_body: None,
         rate: None,
         public_url: Some(PUBLIC_URL.parse().expect("it is a URL")),
+        redact: gatepost::source::redact::Redact::default(),
     })
     .expect("it is a source")
 }

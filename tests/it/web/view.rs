@@ -1,0 +1,108 @@
+//! What of an event people are shown.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
+
+use crate::web::{api::problem, fixture::Fixture, wire::Answer};
+
+const NO_BODIES: &str = "viewers_see_bodies = false\n";
+
+impl Fixture {
+    async fn as_role(&self, role: &str, method: &str, target: &str) -> Answer {
+        self.admin
+            .ask(format!(
+                "{method} {target} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\
+                 authorization: Bearer canary-{role}-token\r\n\r\n"
+            ))
+            .await
+    }
+}
+
+#[tokio::test]
+async fn viewers_may_be_kept_from_bodies() {
+    let app = Fixture::with_tokens_and(NO_BODIES).await;
+    let seeded = app.seed(1, "push").await;
+    let request = app.seed_rejected(2, "unsigned").await;
+    app.kill_billing().await;
+    let event = format!("/v1/events/{}", seeded.event);
+    let delivery = format!("/v1/deliveries/{}", seeded.billing);
+    let request = format!("/v1/requests/{request}");
+
+    for target in [&event, &request] {
+        let shown = app.as_role("viewer", "GET", target).await.json();
+        assert!(shown["body"].is_null(), "{target}: {shown}");
+        assert_eq!(shown["body_withheld"], "role", "{target}");
+        let whole = app.as_role("operator", "GET", target).await.json();
+        assert!(
+            whole["body"].is_string() && whole["body_withheld"].is_null(),
+            "{target}: {whole}"
+        );
+    }
+    let attempt = |answer: &Answer| answer.json()["attempts"][0].clone();
+    let shown = attempt(&app.as_role("viewer", "GET", &delivery).await);
+    assert!(shown["response_body"].is_null(), "{shown}");
+    assert_eq!(shown["response_body_withheld"], "role");
+    assert!(attempt(&app.as_role("operator", "GET", &delivery).await)["response_body"].is_string());
+
+    let body = format!("{event}/body");
+    assert_eq!(
+        problem(&app.as_role("viewer", "GET", &body).await),
+        (403, "body_withheld".to_owned())
+    );
+    assert_eq!(app.as_role("operator", "GET", &body).await.status, 200);
+    assert_eq!(
+        app.as_role("viewer", "POST", "/v1/events/export").await.status,
+        403
+    );
+    // And wherever else a viewer looks.
+    for target in [
+        "/v1/events",
+        "/v1/deliveries",
+        "/v1/requests",
+        "/v1/ledger",
+        "/v1/stats",
+    ] {
+        let answer = app.as_role("viewer", "GET", target).await;
+        assert_eq!(answer.status, 200, "{target}");
+        assert!(!answer.text().contains(r#"{\"n\":1}"#), "{target}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_source_redacts_is_shown_to_nobody() {
+    let app = Fixture::with_tokens().await;
+    let plain = app.seed(1, "push").await;
+    let shown = app
+        .as_role("admin", "GET", &format!("/v1/events/{}", plain.event))
+        .await
+        .json();
+    assert_eq!(shown["body"], r#"{"n":1}"#);
+
+    let app = Fixture::redacting("body = ['/n']\nheaders = ['X-Odd']").await;
+    let seeded = app.seed(1, "push").await;
+    let event = format!("/v1/events/{}", seeded.event);
+    for role in ["viewer", "admin"] {
+        let shown = app.as_role(role, "GET", &event).await.json();
+        assert_eq!(shown["body"], r#"{"n":"[redacted]"}"#);
+        let odd: Vec<_> = shown["headers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|it| it[0] == "x-odd")
+            .map(|it| it[1].as_str().unwrap())
+            .collect();
+        assert_eq!(odd, ["[redacted]", "[redacted]"]);
+        let body = app.as_role(role, "GET", &format!("{event}/body")).await;
+        assert_eq!(body.text(), r#"{"n":"[redacted]"}"#);
+    }
+    let export = app.as_role("operator", "POST", "/v1/events/export").await;
+    let line: Value = serde_json::from_str(export.text().lines().next().unwrap()).unwrap();
+    let body = STANDARD.decode(line["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body, br#"{"n":"[redacted]"}"#);
+    assert!(!line["headers"].to_string().contains("\"2\""), "{line}");
+    // What is stored, and goes to handlers, is what came.
+    assert_eq!(
+        &app.store.event(seeded.event).await.unwrap().body[..],
+        br#"{"n":1}"#
+    );
+}
