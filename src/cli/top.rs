@@ -39,7 +39,7 @@ pub(crate) struct Args {
 }
 
 /// Recent events and refusals are of so long.
-const RECENT: Duration = Duration::from_secs(60);
+const RECENT: Duration = Duration::from_mins(1);
 /// The cursor to the top left corner, and nothing below it.
 const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 
@@ -59,7 +59,10 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
     // Only the first look may end it: a gateway that restarts is watched on.
     let mut before = look(&client).await?;
     print(&before, None, args.output, is_drawn)?;
-    while !args.once {
+    if args.once {
+        return Ok(Ended::Fine);
+    }
+    loop {
         tokio::time::sleep(Duration::from_secs(args.every.into())).await;
         match look(&client).await {
             Ok(seen) => {
@@ -71,7 +74,6 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
             }
         }
     }
-    Ok(Ended::Fine)
 }
 
 async fn look(client: &Client) -> Result<Look> {

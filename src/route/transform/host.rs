@@ -103,7 +103,7 @@ struct Parts<'a> {
 /// A handler's arguments, and what is needed to see what it changed.
 pub(super) struct Request<'js> {
     ctx: Ctx<'js>,
-    request: Object<'js>,
+    value: Object<'js>,
     context: Value<'js>,
     body: Value<'js>,
     /// The body as JavaScript writes it, which is never quite what came; where it is JSON.
@@ -144,11 +144,11 @@ impl<'js> Request<'js> {
             ctx.catch();
             (rquickjs::String::from_str(ctx.clone(), &text)?.into_value(), None)
         };
-        let request: Object<'js> = envelope.get("request")?;
-        request.set("body", body.clone())?;
+        let value: Object<'js> = envelope.get("request")?;
+        value.set("body", body.clone())?;
         Ok(Self {
             ctx: ctx.clone(),
-            request,
+            value,
             context: envelope.get("context")?,
             body,
             before,
@@ -156,7 +156,7 @@ impl<'js> Request<'js> {
     }
 
     pub(super) fn value(&self) -> Object<'js> {
-        self.request.clone()
+        self.value.clone()
     }
 
     pub(super) fn context(&self) -> Value<'js> {
