@@ -16,7 +16,7 @@ use crate::{
         settings::{self, count},
     },
     config::{self, Loaded},
-    destination::{self, Kind, broker, exec::Program},
+    destination::{self, Kind, exec::Program},
     egress::{guard::Reach, resolver},
     source::{
         self, Source,
@@ -397,32 +397,18 @@ async fn of_breakers(client: &Client, report: &mut Report) -> Result<()> {
 
 async fn of_destination(settings: &destination::Settings, report: &mut Report) -> Result<()> {
     let name = &settings.name;
-    let (found, advice) = match &settings.kind {
-        Kind::Http(url) => (
-            reach(url.expose())
-                .await
-                .map(|it| format!("{it} accepts connections")),
-            "events wait in the store until it is back; is `url` right, and is the handler running?",
-        ),
-        Kind::Queue(_) => return report.ok(format_args!("destination `{name}`: consumers fetch from it")),
-        Kind::Redis(broker::Redis { url, .. })
-        | Kind::Nats(broker::Nats { url, .. })
-        | Kind::Amqp(broker::Amqp { url, .. }) => (
-            reach(url.expose())
-                .await
-                .map(|it| format!("{it} accepts connections")),
-            "events wait in the store until it is back; is its `url` right, and is the broker running?",
-        ),
-        Kind::Chat(chat) => (
-            reach(chat.url.expose())
-                .await
-                .map(|it| format!("{it} accepts connections")),
-            "messages wait in the store until it is back; is `url` right?",
-        ),
-        Kind::Exec(program) => (
+    let (found, advice) = match (&settings.kind, settings.kind.url()) {
+        (Kind::Exec(program), _) => (
             executable(program),
             "events wait in the store until it is there; is `exec.command` right, and may gatepost's user run it?",
         ),
+        (_, Some(url)) => (
+            reach(url.expose())
+                .await
+                .map(|it| format!("{it} accepts connections")),
+            "events wait in the store until it is back; is its URL right, and is it running?",
+        ),
+        (_, None) => return report.ok(format_args!("destination `{name}`: consumers fetch from it")),
     };
     match found {
         Ok(good) => report.ok(format_args!("destination `{name}`: {good}")),

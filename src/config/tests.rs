@@ -62,6 +62,9 @@ fn keys_of(node: &Node, shape: &str, res: &mut BTreeSet<String>) {
         "filter",
         "certificate",
         "client_key",
+        "access_key_id",
+        "secret_access_key",
+        "session_token",
         "jwks",
     ]
     .iter()

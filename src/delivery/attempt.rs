@@ -23,6 +23,7 @@ use crate::{
     },
     destination::{Fate, Message, Response, SendError, Way, retry::Retry},
     event::{
+        Hash,
         attempt::{Attempt, Outcome, Trigger},
         delivery::Fence,
         headers::Headers,
@@ -156,6 +157,7 @@ async fn send(
         origin: claim.delivery.origin,
         attempt: number,
         is_stale: claim.is_stale,
+        order_key: order_key(context, outlet, claim),
         now: wall_now(),
     };
     #[cfg(feature = "trial")]
@@ -201,6 +203,16 @@ async fn send(
         hold_route,
         lane,
     })
+}
+
+/// By what its route orders the event as it came, where the destination keeps that order too.
+fn order_key(context: &Context, outlet: &Outlet, claim: &Claim) -> Option<Hash> {
+    if !outlet.settings.kind.has_order() {
+        return None;
+    }
+    let snapshot = context.registry.current();
+    let route = snapshot.route(&claim.delivery.route)?;
+    route.position(&snapshot.subject(&claim.event)).map(|it| it.key)
 }
 
 async fn transform_and_send(

@@ -270,6 +270,7 @@ impl Queues {
             origin: claim.delivery.origin,
             attempt: receipt.number,
             is_stale: claim.is_stale,
+            order_key: None,
             now: wall_now(),
         };
         match transformed(&self.context, &claim.delivery.route, message).await {

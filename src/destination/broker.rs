@@ -1,7 +1,9 @@
-//! What the operator says of a broker. Their clients (`amqp`, `nats`, `redis`) are cargo features; these are always there, so that a build
-//! without one can say so.
+//! What the operator says of a broker. The clients of most (`amqp`, `aws`, `nats`, `redis`) are cargo features; these are always there, so
+//! that a build without one can say so.
 
-use crate::base::safe_url::SafeUrl;
+use std::time::Duration;
+
+use crate::base::{safe_url::SafeUrl, secret::Secret};
 
 /// `redis://` or, with TLS, `rediss://`.
 #[derive(Debug, Clone)]
@@ -28,4 +30,61 @@ pub struct Amqp {
     /// Empty: the default one, whose routing key is the name of a queue.
     pub exchange: String,
     pub routing_key: String,
+}
+
+/// In whose name, and where, AWS is called, or what speaks like it.
+#[derive(Debug, Clone)]
+pub struct AwsAccount {
+    pub region: String,
+    pub access_key_id: Secret,
+    pub secret_access_key: Secret,
+    /// Of credentials that end.
+    pub session_token: Option<Secret>,
+}
+
+/// A queue of SQS; first in, first out where its name ends in `.fifo`.
+#[derive(Debug, Clone)]
+pub struct Sqs {
+    pub queue_url: SafeUrl,
+    pub account: AwsAccount,
+}
+
+/// A topic of SNS; first in, first out where its name ends in `.fifo`.
+#[derive(Debug, Clone)]
+pub struct Sns {
+    pub topic_arn: String,
+    pub endpoint: SafeUrl,
+    pub account: AwsAccount,
+}
+
+/// An event bus.
+#[derive(Debug, Clone)]
+pub struct EventBridge {
+    /// Its name or its ARN.
+    pub bus: String,
+    pub endpoint: SafeUrl,
+    pub account: AwsAccount,
+}
+
+/// An archive in a bucket.
+#[derive(Debug, Clone)]
+pub struct S3 {
+    pub bucket: String,
+    /// What every key begins with: empty, or with a slash at its end.
+    pub prefix: String,
+    /// Where the keys of the bucket begin: a slash is its end.
+    pub base: SafeUrl,
+    /// How long an object waits for more events, at most.
+    pub gather: Duration,
+    pub account: AwsAccount,
+}
+
+/// A topic of Google Pub/Sub.
+#[derive(Debug, Clone)]
+pub struct PubSub {
+    /// `projects/PROJECT/topics/TOPIC`.
+    pub topic: String,
+    pub endpoint: SafeUrl,
+    /// The key of a service account, in JSON. An emulator wants none.
+    pub credentials: Option<Secret>,
 }

@@ -26,7 +26,7 @@ use crate::{
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// As much of an answer is read, so that its connection can be used again; of more, the connection is dropped.
-const MAX_READ: usize = 64 << 10;
+pub(super) const MAX_READ: usize = 64 << 10;
 /// As much of it is kept.
 const MAX_KEPT: usize = 4 << 10;
 const MAX_KEPT_HEADERS: usize = 16 << 10;
@@ -48,17 +48,9 @@ impl Post {
         trust: Trust,
         reach: Reach,
     ) -> Result<Self, Fault> {
-        let target = target(url, key, reach)?;
-        let client = Client::new(&client::Settings {
-            connect_timeout: CONNECT_TIMEOUT.min(settings.timeout),
-            reach,
-            max_idle: usize::try_from(settings.concurrency).unwrap_or(usize::MAX),
-            extra_roots: trust.extra_roots,
-            identity: trust.identity,
-        });
         Ok(Self {
-            client: client.map_err(|it| Fault::new(key, it.explanation, ""))?,
-            target,
+            target: target(url, key, reach)?,
+            client: client(key, settings, trust, reach)?,
             timeout: settings.timeout,
         })
     }
@@ -109,8 +101,20 @@ impl Destination for Http {
     }
 }
 
+/// A client of a destination's own.
+pub(super) fn client(key: &str, settings: &Settings, trust: Trust, reach: Reach) -> Result<Client, Fault> {
+    let client = Client::new(&client::Settings {
+        connect_timeout: CONNECT_TIMEOUT.min(settings.timeout),
+        reach,
+        max_idle: usize::try_from(settings.concurrency).unwrap_or(usize::MAX),
+        extra_roots: trust.extra_roots,
+        identity: trust.identity,
+    });
+    client.map_err(|it| Fault::new(key, it.explanation, ""))
+}
+
 /// Where a URL leads, if it may be dialled.
-fn target(url: &SafeUrl, key: &str, reach: Reach) -> Result<Target, Fault> {
+pub(super) fn target(url: &SafeUrl, key: &str, reach: Reach) -> Result<Target, Fault> {
     // Credentials are the one fault with advice of its own; the text must not show them.
     let url = url.expose();
     if !url.username().is_empty() || url.password().is_some() {
@@ -128,7 +132,8 @@ fn target(url: &SafeUrl, key: &str, reach: Reach) -> Result<Target, Fault> {
     })
 }
 
-fn failed(failure: Failure) -> SendError {
+/// What it means that no answer came.
+pub(super) fn failed(failure: Failure) -> SendError {
     let fate = match failure.cause {
         Cause::Timeout | Cause::Reset | Cause::Protocol => Fate::Ambiguous,
         _ => Fate::Retriable,

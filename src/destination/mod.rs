@@ -8,6 +8,8 @@
 
 #[cfg(feature = "amqp")]
 pub mod amqp;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod breaker;
 pub mod broker;
 pub mod chat;
@@ -42,7 +44,7 @@ use crate::{
         retry::Retry,
     },
     egress::guard::Reach,
-    event::{Event, Origin, headers::Headers},
+    event::{Event, Hash, Origin, headers::Headers},
 };
 
 /// What the operator says of a destination.
@@ -98,6 +100,14 @@ pub enum Kind {
     Nats(broker::Nats),
     /// An exchange of RabbitMQ.
     Amqp(broker::Amqp),
+    /// A queue of AWS.
+    Sqs(broker::Sqs),
+    /// A topic of AWS.
+    Sns(broker::Sns),
+    /// An event bus of AWS.
+    EventBridge(broker::EventBridge),
+    /// An archive in a bucket.
+    S3(broker::S3),
 }
 
 impl Kind {
@@ -111,15 +121,45 @@ impl Kind {
             Self::Redis(_) => "redis",
             Self::Nats(_) => "nats",
             Self::Amqp(_) => "amqp",
+            Self::Sqs(_) => "sqs",
+            Self::Sns(_) => "sns",
+            Self::EventBridge(_) => "eventbridge",
+            Self::S3(_) => "s3",
         }
     }
 
-    /// Of the URL that is posted to.
+    /// The cargo feature that it needs.
+    pub const fn feature(&self) -> Option<&'static str> {
+        match self {
+            Self::Redis(_) => Some("redis"),
+            Self::Nats(_) => Some("nats"),
+            Self::Amqp(_) => Some("amqp"),
+            Self::Sqs(_) | Self::Sns(_) | Self::EventBridge(_) | Self::S3(_) => Some("aws"),
+            Self::Http(_) | Self::Exec(_) | Self::Queue(_) | Self::Chat(_) => None,
+        }
+    }
+
+    /// The URL that it is spoken to at, where there is one.
+    pub const fn url(&self) -> Option<&SafeUrl> {
+        match self {
+            Self::Http(url) => Some(url),
+            Self::Exec(_) | Self::Queue(_) => None,
+            Self::Chat(chat) => Some(&chat.url),
+            Self::Redis(redis) => Some(&redis.url),
+            Self::Nats(nats) => Some(&nats.url),
+            Self::Amqp(amqp) => Some(&amqp.url),
+            Self::Sqs(sqs) => Some(&sqs.queue_url),
+            Self::Sns(sns) => Some(&sns.endpoint),
+            Self::EventBridge(bus) => Some(&bus.endpoint),
+            Self::S3(archive) => Some(&archive.base),
+        }
+    }
+
+    /// Of that URL, where HTTP is spoken.
     pub fn scheme(&self) -> Option<&str> {
         match self {
-            Self::Http(url) => Some(url.expose().scheme()),
-            Self::Chat(chat) => Some(chat.url.expose().scheme()),
-            _ => None,
+            Self::Redis(_) | Self::Nats(_) | Self::Amqp(_) => None,
+            _ => self.url().map(|it| it.expose().scheme()),
         }
     }
 
@@ -130,7 +170,16 @@ impl Kind {
 
     /// Whether it gets the headers of an event, and so a signature.
     pub const fn has_headers(&self) -> bool {
-        !matches!(self, Self::Chat(_))
+        !matches!(self, Self::Chat(_) | Self::S3(_))
+    }
+
+    /// Whether it keeps the order of what has one key.
+    pub fn has_order(&self) -> bool {
+        match self {
+            Self::Sqs(sqs) => sqs.queue_url.expose().path().ends_with(FIFO),
+            Self::Sns(sns) => sns.topic_arn.ends_with(FIFO),
+            _ => false,
+        }
     }
 
     /// Where it leads, for an operator; without credentials and arguments.
@@ -144,9 +193,16 @@ impl Kind {
             Self::Redis(redis) => format!("{} {}", redis.url, redis.stream),
             Self::Nats(nats) => format!("{} {}", nats.url, nats.subject),
             Self::Amqp(amqp) => format!("{} {} {}", amqp.url, amqp.exchange, amqp.routing_key),
+            Self::Sqs(sqs) => sqs.queue_url.to_string(),
+            Self::Sns(sns) => sns.topic_arn.clone(),
+            Self::EventBridge(bus) => format!("{} {}", bus.endpoint, bus.bus),
+            Self::S3(archive) => format!("{} {}", archive.base, archive.prefix),
         }
     }
 }
+
+/// What the names of AWS's queues and topics end in that keep an order.
+const FIFO: &str = ".fifo";
 
 /// One event on its way to one destination.
 #[derive(Debug, Clone)]
@@ -158,6 +214,8 @@ pub struct Message {
     pub attempt: u32,
     /// A newer event of its key was delivered before, and the route marks that.
     pub is_stale: bool,
+    /// What it shares with the events that it must not overtake; only for destinations that keep an order (`Kind::has_order`).
+    pub order_key: Option<Hash>,
     pub now: Timestamp,
 }
 
@@ -293,18 +351,27 @@ fn build_kind(settings: &Settings, parts: Parts) -> Result<Way, Fault> {
         Kind::Nats(it) => push(nats::Nats::new(it, timeout, parts.outbound)?),
         #[cfg(feature = "amqp")]
         Kind::Amqp(it) => push(amqp::Amqp::new(it, timeout, parts.outbound)?),
-        #[cfg(not(all(feature = "amqp", feature = "nats", feature = "redis")))]
-        other => return Err(left_out(other.name())),
+        #[cfg(feature = "aws")]
+        Kind::Sqs(it) => push(aws::sqs::Sqs::new(it, settings, parts)?),
+        #[cfg(feature = "aws")]
+        Kind::Sns(it) => push(aws::sns::Sns::new(it, settings, parts)?),
+        #[cfg(feature = "aws")]
+        Kind::EventBridge(it) => push(aws::eventbridge::EventBridge::new(it, settings, parts)?),
+        #[cfg(feature = "aws")]
+        Kind::S3(it) => push(aws::s3::S3::new(it, settings, parts)?),
+        #[cfg(not(all(feature = "amqp", feature = "aws", feature = "nats", feature = "redis")))]
+        other => return Err(left_out(other)),
     })
 }
 
 /// Of a kind that is a cargo feature.
-#[cfg(not(all(feature = "amqp", feature = "nats", feature = "redis")))]
-fn left_out(name: &str) -> Fault {
+#[cfg(not(all(feature = "amqp", feature = "aws", feature = "nats", feature = "redis")))]
+fn left_out(kind: &Kind) -> Fault {
+    let feature = kind.feature().unwrap_or(kind.name());
     Fault::new(
-        name,
-        format!("this gatepost was built without {name}"),
-        &format!("use the official image, or build it with `cargo build --release --features {name}`"),
+        kind.name(),
+        format!("this gatepost was built without {feature}"),
+        &format!("use the official image, or build it with `cargo build --release --features {feature}`"),
     )
 }
 

@@ -77,6 +77,7 @@ fn message(event: Event) -> Message {
         origin: Origin::Received,
         attempt: 1,
         is_stale: false,
+        order_key: None,
         now: NOW,
     }
 }

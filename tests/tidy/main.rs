@@ -40,6 +40,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("async_nats::", &["destination"]),
     ("lapin::", &["destination"]),
     ("redis::", &["destination"]),
+    ("aws_sigv4::", &["destination"]),
+    ("aws_credential_types::", &["destination"]),
     ("clap::", &["cli"]),
     ("toml::", &["config", "provider"]),
     ("env::var", &["config"]),

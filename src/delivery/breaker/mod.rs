@@ -43,6 +43,7 @@ impl Evidence {
             (Err(error), _) if error.code == "transform" => Self::Nothing,
             // Of this event alone.
             (Err(error), _) if error.fate == Fate::Permanent => Self::Answered,
+            (Err(error), _) if error.code == "throttled" => Self::Later(Duration::ZERO),
             (Err(_), _) => Self::Failed,
             (_, Verdict::Retry { not_before: Some(at) }) => Self::Later(at.since(now)),
             (

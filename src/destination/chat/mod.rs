@@ -150,6 +150,7 @@ mod tests {
             origin: Origin::Received,
             attempt: 2,
             is_stale: false,
+            order_key: None,
             now: Timestamp::EPOCH,
         }
     }

@@ -34,6 +34,7 @@ fn message(body: &'static [u8], headers: &[(&str, &[u8])]) -> Message {
         origin: Origin::Received,
         attempt: 3,
         is_stale: true,
+        order_key: None,
         now: Timestamp::EPOCH,
     }
 }

@@ -4,9 +4,8 @@
 //! can neither end a variable nor begin another.
 
 use ::http::HeaderMap;
-use serde_json::{Map, Value};
 
-use crate::destination::headers::one_value_each;
+use crate::destination::headers::as_json;
 
 /// Of the names that are ours.
 pub const PREFIX: &str = "GATEPOST_";
@@ -36,36 +35,10 @@ pub fn of(headers: &HeaderMap, delivery_id: &str) -> Vec<(&'static str, String)>
             res.push((variable, value.to_owned()));
         }
     }
-    let (json, is_cut) = as_json(headers);
+    let (json, is_cut) = as_json(headers, MAX_HEADERS);
     res.push(("GATEPOST_HEADERS", json));
     if is_cut {
         res.push(("GATEPOST_HEADERS_CUT", "true".to_owned()));
     }
     res
-}
-
-/// All headers as one JSON object, and whether some did not fit.
-fn as_json(headers: &HeaderMap) -> (String, bool) {
-    let mut n_bytes = 2;
-    let mut is_cut = false;
-    let mut kept = Map::new();
-    for (name, value) in one_value_each(headers) {
-        // Quotes, colon and comma; an escaped byte takes at most six.
-        let n_more = name.len() + 6 + value.chars().map(json_len).sum::<usize>();
-        if n_bytes + n_more > MAX_HEADERS {
-            is_cut = true;
-            continue;
-        }
-        n_bytes += n_more;
-        kept.insert(name, Value::String(value));
-    }
-    (Value::Object(kept).to_string(), is_cut)
-}
-
-const fn json_len(c: char) -> usize {
-    match c {
-        '"' | '\\' => 2,
-        '\0'..='\x1f' => 6,
-        _ => c.len_utf8(),
-    }
 }

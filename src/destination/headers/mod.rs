@@ -7,6 +7,7 @@
 use std::{borrow::Cow, fmt::Write};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde_json::{Map, Value};
 
 use crate::{
     destination::{Message, signing::Signer, trace::Trace},
@@ -141,6 +142,32 @@ pub fn one_value_each(headers: &HeaderMap) -> Vec<(String, String)> {
         (name.as_str().to_owned(), values.join(", "))
     };
     headers.keys().map(joined).collect()
+}
+
+/// All headers as one JSON object of at most so many bytes, and whether some did not fit.
+pub fn as_json(headers: &HeaderMap, max_len: usize) -> (String, bool) {
+    let mut n_bytes = 2;
+    let mut is_cut = false;
+    let mut kept = Map::new();
+    for (name, value) in one_value_each(headers) {
+        // Quotes, colon and comma; an escaped byte takes at most six.
+        let n_more = name.len() + 6 + value.chars().map(json_len).sum::<usize>();
+        if n_bytes + n_more > max_len {
+            is_cut = true;
+            continue;
+        }
+        n_bytes += n_more;
+        kept.insert(name, Value::String(value));
+    }
+    (Value::Object(kept).to_string(), is_cut)
+}
+
+const fn json_len(c: char) -> usize {
+    match c {
+        '"' | '\\' => 2,
+        '\0'..='\x1f' => 6,
+        _ => c.len_utf8(),
+    }
 }
 
 /// Whether an operator may set this header. Those of HTTP's framing and ours are not theirs to set.

@@ -27,6 +27,7 @@ fn message(headers: &[(&str, &[u8])]) -> Message {
         origin: Origin::Received,
         attempt: 1,
         is_stale: false,
+        order_key: None,
         now: Timestamp::from_unix_seconds(1_700_000_100),
     }
 }
@@ -187,6 +188,7 @@ fn the_signature_covers_this_attempt_s_time() {
     let second = Message {
         attempt: 2,
         is_stale: false,
+        order_key: None,
         now: Timestamp::from_unix_seconds(1_700_009_999),
         ..first
     };

@@ -287,7 +287,7 @@ app_case!(
 );
 
 /// What the lines of an export become in a call of the import.
-async fn import(api: &Api, lines: &str, more: &str) -> Vec<Value> {
+pub(crate) async fn import(api: &Api, lines: &str, more: &str) -> Vec<Value> {
     let answer = api
         .client
         .post(format!("http://{}/v1/events/import{more}", api.admin))

@@ -3,7 +3,7 @@
 mod accept;
 mod access;
 pub(crate) mod api;
-mod bulk;
+pub(crate) mod bulk;
 mod commit;
 mod crash;
 mod delivery;

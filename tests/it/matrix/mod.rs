@@ -7,8 +7,10 @@ mod abuse;
 mod answers;
 pub(crate) mod beside;
 mod blackhole;
-#[cfg(any(feature = "amqp", feature = "nats", feature = "redis"))]
+#[cfg(any(feature = "amqp", feature = "aws", feature = "nats", feature = "redis"))]
 mod brokers;
+#[cfg(feature = "aws")]
+mod clouds;
 mod cluster;
 mod config;
 mod damage;

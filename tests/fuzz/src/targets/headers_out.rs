@@ -95,6 +95,7 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
         origin: Origin::Replayed,
         attempt: attempt.into(),
         is_stale: false,
+        order_key: None,
         now: Timestamp::from_unix_seconds(NOW),
     };
     let map = outbound.headers(&message, 5);

@@ -1,6 +1,6 @@
 //! Brokers as destinations: real ones that are down, slow, killed, and that have no place for what they get.
 
-mod server;
+pub(crate) mod server;
 
 use std::collections::BTreeSet;
 

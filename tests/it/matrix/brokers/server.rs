@@ -43,6 +43,8 @@ pub(crate) enum Software {
     Redis,
     Nats,
     RabbitMq,
+    /// Plays AWS, in memory.
+    Moto,
 }
 
 impl Software {
@@ -61,6 +63,7 @@ impl Software {
                 binary("nats-server").display(),
                 directory.display()
             )),
+            Self::Moto => words(format!("{} -H 127.0.0.1 -p {port}", moto().display())),
             Self::RabbitMq => {
                 let mut command = ["sh", "-c", RABBITMQ].map(str::to_owned).to_vec();
                 command.push(rabbitmq().display().to_string());
@@ -184,6 +187,12 @@ fn rabbitmq() -> PathBuf {
     found
         .find(|it| it.exists())
         .unwrap_or_else(|| binary("rabbitmq-server"))
+}
+
+fn moto() -> PathBuf {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/moto/bin/moto_server");
+    assert!(program.exists(), "no moto here: run `tests/moto/install`");
+    program
 }
 
 /// Where Debian and others put it.

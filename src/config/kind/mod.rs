@@ -1,5 +1,8 @@
 //! Where a destination's events go: its `url`, or exactly one table of another kind.
 
+mod aws;
+mod broker;
+
 use std::time::Duration;
 
 use url::Url;
@@ -15,7 +18,7 @@ use crate::{
         value,
     },
     destination::{
-        Kind, broker,
+        Kind,
         chat::{self, Service},
         exec::Program,
         queue,
@@ -24,7 +27,18 @@ use crate::{
 
 /// Each names a kind.
 const KEYS: &[&str] = &[
-    "url", "exec", "queue", "slack", "discord", "redis", "nats", "amqp",
+    "url",
+    "exec",
+    "queue",
+    "slack",
+    "discord",
+    "redis",
+    "nats",
+    "amqp",
+    "sqs",
+    "sns",
+    "eventbridge",
+    "s3",
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,9 +53,13 @@ pub(super) fn kind(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Resu
         queue(section, reading).map(|it| it.map(Kind::Queue)),
         chat("slack", Service::Slack, section, reading).map(|it| it.map(Kind::Chat)),
         chat("discord", Service::Discord, section, reading).map(|it| it.map(Kind::Chat)),
-        redis(section, reading).map(|it| it.map(Kind::Redis)),
-        nats(section, reading).map(|it| it.map(Kind::Nats)),
-        amqp(section, reading).map(|it| it.map(Kind::Amqp)),
+        broker::redis(section, reading).map(|it| it.map(Kind::Redis)),
+        broker::nats(section, reading).map(|it| it.map(Kind::Nats)),
+        broker::amqp(section, reading).map(|it| it.map(Kind::Amqp)),
+        aws::sqs(section, reading).map(|it| it.map(Kind::Sqs)),
+        aws::sns(section, reading).map(|it| it.map(Kind::Sns)),
+        aws::eventbridge(section, reading).map(|it| it.map(Kind::EventBridge)),
+        aws::s3(section, reading).map(|it| it.map(Kind::S3)),
     ];
     let given: Vec<_> = KEYS.iter().copied().filter(|it| section.has(it)).collect();
     let [_] = given[..] else {
@@ -77,20 +95,21 @@ fn not_one(section: &Section<'_>, given: &[&str]) -> Fault {
 /// A URL, or a reference to one that is secret as a whole.
 fn url(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<SafeUrl>, Bad> {
     let expected = "an http or https URL, as in \"http://127.0.0.1:3000/hooks\"";
-    url_in(section, "destinations.*.url", expected, value::web_url, reading)
+    url_in("url", section, "destinations.*.url", expected, value::web_url, reading)
 }
 
-/// The `url` of a section, read so.
+/// A URL of a section, read so.
 fn url_in(
+    key: &'static str,
     section: &mut Section<'_>,
     shape: &str,
     expected: &str,
     read: impl Fn(&str) -> Option<Url>,
     reading: &mut Reading<'_>,
 ) -> Result<Option<SafeUrl>, Bad> {
-    let node = section.node("url", reading);
-    let path = section.path_of("url");
-    let url = secret_in(section, "url", shape, Literal::Allowed, reading)?;
+    let node = section.node(key, reading);
+    let path = section.path_of(key);
+    let url = secret_in(section, key, shape, Literal::Allowed, reading)?;
     let (Some(url), Some(node)) = (url, node) else {
         return Ok(None);
     };
@@ -141,7 +160,7 @@ fn chat(
     };
     let shape = format!("destinations.*.{key}.url");
     let expected = "the URL of an incoming webhook";
-    let url = url_in(&mut section, &shape, expected, value::web_url, reading);
+    let url = url_in("url", &mut section, &shape, expected, value::web_url, reading);
     let url = url.and_then(|it| it.ok_or_else(|| section.missing("url", reading)));
     let text = section.need("text", reading, value::text);
     section.finish(reading);
@@ -152,73 +171,20 @@ fn chat(
     }))
 }
 
-fn redis(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<broker::Redis>, Bad> {
-    let Some(mut section) = section.section("redis", reading)? else {
-        return Ok(None);
-    };
-    let url = broker_url(
-        &mut section,
-        &["redis", "rediss"],
-        "destinations.*.redis.url",
-        reading,
-    );
-    let stream = section.need("stream", reading, value::text);
-    let max_length = section.read("max_length", reading, value::number(1, u64::MAX >> 1));
-    let replicas = section.read("replicas", reading, value::number(1, 100_u32));
-    section.finish(reading);
-    Ok(Some(broker::Redis {
-        url: url?,
-        stream: stream?,
-        max_length: max_length?,
-        replicas: replicas?.unwrap_or(0),
-    }))
+/// What an endpoint has to be.
+const ENDPOINT: &str = "an http or https URL without a query, as in \"http://127.0.0.1:9000\"";
+
+/// What is joined to it comes after it.
+fn endpoint_url(text: &str) -> Option<Url> {
+    let mut url = plain_url(text)?;
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Some(url)
 }
 
-fn nats(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<broker::Nats>, Bad> {
-    let Some(mut section) = section.section("nats", reading)? else {
-        return Ok(None);
-    };
-    let url = broker_url(&mut section, &["nats", "tls"], "destinations.*.nats.url", reading);
-    let subject = section.need("subject", reading, value::text);
-    section.finish(reading);
-    Ok(Some(broker::Nats {
-        url: url?,
-        subject: subject?,
-    }))
-}
-
-fn amqp(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<broker::Amqp>, Bad> {
-    let Some(mut section) = section.section("amqp", reading)? else {
-        return Ok(None);
-    };
-    let url = broker_url(
-        &mut section,
-        &["amqp", "amqps"],
-        "destinations.*.amqp.url",
-        reading,
-    );
-    let exchange = section.read("exchange", reading, value::any_text);
-    let routing_key = section.need("routing_key", reading, value::any_text);
-    section.finish(reading);
-    Ok(Some(broker::Amqp {
-        url: url?,
-        exchange: exchange?.unwrap_or_default(),
-        routing_key: routing_key?,
-    }))
-}
-
-/// A broker's URL, in plain or over TLS; it may hold a password.
-fn broker_url(
-    section: &mut Section<'_>,
-    schemes: &[&str; 2],
-    shape: &str,
-    reading: &mut Reading<'_>,
-) -> Result<SafeUrl, Bad> {
-    let expected = format!("a URL that begins with {}:// or {}://", schemes[0], schemes[1]);
-    let read = |text: &str| {
-        let url: Url = text.parse().ok()?;
-        (schemes.contains(&url.scheme()) && url.has_host()).then_some(url)
-    };
-    let url = url_in(section, shape, &expected, read, reading)?;
-    url.ok_or_else(|| section.missing("url", reading))
+/// Nothing after its path.
+fn plain_url(text: &str) -> Option<Url> {
+    value::web_url(text).filter(|it| it.query().is_none() && it.fragment().is_none())
 }

@@ -1,0 +1,4 @@
+//! Services of clouds as destinations, played by what emulates them.
+
+mod aws;
+mod moto;
