@@ -160,6 +160,14 @@ pub(super) fn warnings(settings: &Settings) -> Vec<String> {
                 "destination `{name}` is sent events over plain http: use https"
             ));
         }
+        if let Some(oauth2) = &destination.oauth2
+            && oauth2.token_url.expose().scheme() == "http"
+            && !is_private(oauth2.token_url.expose())
+        {
+            res.push(format!(
+                "destination `{name}` shows its client secret over plain http: use https in `oauth2.token_url`"
+            ));
+        }
         if !routes.iter().any(|it| it.destination == *name) {
             res.push(format!("destination `{name}` has no route: nothing goes there"));
         }

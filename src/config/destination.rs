@@ -17,6 +17,7 @@ use crate::{
     destination::{
         self, Tls,
         breaker::Rules,
+        oauth2::{self, ClientAuth},
         retry::{Retry, Statuses},
     },
 };
@@ -51,6 +52,7 @@ pub(super) fn destination(
     );
     let signing_secrets = signing_secrets(&mut section, reading);
     let headers = named_secrets(&mut section, "headers", "destinations.*.headers.*", reading);
+    let oauth2 = oauth2(&mut section, reading);
     let hold_after = section.read("hold_after", reading, value::number(1, 1_000_000_u32));
     let tls = tls(&mut section, reading);
     let retry = retry(&mut section, reading);
@@ -65,6 +67,7 @@ pub(super) fn destination(
         signing_secret: signing_secret?,
         signing_secrets: signing_secrets?,
         headers: headers?,
+        oauth2: oauth2?,
         tls: tls?,
         retry: retry?,
         hold_after: hold_after?,
@@ -104,6 +107,47 @@ fn tls(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Tls, Bad>
         client_certificate: client_certificate?,
         client_key: client_key?,
     })
+}
+
+const CLIENT_AUTHS: &[(&str, ClientAuth)] = &[("basic", ClientAuth::Basic), ("body", ClientAuth::Body)];
+
+fn oauth2(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<oauth2::Settings>, Bad> {
+    let Some(mut section) = section.section("oauth2", reading)? else {
+        return Ok(None);
+    };
+    let shape = "destinations.*.oauth2.token_url";
+    let expected = "an http or https URL, as in \"https://auth.example.com/oauth/token\"";
+    let token_url = kind::url_in(
+        "token_url",
+        &mut section,
+        shape,
+        expected,
+        value::web_url,
+        reading,
+    );
+    let token_url = token_url.and_then(|it| it.ok_or_else(|| section.missing("token_url", reading)));
+    let client_id = section.need("client_id", reading, value::text);
+    let client_secret = secret_in(
+        &mut section,
+        "client_secret",
+        "destinations.*.oauth2.client_secret",
+        Literal::Refused,
+        reading,
+    );
+    let client_secret =
+        client_secret.and_then(|it| it.ok_or_else(|| section.missing("client_secret", reading)));
+    let scopes = section.list("scopes", reading, value::text);
+    let audience = section.read("audience", reading, value::text);
+    let client_auth = section.read("client_auth", reading, value::choice(CLIENT_AUTHS));
+    section.finish(reading);
+    Ok(Some(oauth2::Settings {
+        token_url: token_url?,
+        client_id: client_id?,
+        client_secret: client_secret?,
+        scopes: scopes?,
+        audience: audience?,
+        client_auth: client_auth?.unwrap_or(ClientAuth::Basic),
+    }))
 }
 
 /// A table of chosen names, each with text or a reference.

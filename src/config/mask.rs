@@ -21,6 +21,11 @@ const PLAIN_KEYS: &[&str] = &[
     "query",
     "secret_encoding",
     "timestamp_header",
+    "token_url",
+    "client_id",
+    "client_auth",
+    "scopes",
+    "audience",
 ];
 
 /// The text of a file that parsed. `hidden`: what nobody knows the meaning of, and so may be a secret too.

@@ -65,6 +65,7 @@ fn keys_of(node: &Node, shape: &str, res: &mut BTreeSet<String>) {
         "access_key_id",
         "secret_access_key",
         "session_token",
+        "client_secret",
         "jwks",
     ]
     .iter()

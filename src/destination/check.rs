@@ -7,7 +7,7 @@ use ::http::{HeaderName, HeaderValue};
 use crate::{
     base::secret::Secret,
     destination::{
-        Fault, Settings,
+        Fault, Kind, Settings,
         headers::{Outbound, may_be_configured},
         retry::Retry,
         signing::{BadSecret, Signer},
@@ -53,6 +53,13 @@ pub fn common(settings: &Settings) -> (Parts, Vec<Fault>) {
             settings.kind.name()
         );
         faults.push(Fault::new(key, problem, "remove it"));
+    }
+    if settings.oauth2.is_some() && !matches!(settings.kind, Kind::Http(_)) {
+        let problem = format!(
+            "a destination of kind `{}` is shown no token of this sort",
+            settings.kind.name()
+        );
+        faults.push(Fault::new("oauth2", problem, "remove it"));
     }
     let configured = check_headers(&settings.headers, &mut faults);
     let parts = Parts {
@@ -286,7 +293,7 @@ mod tests {
     use super::*;
     use crate::{
         base::safe_url::SafeUrl,
-        destination::{Kind, Tls, breaker::Rules, exec::Program, retry::Statuses},
+        destination::{Tls, breaker::Rules, exec::Program, retry::Statuses},
     };
 
     fn settings(url: &str) -> Settings {
@@ -309,6 +316,7 @@ mod tests {
                 never: Statuses::NONE,
             },
             hold_after: None,
+            oauth2: None,
             tls: Tls::default(),
             breaker: Rules::default(),
         }

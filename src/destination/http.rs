@@ -14,6 +14,7 @@ use crate::{
         Destination, Fate, Fault, Message, Response, SendError, Sending, Settings,
         check::{Parts, Trust},
         headers::Outbound,
+        oauth2::{self, Tokens, grant::Grant},
     },
     egress::{
         client::{self, Answer, Call, Client},
@@ -56,16 +57,19 @@ impl Post {
     }
 
     pub async fn send(&self, headers: HeaderMap, body: Bytes) -> Result<Response, SendError> {
-        let call = Call {
+        let answer = self.client.send(self.call(headers, body)).await;
+        Ok(response(&answer.map_err(failed)?))
+    }
+
+    fn call(&self, headers: HeaderMap, body: Bytes) -> Call<'_> {
+        Call {
             method: Method::POST,
             target: &self.target,
             headers,
             body,
             timeout: self.timeout,
             max_body: MAX_READ,
-        };
-        let answer = self.client.send(call).await.map_err(failed)?;
-        Ok(response(&answer))
+        }
     }
 }
 
@@ -73,13 +77,17 @@ impl Post {
 #[derive(Debug)]
 pub struct Http {
     post: Post,
+    tokens: Option<Tokens>,
     outbound: Outbound,
 }
 
 impl Http {
     pub fn new(url: &SafeUrl, settings: &Settings, parts: Parts, reach: Reach) -> Result<Self, Fault> {
+        let tokens = settings.oauth2.as_ref();
+        let tokens = tokens.map(|it| tokens_of(it, settings, &parts)).transpose()?;
         Ok(Self {
             post: Post::new(url, "url", settings, parts.trust, reach)?,
+            tokens,
             outbound: parts.outbound,
         })
     }
@@ -91,8 +99,32 @@ impl Http {
         } else {
             message.event.body.clone()
         };
-        self.post.send(headers, body).await
+        let Some(tokens) = &self.tokens else {
+            return self.post.send(headers, body).await;
+        };
+        let answer = tokens
+            .send(&self.post.client, self.post.call(headers, body))
+            .await?;
+        Ok(response(&answer))
     }
+}
+
+/// Its server is trusted as the handler is, and shown no certificate.
+fn tokens_of(own: &oauth2::Settings, settings: &Settings, parts: &Parts) -> Result<Tokens, Fault> {
+    if settings
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+    {
+        let problem = "`headers` holds an `authorization` of its own";
+        return Err(Fault::new("oauth2", problem, "keep one of them"));
+    }
+    let trust = Trust {
+        extra_roots: parts.trust.extra_roots.clone(),
+        identity: None,
+    };
+    let grant = Grant::Client(own.clone());
+    Tokens::new(&own.token_url, "oauth2.token_url", grant, settings, trust)
 }
 
 impl Destination for Http {

@@ -21,6 +21,7 @@ pub mod http;
 pub mod link;
 #[cfg(feature = "nats")]
 pub mod nats;
+pub mod oauth2;
 pub mod queue;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -65,6 +66,8 @@ pub struct Settings {
     pub signing_secrets: Vec<Secret>,
     /// Added to every request; values may be secret. They win over the sender's of the same name.
     pub headers: Vec<(String, Secret)>,
+    /// Whose tokens a handler behind a URL wants to see.
+    pub oauth2: Option<oauth2::Settings>,
     pub tls: Tls,
     pub retry: Retry,
     /// After so many dead letters in a row it is held until somebody resumes it.
@@ -316,11 +319,12 @@ pub fn build(settings: &Settings) -> Result<Way, Vec<Fault>> {
 }
 
 /// The same at another URL, which did not come from the config file: no further than that reach, and without the operator's
-/// headers and certificate, which are for the one that the config names.
+/// headers, tokens and certificate, which are for the one that the config names.
 pub fn elsewhere(settings: &Settings, url: SafeUrl, reach: Reach) -> Result<(Settings, Way), Vec<Fault>> {
     let settings = Settings {
         kind: Kind::Http(url.clone()),
         headers: Vec::new(),
+        oauth2: None,
         tls: Tls {
             client_certificate: None,
             client_key: None,

@@ -43,7 +43,7 @@ pub struct Client {
 }
 
 /// One request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Call<'a> {
     pub method: Method,
     pub target: &'a Target,

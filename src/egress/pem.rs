@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
+
+use crate::base::secret::Secret;
 
 /// What a client shows of itself: certificates, its own first, and the key to it. Clones share them.
 #[derive(Clone)]
@@ -26,6 +28,14 @@ pub enum BadPem {
 /// All certificates (DER) of a text, at least one.
 pub fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, BadPem> {
     Ok(chain(pem)?.iter().map(|it| it.to_vec()).collect())
+}
+
+/// The private key of a text, as PKCS #8 (DER).
+pub fn private_key(pem: &[u8]) -> Result<Secret, BadPem> {
+    match PrivatePkcs8KeyDer::from_pem_slice(pem) {
+        Ok(key) => Ok(Secret::new(key.secret_pkcs8_der())),
+        Err(_) => Err(BadPem::NoKey),
+    }
 }
 
 fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, BadPem> {
@@ -70,5 +80,6 @@ mod tests {
         assert_eq!(certificates(one).unwrap(), [[0x30, 0x00]]);
         assert_eq!(Identity::new(one, b"hunter2").unwrap_err(), BadPem::NoKey);
         assert_eq!(Identity::new(b"", b"").unwrap_err(), BadPem::NoCertificate);
+        assert_eq!(private_key(b"hunter2").unwrap_err(), BadPem::NoKey);
     }
 }

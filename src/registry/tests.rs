@@ -48,6 +48,7 @@ fn destination(name: &str) -> destination::Settings {
             never: Statuses::NONE,
         },
         hold_after: None,
+        oauth2: None,
         tls: destination::Tls::default(),
         breaker: Rules::default(),
     }

@@ -43,6 +43,7 @@ fn settings(url: &str) -> Settings {
         headers: vec![("authorization".into(), Secret::new(*b"Bearer of-the-operator"))],
         retry: RETRY,
         hold_after: None,
+        oauth2: None,
         tls: destination::Tls::default(),
         breaker: Rules::default(),
     }

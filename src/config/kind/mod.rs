@@ -99,7 +99,7 @@ fn url(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<Sa
 }
 
 /// A URL of a section, read so.
-fn url_in(
+pub(super) fn url_in(
     key: &'static str,
     section: &mut Section<'_>,
     shape: &str,

@@ -24,6 +24,7 @@ mod routes;
 pub(crate) mod sender;
 mod shutdown;
 pub(crate) mod site;
+mod tokens;
 
 use std::time::Duration;
 
