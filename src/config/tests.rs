@@ -66,6 +66,7 @@ fn keys_of(node: &Node, shape: &str, res: &mut BTreeSet<String>) {
         "secret_access_key",
         "session_token",
         "client_secret",
+        "credentials",
         "jwks",
     ]
     .iter()

@@ -22,6 +22,7 @@ pub mod link;
 #[cfg(feature = "nats")]
 pub mod nats;
 pub mod oauth2;
+pub mod pubsub;
 pub mod queue;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -111,6 +112,8 @@ pub enum Kind {
     EventBridge(broker::EventBridge),
     /// An archive in a bucket.
     S3(broker::S3),
+    /// A topic of Google Pub/Sub.
+    PubSub(broker::PubSub),
 }
 
 impl Kind {
@@ -128,6 +131,7 @@ impl Kind {
             Self::Sns(_) => "sns",
             Self::EventBridge(_) => "eventbridge",
             Self::S3(_) => "s3",
+            Self::PubSub(_) => "pubsub",
         }
     }
 
@@ -138,7 +142,7 @@ impl Kind {
             Self::Nats(_) => Some("nats"),
             Self::Amqp(_) => Some("amqp"),
             Self::Sqs(_) | Self::Sns(_) | Self::EventBridge(_) | Self::S3(_) => Some("aws"),
-            Self::Http(_) | Self::Exec(_) | Self::Queue(_) | Self::Chat(_) => None,
+            Self::Http(_) | Self::Exec(_) | Self::Queue(_) | Self::Chat(_) | Self::PubSub(_) => None,
         }
     }
 
@@ -155,6 +159,7 @@ impl Kind {
             Self::Sns(sns) => Some(&sns.endpoint),
             Self::EventBridge(bus) => Some(&bus.endpoint),
             Self::S3(archive) => Some(&archive.base),
+            Self::PubSub(pubsub) => Some(&pubsub.endpoint),
         }
     }
 
@@ -181,6 +186,7 @@ impl Kind {
         match self {
             Self::Sqs(sqs) => sqs.queue_url.expose().path().ends_with(FIFO),
             Self::Sns(sns) => sns.topic_arn.ends_with(FIFO),
+            Self::PubSub(_) => true,
             _ => false,
         }
     }
@@ -200,6 +206,7 @@ impl Kind {
             Self::Sns(sns) => sns.topic_arn.clone(),
             Self::EventBridge(bus) => format!("{} {}", bus.endpoint, bus.bus),
             Self::S3(archive) => format!("{} {}", archive.base, archive.prefix),
+            Self::PubSub(pubsub) => format!("{} {}", pubsub.endpoint, pubsub.topic),
         }
     }
 }
@@ -349,6 +356,7 @@ fn build_kind(settings: &Settings, parts: Parts) -> Result<Way, Fault> {
         Kind::Exec(program) => push(Exec::new(program, timeout, parts.outbound)?),
         Kind::Queue(queue) => Way::Pull(Arc::new(Queue::new(queue.clone(), parts.outbound))),
         Kind::Chat(chat) => push(Chat::new(chat, settings, parts)?),
+        Kind::PubSub(it) => push(pubsub::PubSub::new(it, settings, parts)?),
         #[cfg(feature = "redis")]
         Kind::Redis(it) => push(redis::Redis::new(it, timeout, parts.outbound)?),
         #[cfg(feature = "nats")]

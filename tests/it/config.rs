@@ -89,7 +89,7 @@ fn bad(text: &str) -> String {
 }
 
 /// Every case and what is printed for it, for one snapshot.
-fn printed(cases: &[&str]) -> String {
+pub(crate) fn printed(cases: &[&str]) -> String {
     let one = |it: &&str| format!("{}\n\n{}\n", it.trim(), bad(it));
     cases
         .iter()

@@ -1,18 +1,24 @@
-//! Destinations that are a broker: the tables `redis`, `nats` and `amqp`.
+//! Destinations that are a broker: the tables `redis`, `nats`, `amqp` and `pubsub`.
 
 use url::Url;
 
 use crate::{
     base::safe_url::SafeUrl,
     config::{
-        kind::url_in,
+        kind::{ENDPOINT, endpoint_url, url_in},
+        process::secret_in,
+        secrets::Literal,
         section::{Bad, Reading, Section},
-        value,
+        tree::Node,
+        value::{self, Read},
     },
-    destination::broker,
+    destination::{broker, pubsub::GOOGLE},
 };
 
-pub(super) fn redis(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<broker::Redis>, Bad> {
+pub(super) fn redis(
+    section: &mut Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<Option<broker::Redis>, Bad> {
     let Some(mut section) = section.section("redis", reading)? else {
         return Ok(None);
     };
@@ -34,7 +40,10 @@ pub(super) fn redis(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Res
     }))
 }
 
-pub(super) fn nats(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<broker::Nats>, Bad> {
+pub(super) fn nats(
+    section: &mut Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<Option<broker::Nats>, Bad> {
     let Some(mut section) = section.section("nats", reading)? else {
         return Ok(None);
     };
@@ -47,7 +56,10 @@ pub(super) fn nats(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Resu
     }))
 }
 
-pub(super) fn amqp(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<broker::Amqp>, Bad> {
+pub(super) fn amqp(
+    section: &mut Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<Option<broker::Amqp>, Bad> {
     let Some(mut section) = section.section("amqp", reading)? else {
         return Ok(None);
     };
@@ -65,6 +77,52 @@ pub(super) fn amqp(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Resu
         exchange: exchange?.unwrap_or_default(),
         routing_key: routing_key?,
     }))
+}
+
+pub(super) fn pubsub(
+    section: &mut Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<Option<broker::PubSub>, Bad> {
+    let Some(mut section) = section.section("pubsub", reading)? else {
+        return Ok(None);
+    };
+    let topic = section.need("topic", reading, topic);
+    let shape = "destinations.*.pubsub.endpoint";
+    let endpoint = url_in("endpoint", &mut section, shape, ENDPOINT, endpoint_url, reading);
+    let credentials = secret_in(
+        &mut section,
+        "credentials",
+        "destinations.*.pubsub.credentials",
+        Literal::Refused,
+        reading,
+    );
+    section.finish(reading);
+    let endpoint = match endpoint? {
+        Some(it) => it,
+        None => SafeUrl::new(GOOGLE.parse().expect("it is a URL")),
+    };
+    Ok(Some(broker::PubSub {
+        topic: topic?,
+        endpoint,
+        credentials: credentials?,
+    }))
+}
+
+/// Of characters that stand in a URL as they are.
+fn topic(node: &Node) -> Read<String> {
+    let is_fit = |it: &str| {
+        let is_part =
+            |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b'~' | b'+' | b':');
+        !it.is_empty() && it.bytes().all(is_part)
+    };
+    let is_topic = |it: &&str| {
+        let parts: Vec<_> = it.split('/').collect();
+        matches!(parts[..], ["projects", project, "topics", topic] if is_fit(project) && is_fit(topic))
+    };
+    match node.text().filter(is_topic) {
+        Some(text) => Ok(text.to_owned()),
+        None => value::mismatch(node, "a topic, as in \"projects/PROJECT/topics/TOPIC\""),
+    }
 }
 
 /// A broker's URL, in plain or over TLS; it may hold a password.

@@ -39,6 +39,7 @@ const KEYS: &[&str] = &[
     "sns",
     "eventbridge",
     "s3",
+    "pubsub",
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -60,6 +61,7 @@ pub(super) fn kind(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Resu
         aws::sns(section, reading).map(|it| it.map(Kind::Sns)),
         aws::eventbridge(section, reading).map(|it| it.map(Kind::EventBridge)),
         aws::s3(section, reading).map(|it| it.map(Kind::S3)),
+        broker::pubsub(section, reading).map(|it| it.map(Kind::PubSub)),
     ];
     let given: Vec<_> = KEYS.iter().copied().filter(|it| section.has(it)).collect();
     let [_] = given[..] else {
@@ -95,7 +97,14 @@ fn not_one(section: &Section<'_>, given: &[&str]) -> Fault {
 /// A URL, or a reference to one that is secret as a whole.
 fn url(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<SafeUrl>, Bad> {
     let expected = "an http or https URL, as in \"http://127.0.0.1:3000/hooks\"";
-    url_in("url", section, "destinations.*.url", expected, value::web_url, reading)
+    url_in(
+        "url",
+        section,
+        "destinations.*.url",
+        expected,
+        value::web_url,
+        reading,
+    )
 }
 
 /// A URL of a section, read so.

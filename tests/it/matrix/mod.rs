@@ -9,7 +9,6 @@ pub(crate) mod beside;
 mod blackhole;
 #[cfg(any(feature = "amqp", feature = "aws", feature = "nats", feature = "redis"))]
 mod brokers;
-#[cfg(feature = "aws")]
 mod clouds;
 mod cluster;
 mod config;
