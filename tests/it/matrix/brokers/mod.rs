@@ -114,7 +114,7 @@ mod redis {
         play(&site, &mut broker, &Stream(url), None).await;
     });
 
-    app_case!(f76_redis_without_the_replicas_that_are_wanted, |site| {
+    app_case!(f76_h05_redis_without_the_replicas_that_are_wanted, |site| {
         let mut broker = Broker::new(Software::Redis);
         broker.start().await;
         let kind = format!(
@@ -175,7 +175,7 @@ mod nats {
         }
     }
 
-    app_case!(f76_nats_down_unroutable_slow_and_killed, |site| {
+    app_case!(f76_h03_nats_down_unroutable_slow_and_killed, |site| {
         let mut broker = Broker::new(Software::Nats);
         let url = format!("nats://{}", broker.address);
         configure(
@@ -249,7 +249,7 @@ mod amqp {
 
     /// On one store alone: RabbitMQ takes long to start, and which store it is makes no difference to it.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn f76_rabbitmq_down_unroutable_slow_and_killed() {
+    async fn f76_h01_h02_rabbitmq_down_unroutable_slow_and_killed() {
         let site = Site::sqlite().await;
         let mut broker = Broker::new(Software::RabbitMq);
         let url = format!("amqp://guest:guest@{}/%2f", broker.address);
