@@ -16,7 +16,7 @@ use crate::{
     store::{Store, clock::StoreClock, wake::Wake},
     web::{
         AdminSettings, ServerSettings, api,
-        api::{metrics::Gauges, stream::Newest},
+        api::{metrics::Gauges, numbers::Numbers, stream::Newest},
         auth::Auth,
         counters::Counters,
         health::Health,
@@ -87,6 +87,7 @@ pub(crate) struct Admin {
     /// What a source may be sent, where it does not say so itself.
     pub(crate) max_body: u64,
     pub(crate) newest: Newest,
+    pub(crate) numbers: Numbers,
     pub(crate) gauges: Gauges,
     pub(crate) openapi: String,
     pub(crate) viewers_see_bodies: bool,
@@ -122,12 +123,14 @@ impl AdminState {
             parts.store.clone(),
             parts.clock.clone(),
         );
+        let numbers = Numbers::new(parts.store.clone());
         Self(Arc::new(Admin {
             auth,
             trail: Trail::new(parts.store.clone(), parts.clock),
             operations: Operations::new(&api::router().into_openapi()),
             newest: Newest::new(parts.store.clone()),
-            gauges: Gauges::new(parts.metrics, parts.store.clone()),
+            gauges: Gauges::new(parts.metrics, numbers.clone()),
+            numbers,
             store: parts.store,
             ingest: parts.ingest,
             registry: parts.registry,

@@ -5,6 +5,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     base::ids::DeliveryId,
+    event::delivery::Delivery,
     web::{
         api::{
             lists,
@@ -13,7 +14,7 @@ use crate::{
         auth::Caller,
         error::{Problem, ProblemJson},
         extract::{Id, Json, Params},
-        state::AdminState,
+        state::{Admin, AdminState},
         view::View,
     },
 };
@@ -75,11 +76,15 @@ async fn retry(
     State(state): State<AdminState>,
     Id(id): Id<DeliveryId>,
 ) -> Result<Json<DeliveryJson>, Problem> {
-    let store = &state.0.store;
-    let delivery = store.requeue(id, store.now().await?).await?;
-    state.0.wake.now();
-    tracing::info!(delivery.id = %id, "delivery {id} is tried again by an operator");
+    let delivery = retry_now(&state.0, id).await?;
     Ok(Json(DeliveryJson::from(&delivery)))
+}
+
+pub(crate) async fn retry_now(state: &Admin, id: DeliveryId) -> Result<Delivery, Problem> {
+    let delivery = state.store.requeue(id, state.store.now().await?).await?;
+    state.wake.now();
+    tracing::info!(delivery.id = %id, "delivery {id} is tried again by an operator");
+    Ok(delivery)
 }
 
 /// Gives up an open delivery. One that is under way may still arrive.
@@ -90,8 +95,12 @@ async fn cancel(
     State(state): State<AdminState>,
     Id(id): Id<DeliveryId>,
 ) -> Result<Json<DeliveryJson>, Problem> {
-    let store = &state.0.store;
-    let delivery = store.cancel(id, store.now().await?).await?;
-    tracing::info!(delivery.id = %id, "delivery {id} is cancelled by an operator");
+    let delivery = cancel_now(&state.0, id).await?;
     Ok(Json(DeliveryJson::from(&delivery)))
+}
+
+pub(crate) async fn cancel_now(state: &Admin, id: DeliveryId) -> Result<Delivery, Problem> {
+    let delivery = state.store.cancel(id, state.store.now().await?).await?;
+    tracing::info!(delivery.id = %id, "delivery {id} is cancelled by an operator");
+    Ok(delivery)
 }

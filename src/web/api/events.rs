@@ -27,7 +27,7 @@ use crate::{
         auth::Caller,
         error::{Problem, ProblemJson},
         extract::{Id, Input, Json, Params},
-        state::AdminState,
+        state::{Admin, AdminState},
         view::View,
     },
 };
@@ -125,7 +125,7 @@ struct Replay {
 
 /// The deliveries that a replay made.
 #[derive(Debug, Serialize, ToSchema)]
-struct ReplayedJson {
+pub(crate) struct ReplayedJson {
     event_id: String,
     deliveries: Vec<NewDeliveryJson>,
 }
@@ -150,14 +150,19 @@ async fn replay(
     Id(id): Id<EventId>,
     Input(wanted): Input<Replay>,
 ) -> Result<Response, Problem> {
-    let store = &state.0.store;
-    let event = store.event(id).await?;
     let target = Target {
         route: wanted.route,
         destination: wanted.destination,
         url: None,
     };
-    let deliveries = bulk::replay::deliveries(&state.0.registry.current(), &event, &target);
+    let made = replay_now(&state.0, id, &target).await?;
+    Ok((StatusCode::ACCEPTED, Json(made)).into_response())
+}
+
+pub(crate) async fn replay_now(state: &Admin, id: EventId, target: &Target) -> Result<ReplayedJson, Problem> {
+    let store = &state.store;
+    let event = store.event(id).await?;
+    let deliveries = bulk::replay::deliveries(&state.registry.current(), &event, target);
     if deliveries.is_empty() {
         return Err(Problem::conflict(
             "no route of today takes this event; name a `route` or a `destination` of its source",
@@ -168,9 +173,9 @@ async fn replay(
         deliveries: deliveries.iter().map(shown).collect(),
     };
     store.replay(id, deliveries, store.now().await?).await?;
-    state.0.wake.now();
+    state.wake.now();
     tracing::info!(event.id = %id, n_deliveries = made.deliveries.len(), "event {id} is replayed by an operator");
-    Ok((StatusCode::ACCEPTED, Json(made)).into_response())
+    Ok(made)
 }
 
 fn shown(delivery: &NewDelivery) -> NewDeliveryJson {

@@ -1,15 +1,16 @@
 //! The admin API: one file per resource, its JSON in `shape`.
 
 mod audit;
-mod deliveries;
-mod events;
-mod jobs;
+pub(crate) mod deliveries;
+pub(crate) mod events;
+pub(crate) mod job_shape;
+pub(crate) mod jobs;
 pub mod lists;
 pub(crate) mod metrics;
-mod numbers;
+pub(crate) mod numbers;
 mod queues;
-mod requests;
-mod setup;
+pub(crate) mod requests;
+pub(crate) mod setup;
 pub(crate) mod shape;
 pub(crate) mod stream;
 mod tokens;

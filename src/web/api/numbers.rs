@@ -1,15 +1,25 @@
-//! `/v1/ledger` and `/v1/stats`.
+//! `/v1/ledger` and `/v1/stats`, and the same numbers as they were a moment ago, for whoever looks often.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwapOption;
 use axum::extract::State;
 use serde::Serialize;
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::Instant,
+};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     base::clock::Timestamp,
-    store::query::{Ledger, Stats},
+    store::{
+        Store,
+        claim::Hold,
+        error::StoreError,
+        query::{Ledger, Stats},
+    },
     web::{
         error::{Problem, ProblemJson},
         extract::{Json, Params},
@@ -19,6 +29,73 @@ use crate::{
 
 /// How far back the numbers of recent things go where the client does not say.
 const RECENT: Duration = Duration::from_hours(1);
+/// How long a count holds, however often somebody looks.
+const FRESH: Duration = Duration::from_secs(5);
+/// For so many times as long as it took, at least: counting a very large store must not become its main work.
+const REST: u32 = 50;
+
+/// What only a count over the whole store can tell.
+#[derive(Debug, Clone)]
+pub(crate) struct Counted {
+    /// When, by the store's clock.
+    pub(crate) at: Timestamp,
+    pub(crate) ledger: Ledger,
+    /// Recent things are those of the last hour.
+    pub(crate) stats: Stats,
+    pub(crate) holds: Vec<Hold>,
+    fresh_until: Instant,
+}
+
+/// The last count, shared by all who look. Clones share everything.
+#[derive(Debug, Clone)]
+pub(crate) struct Numbers {
+    store: Store,
+    last: Arc<ArcSwapOption<Counted>>,
+    /// Held by whoever counts.
+    counting: Arc<Mutex<()>>,
+}
+
+impl Numbers {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            last: Arc::default(),
+            counting: Arc::default(),
+        }
+    }
+
+    /// One that still holds. Whoever asks while another counts waits for that.
+    pub(crate) async fn fresh(&self) -> Result<Arc<Counted>, StoreError> {
+        let turn = self.counting.lock().await;
+        self.counted(turn).await
+    }
+
+    /// The last one, however old, while another counts: a page must not wait for a count that is under way.
+    pub(crate) async fn recent(&self) -> Result<Arc<Counted>, StoreError> {
+        match (self.counting.try_lock(), self.last.load_full()) {
+            (Ok(turn), _) => self.counted(turn).await,
+            (Err(_), Some(last)) => Ok(last),
+            (Err(_), None) => self.fresh().await,
+        }
+    }
+
+    async fn counted(&self, _turn: MutexGuard<'_, ()>) -> Result<Arc<Counted>, StoreError> {
+        let asked_at = Instant::now();
+        if let Some(last) = self.last.load_full().filter(|it| asked_at < it.fresh_until) {
+            return Ok(last);
+        }
+        let at = self.store.now().await?;
+        let counted = Arc::new(Counted {
+            at,
+            ledger: self.store.ledger(at).await?,
+            stats: self.store.stats(at.minus(RECENT)).await?,
+            holds: self.store.holds().await?,
+            fresh_until: Instant::now() + FRESH.max(asked_at.elapsed() * REST),
+        });
+        self.last.store(Some(Arc::clone(&counted)));
+        Ok(counted)
+    }
+}
 
 pub(crate) fn router() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()

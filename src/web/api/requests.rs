@@ -23,7 +23,7 @@ use crate::{
         auth::Caller,
         error::{Problem, ProblemJson},
         extract::{Id, Input, Json, Params, parse_id},
-        state::AdminState,
+        state::{Admin, AdminState},
         trail::Note,
         view::View,
     },
@@ -95,16 +95,16 @@ struct AcceptedJson {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct ReacceptedJson {
-    id: String,
+pub(crate) struct ReacceptedJson {
+    pub(crate) id: String,
     /// `accepted`, `duplicate`, `conflict` (the event is there with another body), `already_accepted`,
     /// `still_rejected`, `handshake` (no event is in it), `no_body`, `no_such_source` or `not_found`.
-    result: &'static str,
+    pub(crate) result: &'static str,
     /// The event that it is, where it is one.
-    event_id: Option<String>,
+    pub(crate) event_id: Option<String>,
     /// Why it is still rejected.
     cause: Option<&'static str>,
-    explanation: Option<String>,
+    pub(crate) explanation: Option<String>,
 }
 
 /// Verifies rejected requests again with today's secrets, and stores and delivers those that pass.
@@ -120,9 +120,23 @@ async fn accept(State(state): State<AdminState>, Input(wanted): Input<Accept>) -
             (fit.map(|it| it.id).collect(), page.next.map(|it| it.to_string()))
         }
     };
+    let data = accept_ids(&state.0, ids).await?;
+    Ok(note(&data).on(Json(AcceptedJson { data, next }).into_response()))
+}
+
+pub(crate) fn note(data: &[ReacceptedJson]) -> Note {
+    let n_accepted = data.iter().filter(|it| it.result == "accepted").count();
+    Note {
+        detail: Some(format!("{n_accepted} of {} accepted", data.len())),
+        ..Note::default()
+    }
+}
+
+/// Each in turn; what became of them, in their order.
+pub(crate) async fn accept_ids(state: &Admin, ids: Vec<RequestId>) -> Result<Vec<ReacceptedJson>, Problem> {
     let mut data = Vec::with_capacity(ids.len());
     for id in ids {
-        data.push(match state.0.ingest.accept_rejected(id).await {
+        data.push(match state.ingest.accept_rejected(id).await {
             Ok(it) => became(id, it),
             Err(StoreError::NotFound { .. }) => ReacceptedJson::new(id, "not_found"),
             // What was accepted stays accepted, and a second call continues from there.
@@ -131,17 +145,13 @@ async fn accept(State(state): State<AdminState>, Input(wanted): Input<Accept>) -
     }
     let n_accepted = data.iter().filter(|it| it.result == "accepted").count();
     if n_accepted > 0 {
-        state.0.wake.now();
+        state.wake.now();
         tracing::info!(
             n_accepted,
             "{n_accepted} rejected requests are accepted by an operator"
         );
     }
-    let note = Note {
-        detail: Some(format!("{n_accepted} of {} accepted", data.len())),
-        ..Note::default()
-    };
-    Ok(note.on(Json(AcceptedJson { data, next }).into_response()))
+    Ok(data)
 }
 
 enum Chosen {

@@ -39,27 +39,27 @@ struct AllJson<T> {
 
 /// A source.
 #[derive(Debug, Serialize, ToSchema)]
-struct SourceJson {
-    name: String,
-    provider: String,
+pub(crate) struct SourceJson {
+    pub(crate) name: String,
+    pub(crate) provider: String,
     /// What a verified request of it is bound by: `body`, `partial`, `origin` or `none`.
-    verified: &'static str,
+    pub(crate) verified: &'static str,
     /// Whoever knows the URL can send here.
-    unverified: bool,
+    pub(crate) unverified: bool,
     /// Where the provider posts to, below the public URL.
-    path: String,
+    pub(crate) path: String,
     /// The whole URL, where the public one is configured.
-    url: Option<String>,
-    n_secrets: usize,
+    pub(crate) url: Option<String>,
+    pub(crate) n_secrets: usize,
     /// What is fetched from the sender in place of secrets, and from where.
-    fetched_keys: Option<String>,
+    pub(crate) fetched_keys: Option<String>,
     /// Bytes.
-    max_body: u64,
+    pub(crate) max_body: u64,
     /// Requests per second.
-    rate: Option<u32>,
+    pub(crate) rate: Option<u32>,
     /// How far a signed time may be off, where the source says so itself.
-    tolerance_s: Option<u64>,
-    routes: Vec<String>,
+    pub(crate) tolerance_s: Option<u64>,
+    pub(crate) routes: Vec<String>,
 }
 
 /// Lists the sources.
@@ -70,13 +70,18 @@ async fn sources(
     params: Params,
 ) -> Result<Json<AllJson<SourceJson>>, Problem> {
     params.finish()?;
-    let snapshot = state.0.registry.current();
+    let data = all_sources(&state.0);
+    Ok(Json(AllJson { data }))
+}
+
+pub(crate) fn all_sources(state: &Admin) -> Vec<SourceJson> {
+    let snapshot = state.registry.current();
     let data = snapshot.sources.values().map(|source| {
         let routes = snapshot.routes_of.get(source.name());
         let routes = routes.into_iter().flatten().map(|it| it.name.to_string());
-        source_json(&state.0, source, routes.collect())
+        source_json(state, source, routes.collect())
     });
-    Ok(Json(AllJson { data: data.collect() }))
+    data.collect()
 }
 
 fn source_json(state: &Admin, source: &Source, routes: Vec<String>) -> SourceJson {
@@ -104,9 +109,9 @@ fn source_json(state: &Admin, source: &Source, routes: Vec<String>) -> SourceJso
 
 /// Why something waits.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-struct HeldJson {
-    reason: String,
-    since: String,
+pub(crate) struct HeldJson {
+    pub(crate) reason: String,
+    pub(crate) since: String,
 }
 
 impl From<&Hold> for HeldJson {
@@ -120,39 +125,39 @@ impl From<&Hold> for HeldJson {
 
 /// A destination.
 #[derive(Debug, Serialize, ToSchema)]
-struct DestinationJson {
-    name: String,
+pub(crate) struct DestinationJson {
+    pub(crate) name: String,
     /// `http`, `exec`, ...: what stands at its end.
-    kind: &'static str,
+    pub(crate) kind: &'static str,
     /// Where it leads: a URL without credentials and query, a command, the name of a stream.
-    target: String,
+    pub(crate) target: String,
     /// Without credentials and query; of kind `http` alone.
-    url: Option<String>,
-    timeout_ms: u64,
-    concurrency: u32,
+    pub(crate) url: Option<String>,
+    pub(crate) timeout_ms: u64,
+    pub(crate) concurrency: u32,
     /// Attempts per second.
-    rate: Option<u32>,
+    pub(crate) rate: Option<u32>,
     /// Whether what it gets is signed.
-    signed: bool,
+    pub(crate) signed: bool,
     /// Names of the headers that are added.
-    headers: Vec<String>,
-    retry: RetryJson,
+    pub(crate) headers: Vec<String>,
+    pub(crate) retry: RetryJson,
     /// As the asked process sees it; absent where that does not deliver.
-    breaker: Option<BreakerJson>,
+    pub(crate) breaker: Option<BreakerJson>,
     /// Set while it is paused.
-    held: Option<HeldJson>,
+    pub(crate) held: Option<HeldJson>,
 }
 
 /// Whether it is left alone because it fails. Its deliveries wait meanwhile, and no attempt of theirs is counted.
 #[derive(Debug, Serialize, ToSchema)]
-struct BreakerJson {
+pub(crate) struct BreakerJson {
     /// `closed`, `open` (nothing is sent), `half_open` (one or two deliveries probe it), `ramping` (it answers again, and
     /// gets more and more), or `off`.
-    state: &'static str,
+    pub(crate) state: &'static str,
     /// Why it is not closed.
-    reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// Until the next probe, while it is open.
-    probes_in_ms: Option<u64>,
+    pub(crate) probes_in_ms: Option<u64>,
 }
 
 impl From<Shown> for BreakerJson {
@@ -171,17 +176,17 @@ fn ms(duration: std::time::Duration) -> u64 {
 
 /// When to try again, and when to stop.
 #[derive(Debug, Serialize, ToSchema)]
-struct RetryJson {
-    max_attempts: u32,
-    max_age_s: u64,
-    first_ms: u64,
-    cap_ms: u64,
+pub(crate) struct RetryJson {
+    pub(crate) max_attempts: u32,
+    pub(crate) max_age_s: u64,
+    pub(crate) first_ms: u64,
+    pub(crate) cap_ms: u64,
     /// Pauses in place of exponential ones.
-    schedule_ms: Vec<u64>,
+    pub(crate) schedule_ms: Vec<u64>,
     /// Of the statuses that are failures, only these are tried again.
-    on: Option<String>,
+    pub(crate) on: Option<String>,
     /// These are given up at once.
-    never: Option<String>,
+    pub(crate) never: Option<String>,
 }
 
 /// Lists the destinations.
@@ -192,14 +197,19 @@ async fn destinations(
     params: Params,
 ) -> Result<Json<AllJson<DestinationJson>>, Problem> {
     params.finish()?;
-    let held = holds(&state.0).await?;
-    let snapshot = state.0.registry.current();
+    let data = all_destinations(&state.0).await?;
+    Ok(Json(AllJson { data }))
+}
+
+pub(crate) async fn all_destinations(state: &Admin) -> Result<Vec<DestinationJson>, Problem> {
+    let held = holds(state).await?;
+    let snapshot = state.registry.current();
     let data = snapshot.destinations.values().map(|outlet| {
         let target = HoldTarget::Destination(Arc::clone(&outlet.name));
-        let breaker = state.0.lanes.get(&outlet.name).map(|it| it.gate.shown().into());
+        let breaker = state.lanes.get(&outlet.name).map(|it| it.gate.shown().into());
         destination_json(outlet, breaker, held.get(&target).cloned())
     });
-    Ok(Json(AllJson { data: data.collect() }))
+    Ok(data.collect())
 }
 
 fn destination_json(
@@ -247,12 +257,12 @@ async fn holds(state: &Admin) -> Result<HashMap<HoldTarget, HeldJson>, Problem> 
 
 /// A route.
 #[derive(Debug, Serialize, ToSchema)]
-struct RouteJson {
-    name: String,
-    source: String,
-    destination: String,
+pub(crate) struct RouteJson {
+    pub(crate) name: String,
+    pub(crate) source: String,
+    pub(crate) destination: String,
     /// Set while it is held: by an operator, or because its handler answered 410.
-    held: Option<HeldJson>,
+    pub(crate) held: Option<HeldJson>,
 }
 
 /// Lists the routes.
@@ -263,32 +273,37 @@ async fn list_routes(
     params: Params,
 ) -> Result<Json<AllJson<RouteJson>>, Problem> {
     params.finish()?;
-    let held = holds(&state.0).await?;
-    let snapshot = state.0.registry.current();
+    let data = all_routes(&state.0).await?;
+    Ok(Json(AllJson { data }))
+}
+
+pub(crate) async fn all_routes(state: &Admin) -> Result<Vec<RouteJson>, Problem> {
+    let held = holds(state).await?;
+    let snapshot = state.registry.current();
     let data = snapshot.routes.iter().map(|route| RouteJson {
         name: route.name.to_string(),
         source: route.source.to_string(),
         destination: route.destination.to_string(),
         held: held.get(&HoldTarget::Route(Arc::clone(&route.name))).cloned(),
     });
-    Ok(Json(AllJson { data: data.collect() }))
+    Ok(data.collect())
 }
 
 /// Why.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Because {
-    reason: Option<String>,
+pub(crate) struct Because {
+    pub(crate) reason: Option<String>,
 }
 
 /// What a pause or a resumption did.
 #[derive(Debug, Serialize, ToSchema)]
-struct MovedJson {
-    name: String,
+pub(crate) struct MovedJson {
+    pub(crate) name: String,
     /// Set if it waits now.
-    held: Option<HeldJson>,
+    pub(crate) held: Option<HeldJson>,
     /// Deliveries whose status changed.
-    n_deliveries: u64,
+    pub(crate) n_deliveries: u64,
 }
 
 /// Pauses a destination: its deliveries wait until it is resumed.
@@ -308,10 +323,14 @@ async fn pause(
     params(("name" = String, Path, description = "The destination")),
     responses((status = 200, body = MovedJson), (status = 404, body = ProblemJson<'_>)))]
 async fn resume(State(state): State<AdminState>, Name(name): Name) -> Result<Json<MovedJson>, Problem> {
-    if let Some(lane) = state.0.lanes.get(&name) {
+    resume_destination(&state.0, name).await
+}
+
+pub(crate) async fn resume_destination(state: &Admin, name: String) -> Result<Json<MovedJson>, Problem> {
+    if let Some(lane) = state.lanes.get(&name) {
         lane.gate.probe_now();
     }
-    let_go(&state.0, HoldTarget::Destination(name.into())).await
+    let_go(state, HoldTarget::Destination(name.into())).await
 }
 
 /// Holds a route: its deliveries wait until it is resumed.
@@ -357,7 +376,11 @@ fn unknown(target: &HoldTarget) -> Problem {
     ))
 }
 
-async fn hold(state: &Admin, target: HoldTarget, why: Because) -> Result<Json<MovedJson>, Problem> {
+pub(crate) async fn hold(
+    state: &Admin,
+    target: HoldTarget,
+    why: Because,
+) -> Result<Json<MovedJson>, Problem> {
     if !is_configured(state, &target) {
         return Err(unknown(&target));
     }
@@ -383,7 +406,7 @@ async fn hold(state: &Admin, target: HoldTarget, why: Because) -> Result<Json<Mo
     }))
 }
 
-async fn let_go(state: &Admin, target: HoldTarget) -> Result<Json<MovedJson>, Problem> {
+pub(crate) async fn let_go(state: &Admin, target: HoldTarget) -> Result<Json<MovedJson>, Problem> {
     // A hold may outlive what it held: a renamed route must not keep its deliveries waiting for ever.
     if !is_configured(state, &target) && !holds(state).await?.contains_key(&target) {
         return Err(unknown(&target));

@@ -74,6 +74,23 @@ impl From<&EventSummary> for EventSummaryJson {
     }
 }
 
+impl From<&Event> for EventSummaryJson {
+    fn from(event: &Event) -> Self {
+        Self {
+            id: event.id.to_string(),
+            source: event.source.to_string(),
+            external_id: event.external_id.clone(),
+            r#type: event.event_type.clone(),
+            origin: event.origin.as_str(),
+            verified: event.binding.as_str(),
+            occurred_at: event.occurred_at.map(|it| it.to_string()),
+            received_at: event.received_at.to_string(),
+            content_type: event.headers.first_str("content-type").map(str::to_owned),
+            size: event.body.len() as u64,
+        }
+    }
+}
+
 /// An event, whole.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventJson {
@@ -88,18 +105,7 @@ pub(crate) struct EventJson {
 impl EventJson {
     pub(crate) fn new(event: &Event, deliveries: &[Delivery], view: &View) -> Self {
         Self {
-            summary: EventSummaryJson {
-                id: event.id.to_string(),
-                source: event.source.to_string(),
-                external_id: event.external_id.clone(),
-                r#type: event.event_type.clone(),
-                origin: event.origin.as_str(),
-                verified: event.binding.as_str(),
-                occurred_at: event.occurred_at.map(|it| it.to_string()),
-                received_at: event.received_at.to_string(),
-                content_type: event.headers.first_str("content-type").map(str::to_owned),
-                size: event.body.len() as u64,
-            },
+            summary: EventSummaryJson::from(event),
             headers: view.headers(&event.headers),
             body: view.body(&event.body),
             deliveries: deliveries.iter().map(DeliveryJson::from).collect(),
@@ -165,9 +171,19 @@ impl From<Result<BodyJson, Withheld>> for ShownBodyJson {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HeaderJson(String, String);
 
+impl HeaderJson {
+    pub(crate) fn name(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn value(&self) -> &str {
+        &self.1
+    }
+}
+
 /// Headers that carry a credential as it is. Signatures stay: they are of no use without the secret, and an operator
 /// needs them to see why one did not match.
-const CREDENTIALS: [&str; 6] = [
+pub(crate) const CREDENTIALS: [&str; 6] = [
     "authorization",
     "proxy-authorization",
     "cookie",

@@ -22,7 +22,7 @@ use crate::{
         job::{Bounds, Filter, Reach},
     },
     web::{
-        api::jobs::{FilterJson, event_filter},
+        api::job_shape::{FilterJson, event_filter},
         auth::Caller,
         body,
         error::{Problem, ProblemJson},
