@@ -8,6 +8,7 @@ COPY Cargo.toml Cargo.lock ./
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
     && cargo build --release --locked --features amqp,aws,nats,redis && rm -r src
 COPY src src
+COPY templates templates
 COPY config config
 COPY migrations migrations
 # New times, so that cargo does not take the empty crate of the layer above for this one.

@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Where providers POST to, in place of `server.listen` [env: GATEPOST__SERVER__LISTEN] [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// Admin API and metrics, in place of `admin.listen` [env: GATEPOST__ADMIN__LISTEN] [default: 127.0.0.1:8081]
+    /// Dashboard, API and metrics, in place of `admin.listen` [env: GATEPOST__ADMIN__LISTEN] [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR")]
     admin_listen: Option<String>,
     /// The store, in place of `store.url` [env: GATEPOST__STORE__URL] [default: sqlite:data/gatepost.db]
@@ -84,7 +84,7 @@ fn introduce(loaded: &Loaded) {
         store_shown(settings.store.url.expose_str())
     ));
     note(format_args!(
-        "admin API and metrics: http://{admin} (no token needed while it is on loopback)"
+        "dashboard: http://{admin}/ (API and metrics too; no token needed while it is on loopback)"
     ));
     note(
         "next: put a source into config/gatepost.toml (`gatepost providers stripe` shows how), then `gatepost check`; `gatepost demo` shows it at work",

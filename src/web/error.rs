@@ -91,6 +91,8 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&body).expect("strings and numbers are JSON");
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
+        // For whoever tells it in another form.
+        response.extensions_mut().insert(self.clone());
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

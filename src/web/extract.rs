@@ -175,6 +175,15 @@ impl Params {
         self.text(name)?.map(|text| parse_id(name, &text)).transpose()
     }
 
+    /// All of that name: a form may name a thing many times.
+    pub(crate) fn ids<T: FromStr<Err = BadId>>(&mut self, name: &'static str) -> Result<Vec<T>, Problem> {
+        self.asked.push(name);
+        let all = std::mem::take(&mut self.left).into_iter();
+        let (found, left): (Vec<_>, Vec<_>) = all.partition(|(it, _)| it == name);
+        self.left = left;
+        found.iter().map(|(_, text)| parse_id(name, text)).collect()
+    }
+
     pub(crate) fn limit(&mut self) -> Result<u32, Problem> {
         let limit = self.parsed("limit", "a whole number from 1 to 200", |text| {
             text.parse().ok().filter(|it| (1..=MAX_LIMIT).contains(it))

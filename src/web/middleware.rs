@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Part
 
 use crate::web::{
     auth::role,
+    dashboard,
     error::Problem,
     login,
     state::{AdminState, Peer},
@@ -61,7 +62,8 @@ async fn guard(State(state): State<AdminState>, request: Request, next: Next) ->
 
 async fn answer(state: &AdminState, mut head: Parts, body: Body, next: Next) -> Response {
     let auth = &state.0.auth;
-    let caller = if OPEN_PATHS.contains(&head.uri.path()) {
+    let path = head.uri.path();
+    let caller = if OPEN_PATHS.contains(&path) || dashboard::is_open(path) {
         None
     } else {
         match auth.caller(&head.headers).await {
@@ -114,7 +116,7 @@ fn add_defaults(headers: &mut HeaderMap) {
 }
 
 async fn not_found() -> Problem {
-    Problem::not_found("nothing is here; `GET /` says what is")
+    Problem::not_found("nothing is here; `GET /openapi.json` says what is")
 }
 
 async fn wrong_method() -> Problem {

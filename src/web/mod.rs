@@ -1,7 +1,8 @@
 //! The public and the admin side over HTTP.
 //!
-//! `listener` accepts connections, `receive` is the whole of the public side, `api` the admin side behind `auth`, of which `trail`
-//! writes down what changes something. JSON shapes live in `api::shape` and nowhere else. Of `delivery` this room knows only how to wake it and how its breakers stand.
+//! `listener` accepts connections, `receive` is the whole of the public side, `api` the admin side behind `auth`, `dashboard` its
+//! pages, of which `trail` writes down what changes something. JSON shapes live in `api::shape` and nowhere else. Of `delivery` this
+//! room knows only how to wake it and how its breakers stand.
 //!
 //! Imports: `base`, `event`, `egress`, `provider`, `store`, `source`, `registry`, `ingest`, `delivery`, `bulk`.
 
@@ -11,6 +12,7 @@ mod body;
 pub mod client;
 mod connection;
 mod counters;
+mod dashboard;
 pub mod error;
 pub mod extract;
 pub mod health;

@@ -19,6 +19,7 @@ use crate::{
         api::{metrics::Gauges, numbers::Numbers, stream::Newest},
         auth::Auth,
         counters::Counters,
+        dashboard,
         health::Health,
         middleware, receive,
         trail::{Operations, Trail},
@@ -156,7 +157,12 @@ pub fn public_router(state: PublicState) -> Router {
 /// The admin side. Everything but `/livez`, `/readyz` and `/login` passes `auth`, whether it exists or not.
 pub fn admin_router(state: AdminState) -> Router {
     let (router, _) = api::router().split_for_parts();
-    middleware::around(router, state)
+    middleware::around(router.merge(dashboard::pages().router), state)
+}
+
+/// Method and path of every page and form of the dashboard.
+pub fn pages() -> Vec<(&'static str, &'static str)> {
+    dashboard::pages().listed
 }
 
 /// The description of the admin API, as JSON.

@@ -106,7 +106,7 @@ impl Story {
             "gatepost demo: a whole gateway on a throw-away store; nothing leaves this machine",
         ))?;
         output::data(format_args!(
-            "\n   senders post to   http://{}/webhooks/{{{}}}\n   admin API         http://{}\n   your handler      http://{}/hooks (a stand-in, in this process)",
+            "\n   senders post to   http://{}/webhooks/{{{}}}\n   dashboard, API    http://{}/\n   your handler      http://{}/hooks (a stand-in, in this process)",
             self.public,
             names.join(","),
             self.admin_at,
@@ -307,6 +307,7 @@ impl Story {
     fn say_what_is_next(&self, rejected: &str) -> Result<()> {
         let admin = format!("http://{}", self.admin_at);
         let event = &self.sent_of("stripe")?.id;
+        self.suggest("Look at it", "the dashboard", &format!("{admin}/"))?;
         self.suggest(
             "Try it, from another terminal",
             "what came in",

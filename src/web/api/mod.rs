@@ -62,23 +62,9 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         .merge(login::router())
         .merge(tokens::router())
         .merge(audit::router())
-        .routes(routes!(overview))
         .routes(routes!(description))
         .routes(routes!(live))
         .routes(routes!(ready))
-}
-
-const OVERVIEW: &str = "gatepost: admin side\n\n\
-    /v1/events /v1/deliveries /v1/requests /v1/jobs /v1/sources /v1/destinations /v1/routes\n\
-    /v1/queues/{name}/receive, /ack, /nack and /extend are for consumers\n\
-    /v1/ledger /v1/stats /v1/stream /v1/tokens /v1/audit\n\
-    /openapi.json describes them; /metrics is for Prometheus; /livez and /readyz are for health checks\n";
-
-/// Says what is where.
-#[utoipa::path(get, path = "/", tag = "service", operation_id = "overview",
-    responses((status = 200, content_type = "text/plain", body = String)))]
-async fn overview() -> &'static str {
-    OVERVIEW
 }
 
 /// This description.

@@ -3,9 +3,11 @@
 mod accept;
 mod access;
 pub(crate) mod api;
+mod browser;
 pub(crate) mod bulk;
 mod commit;
 mod crash;
+mod dashboard;
 mod delivery;
 mod destinations;
 pub(crate) mod faults;

@@ -1,0 +1,131 @@
+//! An incident, seen and mended in the dashboard alone.
+
+use http::header::LOCATION;
+
+use crate::app::{
+    api::Api,
+    app_case, eventually,
+    receiver::Reply,
+    sender::{event, event_body},
+    site::TestApp,
+};
+
+async fn page(app: &TestApp, path: &str) -> String {
+    let answer = app.ask(path).await;
+    assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    String::from_utf8(answer.body.to_vec()).unwrap()
+}
+
+/// Waits until the page says so: its numbers are as they were a moment ago.
+async fn until_said(app: &TestApp, path: &str, word: &str) -> String {
+    eventually(&format!("{path} says `{word}`"), || async {
+        let html = page(app, path).await;
+        html.contains(word).then_some(html)
+    })
+    .await
+}
+
+/// Where the first link of that beginning leads.
+fn link<'a>(html: &'a str, start: &str) -> &'a str {
+    let at = html
+        .find(&format!("href=\"{start}"))
+        .unwrap_or_else(|| panic!("no link to {start}:\n{html}"));
+    html[at + 6..].split('"').next().unwrap()
+}
+
+impl Api {
+    /// Fills a form in; the answer leads somewhere.
+    async fn submit(&self, path: &str, form: &str) -> String {
+        let request = self.client.post(format!("http://{}{path}", self.admin));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let response = request
+            .header("origin", format!("http://{}", self.admin))
+            .body(form.to_owned())
+            .send();
+        let response = response.await.unwrap();
+        // The client has followed the redirect.
+        assert_eq!(
+            response.status().as_u16(),
+            200,
+            "{path}: {response:?} {:?}",
+            response.headers().get(LOCATION)
+        );
+        response.text().await.unwrap()
+    }
+}
+
+app_case!(an_incident_is_seen_and_mended, |site| {
+    site.receiver.always("/billing", Reply::Status(422));
+    let app = site.start().await;
+    let id = app.accept(&event("evt_1")).await;
+    app.until_status(&id, "dead").await;
+
+    let html = until_said(&app, "/", "1 dead letter for billing").await;
+    assert!(html.contains("verdict bad"), "{html}");
+    let dead = page(
+        &app,
+        &link(&html, "/deliveries?status=dead")
+            .replace("&#38;", "&")
+            .replace("&amp;", "&"),
+    )
+    .await;
+    let delivery = page(&app, link(&dead, "/deliveries/")).await;
+    assert!(delivery.contains("422"), "{delivery}");
+
+    site.receiver.always("/billing", Reply::Status(200));
+    let retry = format!("{}/retry", link(&dead, "/deliveries/"));
+    let shown = app.submit(&retry, "").await;
+    assert!(shown.contains("It is tried again now."), "{shown}");
+    app.until_status(&id, "delivered").await;
+    until_said(&app, "/", "Nothing is wrong.").await;
+    app.finish().await;
+});
+
+app_case!(many_are_retried_by_a_plan_and_a_job, |site| {
+    site.receiver.always("/billing", Reply::Status(422));
+    let app = site.start().await;
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        let id = app.accept(&event(&format!("evt_{n}"))).await;
+        app.until_status(&id, "dead").await;
+        ids.push(id);
+    }
+    site.receiver.always("/billing", Reply::Status(200));
+    let list = page(&app, "/deliveries?status=dead&destination=billing").await;
+    let plan = link(&list, "/jobs/plan?action=retry")
+        .replace("&#38;", "&")
+        .replace("&amp;", "&");
+    let plan = page(&app, &plan).await;
+    assert!(plan.contains("<dt>Deliveries</dt><dd>3</dd>"), "{plan}");
+    let job = app
+        .submit(
+            "/jobs",
+            "action=retry&status=dead&destination=billing&reason=mended",
+        )
+        .await;
+    assert!(
+        job.contains("The job has begun.") && job.contains("mended"),
+        "{job}"
+    );
+    for id in &ids {
+        app.until_status(id, "delivered").await;
+    }
+    until_said(&app, "/jobs", "3 of 3").await;
+    app.finish().await;
+});
+
+app_case!(a_refused_request_is_explained, |site| {
+    let app = site.start().await;
+    let mut forged = event("evt_1");
+    forged.body = event_body("evt_other", "invoice.paid").into_bytes();
+    assert_eq!(app.post(&forged).await.status, 401);
+    app.until_rejected("signature_mismatch", 1).await;
+    let list = page(&app, "/requests?source=stripe").await;
+    let shown = page(&app, link(&list, "/requests/req_")).await;
+    assert!(
+        shown.contains("does not match") && shown.contains("evt_other"),
+        "{shown}"
+    );
+    until_said(&app, "/sources", "1 signature_mismatch").await;
+    app.finish().await;
+});
