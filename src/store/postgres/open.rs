@@ -28,23 +28,12 @@ const OLDEST: i32 = 13;
 /// analyzed, which may be a minute and a million rows later. Every statement here has an index, so it is told to use it.
 const INDEXED: &[(&str, &str)] = &[("jit", "off"), ("enable_seqscan", "off")];
 
-/// The same, where rows are also joined with large tables: one by one, by their ids.
-const NESTED: &[(&str, &str)] = &[
-    ("jit", "off"),
-    ("enable_seqscan", "off"),
-    ("enable_hashjoin", "off"),
-    ("enable_mergejoin", "off"),
-];
+/// Besides, where rows are joined with large tables: one by one, by their ids.
+const NESTED: &[(&str, &str)] = &[("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
 
-/// The same, for the few statements that run hundreds of times a second: planned once. The server would plan a claim anew each
+/// Besides, for the few statements that run hundreds of times a second: planned once. The server would plan a claim anew each
 /// time, since it takes a list of unknown length for a long one; that took half as long as the claim itself.
-const PLANNED_ONCE: &[(&str, &str)] = &[
-    ("jit", "off"),
-    ("enable_seqscan", "off"),
-    ("enable_hashjoin", "off"),
-    ("enable_mergejoin", "off"),
-    ("plan_cache_mode", "force_generic_plan"),
-];
+const PLANNED_ONCE: &[(&str, &str)] = &[("plan_cache_mode", "force_generic_plan")];
 
 /// What the server says of itself.
 struct Server {
@@ -78,12 +67,15 @@ impl Engine {
 
         let is_pooled = url.contains("statement_cache_capacity=0");
         let limited = |statement_ms, plans| server.limit(options.clone(), statement_ms, plans, is_pooled);
-        first = Pool::new(limited(INGEST_LIMIT_MS, INDEXED)?, limits("ingest", 7));
+        first = Pool::new(limited(INGEST_LIMIT_MS, &[INDEXED])?, limits("ingest", 7));
         let engine = Self {
             ingest: first,
-            delivery: Pool::new(limited("10000", PLANNED_ONCE)?, limits("delivery", 12)),
+            delivery: Pool::new(
+                limited("10000", &[INDEXED, NESTED, PLANNED_ONCE])?,
+                limits("delivery", 12),
+            ),
             chores: Pool::new(
-                limited("30000", NESTED)?,
+                limited("30000", &[INDEXED, NESTED])?,
                 Limits {
                     n_connections: 2,
                     ..limits("chores", 35)
@@ -218,7 +210,7 @@ impl Server {
         &self,
         options: PgConnectOptions,
         statement_ms: &'static str,
-        plans: &[(&'static str, &'static str)],
+        plans: &[&[(&'static str, &'static str)]],
         is_pooled: bool,
     ) -> Result<PgConnectOptions, StoreError> {
         let is_lazy = matches!(self.synchronous_commit.as_str(), "off" | "local");
@@ -241,7 +233,7 @@ impl Server {
             ("lock_timeout", "3000"),
             ("idle_in_transaction_session_timeout", "10000"),
         ]);
-        let options = options.options(plans.iter().copied());
+        let options = options.options(plans.iter().copied().flatten().copied());
         Ok(if is_lazy {
             options.options([("synchronous_commit", "on")])
         } else {
