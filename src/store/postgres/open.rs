@@ -232,6 +232,10 @@ impl Server {
             ("statement_timeout", statement_ms),
             ("lock_timeout", "3000"),
             ("idle_in_transaction_session_timeout", "10000"),
+            // A replica that vanished without a word gives its sessions back within 90 s, not two hours.
+            ("tcp_keepalives_idle", "60"),
+            ("tcp_keepalives_interval", "10"),
+            ("tcp_keepalives_count", "3"),
         ]);
         let options = options.options(plans.iter().copied().flatten().copied());
         Ok(if is_lazy {

@@ -214,7 +214,7 @@ async fn send(
         let mut mode = shared.mode.subscribe();
         let now = *mode.borrow_and_update();
         match now {
-            Mode::Silent { to_server: true, .. } => std::future::pending().await,
+            Mode::Silent { to_server: true, .. } => return vanish(client, mode).await,
             // Until then, or until another mode is set.
             Mode::Slow(delay) => drop(tokio::time::timeout(delay, mode.changed()).await),
             _ => (),
@@ -231,6 +231,15 @@ async fn send(
             return End::Closed;
         }
     }
+}
+
+/// All that comes is lost. Once gatepost has given up and bytes get through again, the server's keepalive finds nobody.
+async fn vanish(mut client: impl AsyncRead + Unpin, mut mode: watch::Receiver<Mode>) -> End {
+    let _ = tokio::io::copy(&mut client, &mut tokio::io::sink()).await;
+    let _ = mode
+        .wait_for(|it| !matches!(it, Mode::Silent { to_server: true, .. }))
+        .await;
+    End::Closed
 }
 
 async fn answer(
