@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::{
     app::{app_case, eventually, sender::event, site::Site},
     matrix::{
-        beside::until_said,
+        beside::{BREAKER, until_said},
         brokers::server::{Broker, Software},
         observed,
     },
@@ -20,7 +20,7 @@ use crate::{
 fn configure(site: &Site, kind: &str) {
     site.configure(&format!(
         "[sources.stripe]\nprovider = \"stripe\"\nsecrets = [{{ file = \"stripe.secret\" }}]\n\
-         [destinations.broker]\n{kind}\ntimeout = \"2s\"\nsigning_secret = {{ file = \"signing.secret\" }}\n\
+         [destinations.broker]\n{kind}\ntimeout = \"2s\"\n{BREAKER}\nsigning_secret = {{ file = \"signing.secret\" }}\n\
          retry = {{ max_attempts = 1000, max_age = \"1h\", first = \"20ms\", cap = \"100ms\" }}\n\
          [[routes]]\nsource = \"stripe\"\ndestination = \"broker\"\n"
     ));
