@@ -6,13 +6,13 @@ WORKDIR /src
 # Dependencies first: a layer that changes only with the lock file.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
-    && cargo build --release --locked --features aws && rm -r src
+    && cargo build --release --locked --features aws,kafka-tls && rm -r src
 COPY src src
 COPY templates templates
 COPY config config
 COPY migrations migrations
 # New times, so that cargo does not take the empty crate of the layer above for this one.
-RUN touch src/main.rs src/lib.rs && cargo build --release --locked --features aws && mkdir /empty
+RUN touch src/main.rs src/lib.rs && cargo build --release --locked --features aws,kafka-tls && mkdir /empty
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /src/target/release/gatepost /usr/local/bin/gatepost

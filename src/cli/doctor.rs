@@ -460,6 +460,7 @@ fn default_port(scheme: &str) -> Option<u16> {
         "nats" | "tls" => Some(4222),
         "amqp" => Some(5672),
         "amqps" => Some(5671),
+        "kafka" => Some(9092),
         _ => None,
     }
 }

@@ -1,5 +1,5 @@
-//! What the operator says of a broker. The clients of most (`amqp`, `aws`, `nats`, `redis`) are cargo features; these are always there, so
-//! that a build without one can say so.
+//! What the operator says of a broker. The clients of most (`amqp`, `aws`, `kafka`, `nats`, `redis`) are cargo features; these are always
+//! there, so that a build without one can say so.
 
 use std::time::Duration;
 
@@ -30,6 +30,54 @@ pub struct Amqp {
     /// Empty: the default one, whose routing key is the name of a queue.
     pub exchange: String,
     pub routing_key: String,
+}
+
+/// A topic of Kafka.
+#[derive(Debug, Clone)]
+pub struct Kafka {
+    /// `kafka://host:port` each; one that answers is enough to find the others. At least one.
+    pub brokers: Vec<SafeUrl>,
+    pub topic: String,
+    pub is_tls: bool,
+    pub login: Option<KafkaLogin>,
+}
+
+impl Kafka {
+    /// Whether its client has to have TLS: SCRAM's hashes come from there too.
+    pub const fn needs_tls(&self) -> bool {
+        match &self.login {
+            _ if self.is_tls => true,
+            Some(login) => !matches!(login.mechanism, Mechanism::Plain),
+            None => false,
+        }
+    }
+}
+
+/// How gatepost logs in to Kafka (SASL).
+#[derive(Debug, Clone)]
+pub struct KafkaLogin {
+    pub mechanism: Mechanism,
+    pub username: Secret,
+    pub password: Secret,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// The password as it is.
+    Plain,
+    ScramSha256,
+    ScramSha512,
+}
+
+impl Mechanism {
+    /// As the protocol names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
 }
 
 /// In whose name, and where, AWS is called, or what speaks like it.

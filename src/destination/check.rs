@@ -129,7 +129,7 @@ fn check_tls(settings: &Settings, faults: &mut Vec<Fault>) -> Trust {
         ("client_certificate", &given.client_certificate),
         ("client_key", &given.client_key),
     ];
-    if settings.kind.scheme() != Some("https")
+    if !settings.kind.takes_certificates()
         && let Some((key, _)) = all.iter().find(|(_, it)| it.is_some())
     {
         let (problem, hint) = match settings.kind.scheme() {

@@ -17,7 +17,9 @@ pub mod check;
 pub mod exec;
 pub mod headers;
 pub mod http;
-#[cfg(any(feature = "amqp", feature = "nats", feature = "redis"))]
+#[cfg(feature = "kafka")]
+pub mod kafka;
+#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "redis"))]
 pub mod link;
 #[cfg(feature = "nats")]
 pub mod nats;
@@ -104,6 +106,8 @@ pub enum Kind {
     Nats(broker::Nats),
     /// An exchange of RabbitMQ.
     Amqp(broker::Amqp),
+    /// A topic of Kafka.
+    Kafka(broker::Kafka),
     /// A queue of AWS.
     Sqs(broker::Sqs),
     /// A topic of AWS.
@@ -127,6 +131,7 @@ impl Kind {
             Self::Redis(_) => "redis",
             Self::Nats(_) => "nats",
             Self::Amqp(_) => "amqp",
+            Self::Kafka(_) => "kafka",
             Self::Sqs(_) => "sqs",
             Self::Sns(_) => "sns",
             Self::EventBridge(_) => "eventbridge",
@@ -141,13 +146,15 @@ impl Kind {
             Self::Redis(_) => Some("redis"),
             Self::Nats(_) => Some("nats"),
             Self::Amqp(_) => Some("amqp"),
+            Self::Kafka(kafka) if kafka.needs_tls() => Some("kafka-tls"),
+            Self::Kafka(_) => Some("kafka"),
             Self::Sqs(_) | Self::Sns(_) | Self::EventBridge(_) | Self::S3(_) => Some("aws"),
             Self::Http(_) | Self::Exec(_) | Self::Queue(_) | Self::Chat(_) | Self::PubSub(_) => None,
         }
     }
 
     /// The URL that it is spoken to at, where there is one.
-    pub const fn url(&self) -> Option<&SafeUrl> {
+    pub fn url(&self) -> Option<&SafeUrl> {
         match self {
             Self::Http(url) => Some(url),
             Self::Exec(_) | Self::Queue(_) => None,
@@ -155,6 +162,7 @@ impl Kind {
             Self::Redis(redis) => Some(&redis.url),
             Self::Nats(nats) => Some(&nats.url),
             Self::Amqp(amqp) => Some(&amqp.url),
+            Self::Kafka(kafka) => kafka.brokers.first(),
             Self::Sqs(sqs) => Some(&sqs.queue_url),
             Self::Sns(sns) => Some(&sns.endpoint),
             Self::EventBridge(bus) => Some(&bus.endpoint),
@@ -166,8 +174,16 @@ impl Kind {
     /// Of that URL, where HTTP is spoken.
     pub fn scheme(&self) -> Option<&str> {
         match self {
-            Self::Redis(_) | Self::Nats(_) | Self::Amqp(_) => None,
+            Self::Redis(_) | Self::Nats(_) | Self::Amqp(_) | Self::Kafka(_) => None,
             _ => self.url().map(|it| it.expose().scheme()),
+        }
+    }
+
+    /// Whether it is spoken to over TLS whose authorities and certificate of ours a config may name.
+    pub fn takes_certificates(&self) -> bool {
+        match self {
+            Self::Kafka(kafka) => kafka.is_tls,
+            _ => self.scheme() == Some("https"),
         }
     }
 
@@ -186,7 +202,7 @@ impl Kind {
         match self {
             Self::Sqs(sqs) => sqs.queue_url.expose().path().ends_with(FIFO),
             Self::Sns(sns) => sns.topic_arn.ends_with(FIFO),
-            Self::PubSub(_) => true,
+            Self::Kafka(_) | Self::PubSub(_) => true,
             _ => false,
         }
     }
@@ -202,6 +218,10 @@ impl Kind {
             Self::Redis(redis) => format!("{} {}", redis.url, redis.stream),
             Self::Nats(nats) => format!("{} {}", nats.url, nats.subject),
             Self::Amqp(amqp) => format!("{} {} {}", amqp.url, amqp.exchange, amqp.routing_key),
+            Self::Kafka(kafka) => {
+                let brokers: Vec<_> = kafka.brokers.iter().map(ToString::to_string).collect();
+                format!("{} {}", brokers.join(","), kafka.topic)
+            }
             Self::Sqs(sqs) => sqs.queue_url.to_string(),
             Self::Sns(sns) => sns.topic_arn.clone(),
             Self::EventBridge(bus) => format!("{} {}", bus.endpoint, bus.bus),
@@ -363,6 +383,8 @@ fn build_kind(settings: &Settings, parts: Parts) -> Result<Way, Fault> {
         Kind::Nats(it) => push(nats::Nats::new(it, timeout, parts.outbound)?),
         #[cfg(feature = "amqp")]
         Kind::Amqp(it) => push(amqp::Amqp::new(it, timeout, parts.outbound)?),
+        #[cfg(feature = "kafka")]
+        Kind::Kafka(it) if kafka::can(it) => push(kafka::Kafka::new(it, settings, parts.outbound)?),
         #[cfg(feature = "aws")]
         Kind::Sqs(it) => push(aws::sqs::Sqs::new(it, settings, parts)?),
         #[cfg(feature = "aws")]
@@ -371,13 +393,25 @@ fn build_kind(settings: &Settings, parts: Parts) -> Result<Way, Fault> {
         Kind::EventBridge(it) => push(aws::eventbridge::EventBridge::new(it, settings, parts)?),
         #[cfg(feature = "aws")]
         Kind::S3(it) => push(aws::s3::S3::new(it, settings, parts)?),
-        #[cfg(not(all(feature = "amqp", feature = "aws", feature = "nats", feature = "redis")))]
+        #[cfg(not(all(
+            feature = "amqp",
+            feature = "aws",
+            feature = "kafka-tls",
+            feature = "nats",
+            feature = "redis"
+        )))]
         other => return Err(left_out(other)),
     })
 }
 
 /// Of a kind that is a cargo feature.
-#[cfg(not(all(feature = "amqp", feature = "aws", feature = "nats", feature = "redis")))]
+#[cfg(not(all(
+    feature = "amqp",
+    feature = "aws",
+    feature = "kafka-tls",
+    feature = "nats",
+    feature = "redis"
+)))]
 fn left_out(kind: &Kind) -> Fault {
     let feature = kind.feature().unwrap_or(kind.name());
     Fault::new(

@@ -39,6 +39,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustix::", &["destination"]),
     ("async_nats::", &["destination"]),
     ("lapin::", &["destination"]),
+    ("rdkafka::", &["destination"]),
     ("redis::", &["destination"]),
     ("aws_sigv4::", &["destination"]),
     ("aws_credential_types::", &["destination"]),

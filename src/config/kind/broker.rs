@@ -1,4 +1,4 @@
-//! Destinations that are a broker: the tables `redis`, `nats`, `amqp` and `pubsub`.
+//! Destinations that are a broker: the tables `redis`, `nats`, `amqp`, `kafka` and `pubsub`.
 
 use url::Url;
 
@@ -12,7 +12,10 @@ use crate::{
         tree::Node,
         value::{self, Read},
     },
-    destination::{broker, pubsub::GOOGLE},
+    destination::{
+        broker::{self, KafkaLogin, Mechanism},
+        pubsub::GOOGLE,
+    },
 };
 
 pub(super) fn redis(
@@ -77,6 +80,85 @@ pub(super) fn amqp(
         exchange: exchange?.unwrap_or_default(),
         routing_key: routing_key?,
     }))
+}
+
+pub(super) fn kafka(
+    section: &mut Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Result<Option<broker::Kafka>, Bad> {
+    let Some(mut section) = section.section("kafka", reading)? else {
+        return Ok(None);
+    };
+    let brokers = section.list("brokers", reading, kafka_broker);
+    let brokers = match brokers {
+        Ok(none) if none.is_empty() => Err(section.missing("brokers", reading)),
+        other => other,
+    };
+    let topic = section.need("topic", reading, kafka_topic);
+    let is_tls = section.read("tls", reading, value::boolean);
+    let login = kafka_login(&mut section, reading);
+    section.finish(reading);
+    Ok(Some(broker::Kafka {
+        brokers: brokers?,
+        topic: topic?,
+        is_tls: is_tls?.unwrap_or(false),
+        login: login?,
+    }))
+}
+
+fn kafka_login(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<KafkaLogin>, Bad> {
+    const MECHANISMS: &[(&str, Mechanism)] = &[
+        (Mechanism::Plain.name(), Mechanism::Plain),
+        (Mechanism::ScramSha256.name(), Mechanism::ScramSha256),
+        (Mechanism::ScramSha512.name(), Mechanism::ScramSha512),
+    ];
+    let mechanism = section.read("mechanism", reading, value::choice(MECHANISMS));
+    let shape = "destinations.*.kafka.username";
+    let username = secret_in(section, "username", shape, Literal::Allowed, reading);
+    let shape = "destinations.*.kafka.password";
+    let password = secret_in(section, "password", shape, Literal::Refused, reading);
+    match (mechanism?, username?, password?) {
+        (None, None, None) => Ok(None),
+        (mechanism, Some(username), Some(password)) => Ok(Some(KafkaLogin {
+            mechanism: mechanism.unwrap_or(Mechanism::ScramSha512),
+            username,
+            password,
+        })),
+        (_, None, _) => Err(section.missing("username", reading)),
+        (_, _, None) => Err(section.missing("password", reading)),
+    }
+}
+
+fn kafka_broker(node: &Node) -> Read<SafeUrl> {
+    let url = |text: &str| {
+        let url: Url = format!("kafka://{text}").parse().ok()?;
+        let is_plain = url.has_host() && url.username().is_empty() && url.path().is_empty();
+        (is_plain && url.query().is_none() && url.fragment().is_none()).then_some(url)
+    };
+    match node.text().and_then(url) {
+        Some(mut url) => {
+            if url.port().is_none() {
+                // It has a host, so it takes a port.
+                let _ = url.set_port(Some(9092));
+            }
+            Ok(SafeUrl::new(url))
+        }
+        None => value::mismatch(node, "a host and a port, as in \"kafka-1.internal:9092\""),
+    }
+}
+
+/// As Kafka takes it.
+fn kafka_topic(node: &Node) -> Read<String> {
+    let is_part = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
+    let is_topic =
+        |it: &&str| (1..=249).contains(&it.len()) && !matches!(*it, "." | "..") && it.bytes().all(is_part);
+    match node.text().filter(is_topic) {
+        Some(text) => Ok(text.to_owned()),
+        None => value::mismatch(
+            node,
+            "the name of a topic: at most 249 letters, digits, `-`, `_` and `.`",
+        ),
+    }
 }
 
 pub(super) fn pubsub(

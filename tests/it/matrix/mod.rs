@@ -7,7 +7,13 @@ mod abuse;
 mod answers;
 pub(crate) mod beside;
 mod blackhole;
-#[cfg(any(feature = "amqp", feature = "aws", feature = "nats", feature = "redis"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "aws",
+    feature = "kafka",
+    feature = "nats",
+    feature = "redis"
+))]
 mod brokers;
 mod clouds;
 mod cluster;

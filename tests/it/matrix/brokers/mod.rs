@@ -1,5 +1,7 @@
 //! Brokers as destinations: real ones that are down, slow, killed, and that have no place for what they get.
 
+#[cfg(feature = "kafka")]
+mod kafka;
 pub(crate) mod server;
 
 use std::collections::BTreeSet;
