@@ -30,6 +30,7 @@ impl Caller {
             connect_timeout: CONNECT_TIMEOUT,
             reach: Reach::Private,
             max_idle: 4,
+            proxy: None,
             extra_roots: Vec::new(),
             identity: None,
         };

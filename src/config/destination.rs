@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    base::secret::Secret,
+    base::{safe_url::SafeUrl, secret::Secret},
     config::{
         error::Fault,
         kind,
@@ -55,6 +55,7 @@ pub(super) fn destination(
     let oauth2 = oauth2(&mut section, reading);
     let hold_after = section.read("hold_after", reading, value::number(1, 1_000_000_u32));
     let tls = tls(&mut section, reading);
+    let proxy = proxy(&mut section, reading);
     let retry = retry(&mut section, reading);
     let breaker = breaker(&mut section, reading);
     section.finish(reading);
@@ -69,6 +70,7 @@ pub(super) fn destination(
         headers: headers?,
         oauth2: oauth2?,
         tls: tls?,
+        proxy: proxy?,
         retry: retry?,
         hold_after: hold_after?,
         breaker: breaker?,
@@ -107,6 +109,17 @@ fn tls(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Tls, Bad>
         client_certificate: client_certificate?,
         client_key: client_key?,
     })
+}
+
+/// In plain: behind TLS of its own it would be shown the certificate that is for the handler.
+fn proxy(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<SafeUrl>, Bad> {
+    let expected = "an http URL, as in \"http://proxy.internal:3128\"";
+    let read = |text: &str| {
+        let url = value::web_url(text)?;
+        (url.scheme() == "http" && url.path() == "/" && url.query().is_none()).then_some(url)
+    };
+    let shape = "destinations.*.proxy";
+    kind::url_in("proxy", section, shape, expected, read, reading)
 }
 
 const CLIENT_AUTHS: &[(&str, ClientAuth)] = &[("basic", ClientAuth::Basic), ("body", ClientAuth::Body)];

@@ -61,6 +61,13 @@ pub fn common(settings: &Settings) -> (Parts, Vec<Fault>) {
         );
         faults.push(Fault::new("oauth2", problem, "remove it"));
     }
+    if settings.proxy.is_some() && settings.kind.scheme().is_none() {
+        let problem = format!(
+            "a destination of kind `{}` is not reached by HTTP",
+            settings.kind.name()
+        );
+        faults.push(Fault::new("proxy", problem, "remove it"));
+    }
     let configured = check_headers(&settings.headers, &mut faults);
     let parts = Parts {
         outbound: Outbound::new(configured, signers),
@@ -317,6 +324,7 @@ mod tests {
             },
             hold_after: None,
             oauth2: None,
+            proxy: None,
             tls: Tls::default(),
             breaker: Rules::default(),
         }

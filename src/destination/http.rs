@@ -141,6 +141,7 @@ pub(super) fn client(key: &str, settings: &Settings, trust: Trust, reach: Reach)
         max_idle: usize::try_from(settings.concurrency).unwrap_or(usize::MAX),
         extra_roots: trust.extra_roots,
         identity: trust.identity,
+        proxy: settings.proxy.clone(),
     });
     client.map_err(|it| Fault::new(key, it.explanation, ""))
 }

@@ -72,6 +72,8 @@ pub struct Settings {
     /// Whose tokens a handler behind a URL wants to see.
     pub oauth2: Option<oauth2::Settings>,
     pub tls: Tls,
+    /// Dials in gatepost's place, where HTTP is spoken.
+    pub proxy: Option<SafeUrl>,
     pub retry: Retry,
     /// After so many dead letters in a row it is held until somebody resumes it.
     pub hold_after: Option<u32>,
@@ -346,12 +348,14 @@ pub fn build(settings: &Settings) -> Result<Way, Vec<Fault>> {
 }
 
 /// The same at another URL, which did not come from the config file: no further than that reach, and without the operator's
-/// headers, tokens and certificate, which are for the one that the config names.
+/// headers, tokens and certificate, which are for the one that the config names; nor by its proxy, which would dial what is out
+/// of reach.
 pub fn elsewhere(settings: &Settings, url: SafeUrl, reach: Reach) -> Result<(Settings, Way), Vec<Fault>> {
     let settings = Settings {
         kind: Kind::Http(url.clone()),
         headers: Vec::new(),
         oauth2: None,
+        proxy: None,
         tls: Tls {
             client_certificate: None,
             client_key: None,

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::{
-    base::clock::Timestamp,
+    base::{clock::Timestamp, safe_url::SafeUrl},
     egress::{
         error::{Cause, Failure},
         guard::Reach,
@@ -32,6 +32,8 @@ pub struct Settings {
     pub extra_roots: Vec<Vec<u8>>,
     /// What it shows of itself where it is asked.
     pub identity: Option<Identity>,
+    /// `http`, with its credentials: it dials in our place, so that its own rules decide which names lead where.
+    pub proxy: Option<SafeUrl>,
 }
 
 /// A client with connections of its own. Clones share them.
@@ -40,6 +42,8 @@ pub struct Client {
     inner: reqwest::Client,
     reach: Reach,
     extra_roots: Arc<[Vec<u8>]>,
+    /// `host:port` of the proxy, for error texts.
+    proxy: Option<Arc<str>>,
 }
 
 /// One request.
@@ -78,7 +82,7 @@ impl Client {
             clippy::disallowed_methods,
             reason = "this is the one place that makes a client"
         )]
-        let inner = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls::client_config(
                 &settings.extra_roots,
                 settings.identity.as_ref(),
@@ -94,14 +98,25 @@ impl Client {
             .tcp_keepalive(Duration::from_mins(1))
             .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(settings.max_idle)
+            .pool_max_idle_per_host(settings.max_idle);
+        let unfit = |_error| Failure::new(Cause::BadUrl, "the proxy's URL cannot be used");
+        let builder = match &settings.proxy {
+            Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.expose().clone()).map_err(unfit)?),
+            None => builder,
+        };
+        let inner = builder
             .build()
             .map_err(|e| Failure::new(Cause::Failed, format!("no HTTP client can be made: {e}")))?;
-        let extra_roots = settings.extra_roots.as_slice().into();
+        let authority = |it: &SafeUrl| {
+            let url = it.expose();
+            let host = url.host_str().unwrap_or_default();
+            Arc::from(format!("{host}:{}", url.port_or_known_default().unwrap_or(0)))
+        };
         Ok(Self {
             inner,
             reach,
-            extra_roots,
+            extra_roots: settings.extra_roots.as_slice().into(),
+            proxy: settings.proxy.as_ref().map(authority),
         })
     }
 
@@ -132,8 +147,19 @@ impl Client {
         let waited = tokio::time::timeout(call.timeout, sending).await;
         match waited {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(e)) => Err(Failure::sort(&e, target.host())),
-            Err(_) => Err(too_late(target.host(), call.timeout, status)),
+            Ok(Err(e)) => Err(self.by_way_of(Failure::sort(&e, target.host()))),
+            Err(_) => Err(self.by_way_of(too_late(target.host(), call.timeout, status))),
+        }
+    }
+
+    /// It may be the proxy that failed, which only the operator can tell.
+    fn by_way_of(&self, failure: Failure) -> Failure {
+        match &self.proxy {
+            Some(proxy) => Failure {
+                explanation: format!("{}, by way of the proxy `{proxy}`", failure.explanation),
+                ..failure
+            },
+            None => failure,
         }
     }
 

@@ -123,6 +123,11 @@ fn sort_link(link: &(dyn Error + 'static), host: &str) -> Option<Failure> {
     if let Some(it) = link.downcast_ref::<hyper::Error>() {
         return sort_hyper(it, host);
     }
+    // Its type is the client's own.
+    if let Some(reason) = link.to_string().strip_prefix("tunnel error: ") {
+        let text = format!("no way to `{host}` was opened: {reason}");
+        return Some(Failure::new(Cause::Unreachable, text));
+    }
     let kind = link.downcast_ref::<io::Error>()?.kind();
     let (cause, text) = match kind {
         io::ErrorKind::ConnectionRefused => (Cause::Refused, format!("`{host}` refused the connection")),

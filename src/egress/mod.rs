@@ -1,4 +1,5 @@
-//! Guarded outgoing HTTP: the address that is dialled is the address that was checked; no redirects, no proxies.
+//! Guarded outgoing HTTP: the address that is dialled is the address that was checked; no redirects, and no proxy but the one
+//! that the operator names, which then dials in our place.
 //!
 //! The only room that makes an HTTP client. `client` is the door; `guard` says which addresses may be dialled; `resolver`
 //! asks it about every answer of the DNS, and `client` about every address that a URL spells out, because the client

@@ -49,6 +49,7 @@ fn destination(name: &str) -> destination::Settings {
         },
         hold_after: None,
         oauth2: None,
+        proxy: None,
         tls: destination::Tls::default(),
         breaker: Rules::default(),
     }

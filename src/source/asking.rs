@@ -89,6 +89,7 @@ impl Asking {
                 reach,
                 // Nothing is asked twice in a row.
                 max_idle: 0,
+                proxy: None,
                 extra_roots: extra_roots.clone(),
                 identity: None,
             };

@@ -44,6 +44,7 @@ fn settings(url: &str) -> Settings {
         retry: RETRY,
         hold_after: None,
         oauth2: None,
+        proxy: None,
         tls: destination::Tls::default(),
         breaker: Rules::default(),
     }

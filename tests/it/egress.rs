@@ -10,12 +10,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use gatepost::egress::{
-    client::{Answer, Call, Client, Settings},
-    error::{Cause, Failure},
-    guard::Reach,
-    resolver::Lookup,
-    target::Target,
+use gatepost::{
+    base::safe_url::SafeUrl,
+    egress::{
+        client::{Answer, Call, Client, Settings},
+        error::{Cause, Failure},
+        guard::Reach,
+        resolver::Lookup,
+        target::Target,
+    },
 };
 use http::{HeaderMap, Method};
 use tokio::io::AsyncWriteExt;
@@ -32,6 +35,7 @@ fn settings(reach: Reach) -> Settings {
         connect_timeout: LONG,
         reach,
         max_idle: 4,
+        proxy: None,
         extra_roots: Vec::new(),
         identity: None,
     }
@@ -461,6 +465,24 @@ mod tls {
     }
 
     #[tokio::test]
+    async fn what_a_proxy_opens_a_way_for_is_still_between_us_and_the_handler() {
+        let (handler, der) = handler("handler.example").await;
+        let (proxy, mut heads) = super::proxy::tunnelling(handler.address).await;
+        let settings = Settings {
+            extra_roots: vec![der],
+            ..super::proxy::settings_by_way_of(proxy.address)
+        };
+        let client = Client::new(&settings).unwrap();
+        let answer = send(&client, "https://handler.example/").await.unwrap();
+        assert_eq!(&answer.body[..], b"ok");
+        let asked = heads.recv().await.unwrap();
+        assert_eq!(asked.lines()[0], "CONNECT handler.example:443 HTTP/1.1");
+        assert_eq!(asked.header("proxy-authorization"), ["Basic dXNlcjpodW50ZXIy"]);
+        // It is another name's certificate, whatever the proxy says.
+        assert_eq!(cause(send(&client, "https://other.example/").await), Cause::Tls);
+    }
+
+    #[tokio::test]
     async fn plain_http_behind_https_is_a_tls_failure() {
         let handler = Handler::start(|mut stream, _| async move {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
@@ -469,5 +491,82 @@ mod tls {
         .await;
         let url = format!("https://127.0.0.1:{}/", handler.address.port());
         assert_eq!(cause(send(&client(Reach::Private), &url).await), Cause::Tls);
+    }
+}
+
+mod proxy {
+    use tokio::{io::copy_bidirectional, net::TcpStream, sync::mpsc};
+
+    use super::*;
+    use crate::handler::Received;
+
+    pub(super) fn settings_by_way_of(proxy: SocketAddr) -> Settings {
+        let url: Url = format!("http://user:hunter2@{proxy}").parse().unwrap();
+        Settings {
+            proxy: Some(SafeUrl::new(url)),
+            ..settings(Reach::Private)
+        }
+    }
+
+    fn by_way_of(proxy: SocketAddr) -> Client {
+        Client::new(&settings_by_way_of(proxy)).unwrap()
+    }
+
+    /// Opens every way it is asked for, and all lead there.
+    pub(super) async fn tunnelling(there: SocketAddr) -> (Handler, mpsc::UnboundedReceiver<Received>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let proxy = Handler::start(move |mut stream, _| {
+            let sender = sender.clone();
+            async move {
+                let asked = read_request(&mut stream).await.unwrap();
+                let _ = sender.send(asked);
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                let mut onward = TcpStream::connect(there).await.unwrap();
+                let _ = copy_bidirectional(&mut stream, &mut onward).await;
+            }
+        })
+        .await;
+        (proxy, receiver)
+    }
+
+    #[tokio::test]
+    async fn a_proxy_dials_names_that_are_unknown_here() {
+        let (proxy, mut requests) = Handler::answering(OK).await;
+        let answer = send(&by_way_of(proxy.address), "http://handler.example/hook?x=1").await;
+        assert_eq!(&answer.unwrap().body[..], b"ok");
+        let asked = requests.recv().await.unwrap();
+        assert_eq!(asked.lines()[0], "POST http://handler.example/hook?x=1 HTTP/1.1");
+        assert_eq!(asked.header("proxy-authorization"), ["Basic dXNlcjpodW50ZXIy"]);
+        assert_eq!(asked.body, b"hello");
+    }
+
+    #[tokio::test]
+    async fn what_fails_by_way_of_a_proxy_names_it() {
+        let (refusing, _requests) = Handler::answering("HTTP/1.1 403 Forbidden\r\n\r\n").await;
+        let failure = send(&by_way_of(refusing.address), "https://handler.example/").await;
+        let failure = failure.unwrap_err();
+        assert_eq!(failure.cause, Cause::Unreachable, "{failure}");
+        let named = format!("by way of the proxy `{}`", refusing.address);
+        assert!(failure.explanation.ends_with(&named), "{failure}");
+        assert!(failure.explanation.contains("`handler.example:443`"), "{failure}");
+        assert!(!failure.explanation.contains("hunter2"), "{failure}");
+        let address = refusing.address;
+        drop(refusing);
+        let failure = send(&by_way_of(address), "http://handler.example/")
+            .await
+            .unwrap_err();
+        assert!(failure.explanation.contains("by way of the proxy"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn c01_a_proxy_is_not_asked_for_addresses_that_are_never_dialled() {
+        let (proxy, _requests) = Handler::answering(OK).await;
+        let answer = send(
+            &by_way_of(proxy.address),
+            "http://169.254.169.254/latest/meta-data/",
+        )
+        .await;
+        assert_eq!(cause(answer), Cause::ForbiddenAddress);
+        assert_eq!(proxy.n_connections(), 0);
     }
 }

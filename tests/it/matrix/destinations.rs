@@ -93,6 +93,7 @@ async fn f65_a_name_server_that_hangs_costs_only_the_time_to_connect() {
         connect_timeout: Duration::from_millis(200),
         reach: Reach::Private,
         max_idle: 4,
+        proxy: None,
         extra_roots: Vec::new(),
         identity: None,
     };
