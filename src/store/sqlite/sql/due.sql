@@ -1,5 +1,6 @@
 -- What is due for one destination and status, the oldest first. A damaged id or fence is passed over: it is counted as stuck.
--- Of those that have a key: see the same statement of Postgres.
+-- Of those that have a key: see the same statement of Postgres. The statuses stand as in the index `delivery_order_waiting`: SQLite
+-- uses it for no fewer.
 select
     delivery.id, delivery.event_id, delivery.route, delivery.destination, delivery.origin, delivery.status,
     delivery.is_manual, delivery.n_attempts, delivery.due_at, delivery.last_error, delivery.cause, delivery.created_at, delivery.fence,
@@ -13,7 +14,7 @@ select
         or delivery.order_mode = 'latest' and exists (
             select 1 from delivery as other
             where other.route = delivery.route and other.order_key = delivery.order_key
-                and other.status in ('pending', 'retrying', 'held')
+                and other.status in ('pending', 'retrying', 'held', 'dead') and other.status <> 'dead'
                 and (other.order_at, other.id) > (delivery.order_at, delivery.id)
         )
     ) as is_stale,
@@ -41,7 +42,7 @@ where delivery.destination = ?1
         when delivery.order_mode = 'latest' then not delivery.is_manual or not exists (
             select 1 from delivery as other
             where other.route = delivery.route and other.order_key = delivery.order_key
-                and other.status in ('pending', 'retrying', 'held')
+                and other.status in ('pending', 'retrying', 'held', 'dead') and other.status <> 'dead'
                 and (other.order_at, other.id) > (delivery.order_at, delivery.id)
         )
         else not exists (
