@@ -1,0 +1,168 @@
+"""The handlers of docs/handlers.md, as they stand there, behind the real gatepost.
+
+What the page leaves to its reader is filled in: `rememberAndWork`, and the port. Express and FastAPI; axum, Go and Rails are not run.
+Started by `run`, which installs the packages and builds gatepost.
+"""
+
+import base64
+import contextlib
+import hmac
+import os
+import re
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from check import BINARY, Checks, differences
+from surroundings import Gateway, ask, start, stop, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "handlers.md"
+NODE = ROOT / "target" / "sdk" / "node"
+
+STRIPE_SECRET = "whsec_handlers_of_the_page_0123456789"
+SIGNING_SECRET = "whsec_" + base64.b64encode(b"the handlers of the page").decode()
+BODY = b'{"id":"evt_1","object":"event","type":"invoice.paid","created":1700000000,"data":{"object":{"id":"in_1"}}}'
+
+CONFIG = """
+[server]
+listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+[store]
+url = { env = "STORE_URL" }
+[log]
+format = "json"
+[sources.stripe]
+provider = "stripe"
+secrets = [{ env = "STRIPE" }]
+[destinations.handler]
+url = { env = "HANDLER_URL" }
+signing_secret = { env = "SIGNING_SECRET" }
+retry = { max_attempts = 1 }
+[[routes]]
+source = "stripe"
+destination = "handler"
+"""
+
+REMEMBER_JS = """
+const seen = new Set();
+async function rememberAndWork(id) {
+  const isNew = !seen.has(id);
+  seen.add(id);
+  return isNew;
+}
+"""
+REMEMBER_PYTHON = """
+
+seen = set()
+
+
+async def remember_and_work(id, event):
+    is_new = id not in seen
+    seen.add(id)
+    return is_new
+"""
+
+
+def example(title: str) -> str:
+    """The code under a heading of the page."""
+    found = re.search(rf"^## {title}\n\n```\w+\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    if not found:
+        raise LookupError(f"{PAGE.name} has no example under `{title}`")
+    return found[1]
+
+
+def express(directory: Path, port: int) -> list[str]:
+    code = example("Express")
+    if code.count("app.listen(3000)") != 1:
+        raise LookupError("the example of Express listens elsewhere")
+    # Node looks for packages beside the file that imports them.
+    file = NODE / "handler-of-the-page.mjs"
+    file.write_text(code.replace("app.listen(3000)", f'app.listen({port}, "127.0.0.1")') + REMEMBER_JS)
+    return ["node", str(file)]
+
+
+def fastapi(directory: Path, port: int) -> list[str]:
+    (directory / "handler.py").write_text(example("FastAPI") + REMEMBER_PYTHON)
+    return [sys.executable, "-m", "uvicorn", "handler:app", "--host", "127.0.0.1", "--port", str(port)]
+
+
+def free_port() -> int:
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return it.getsockname()[1]
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def signed() -> list[tuple[str, str]]:
+    now = int(time.time())
+    tag = hmac.digest(STRIPE_SECRET.encode(), f"{now}.".encode() + BODY, "sha256").hex()
+    return [("stripe-signature", f"t={now},v1={tag}"), ("content-type", "application/json")]
+
+
+def outcomes(gateway: Gateway, id: str) -> list[tuple]:
+    """Of each delivery: what it came by, its status, and what the handler answered."""
+    event = gateway.get(f"/v1/events/{id}").json()
+    shown = [gateway.get(f"/v1/deliveries/{it['id']}").json() for it in event["deliveries"]]
+    return sorted((it["origin"], it["status"], *(attempt["status_code"] for attempt in it["attempts"])) for it in shown)
+
+
+def check(checks: Checks, name: str, command):
+    checks.engine = name
+    with tempfile.TemporaryDirectory(prefix="gatepost-handlers.") as text:
+        directory, port = Path(text), free_port()
+        environment = {**os.environ, "BILLING_SIGNING_SECRET": SIGNING_SECRET}
+        handler = start(command(directory, port), cwd=directory, env=environment)
+        try:
+            wait_until(name, lambda: answers(port))
+            variables = {
+                "STORE_URL": f"sqlite:{directory / 'gatepost.db'}",
+                "STRIPE": STRIPE_SECRET,
+                "SIGNING_SECRET": SIGNING_SECRET,
+                "HANDLER_URL": f"http://127.0.0.1:{port}/hooks",
+            }
+            with Gateway(BINARY, directory, CONFIG, variables) as gateway:
+                behind(checks, gateway, port)
+        finally:
+            stop(handler)
+
+
+def behind(checks: Checks, gateway: Gateway, port: int):
+    id = gateway.post("/webhooks/stripe", BODY, signed()).json()["id"]
+
+    def is_done(n: int) -> list[tuple] | None:
+        found = outcomes(gateway, id)
+        return found if len(found) == n and all(it[1] in ("delivered", "dead") for it in found) else None
+
+    first = wait_until("the delivery", lambda: is_done(1))
+    checks.check("an event is taken", differences(deliveries=(first, [("received", "delivered", 204)])))
+    ask(gateway.admin, "POST", f"/v1/events/{id}/replay", b"{}", [("content-type", "application/json")])
+    both = wait_until("the replay", lambda: is_done(2))
+    expected = [("received", "delivered", 204), ("replayed", "delivered", 409)]
+    checks.check("what it has done before it says so of, and that counts", differences(deliveries=(both, expected)))
+    address = f"127.0.0.1:{port}"
+    forged = [("webhook-id", "evt_x"), ("webhook-timestamp", str(int(time.time()))), ("webhook-signature", "v1,AAAA")]
+    status = ask(address, "POST", "/hooks", BODY, forged).status
+    checks.check("what gatepost did not sign is refused", differences(status=(status, 401)))
+    status = ask(address, "POST", "/hooks", BODY).status
+    checks.check("what nobody signed is refused", differences(status=(status, 401)))
+
+
+def main() -> int:
+    checks = Checks()
+    for name, command in (("express", express), ("fastapi", fastapi)):
+        check(checks, name, command)
+    print(f"{checks.n_passed} passed, {checks.n_failed} failed")
+    return 1 if checks.n_failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
