@@ -9,6 +9,7 @@ mod grow;
 mod hanging;
 mod micro;
 mod open;
+mod pages;
 
 use std::{
     net::SocketAddr,
@@ -49,18 +50,20 @@ pub enum Part {
     Hanging,
     Micro,
     Bulk,
+    Pages,
     Grow,
 }
 
 impl Part {
     /// In the order in which they run: the one that fills the disk is the last.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Acknowledge,
         Self::Open,
         Self::Deliver,
         Self::Hanging,
         Self::Micro,
         Self::Bulk,
+        Self::Pages,
         Self::Grow,
     ];
 
@@ -72,6 +75,7 @@ impl Part {
             Self::Hanging => "hanging",
             Self::Micro => "micro",
             Self::Bulk => "bulk",
+            Self::Pages => "pages",
             Self::Grow => "grow",
         }
     }
@@ -95,6 +99,7 @@ impl Part {
             Self::Hanging => "Destinations that hang",
             Self::Micro => "Verification",
             Self::Bulk => "Bulk work",
+            Self::Pages => "The admin side",
             Self::Grow => "How cost grows",
         }
     }
@@ -108,6 +113,7 @@ impl Part {
             Self::Hanging => hanging::EXPLANATION,
             Self::Micro => micro::EXPLANATION,
             Self::Bulk => bulk::EXPLANATION,
+            Self::Pages => pages::EXPLANATION,
             Self::Grow => grow::EXPLANATION,
         }
     }
@@ -201,6 +207,7 @@ impl<'a> Bench<'a> {
                     Part::Deliver => measured.deliver(),
                     Part::Hanging => measured.hanging(),
                     Part::Bulk => measured.bulk(),
+                    Part::Pages => measured.pages(),
                     Part::Micro | Part::Grow => measured.grow(),
                 };
                 measured.stores.remove()?;
