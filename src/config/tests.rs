@@ -67,6 +67,7 @@ fn keys_of(node: &Node, shape: &str, res: &mut BTreeSet<String>) {
         "session_token",
         "client_secret",
         "credentials",
+        "password",
         "jwks",
     ]
     .iter()
