@@ -1,7 +1,7 @@
 //! gatepost: a self-hosted webhook receiver gateway.
 //!
 //! The map, from the ground up; a room imports only rooms further up in this list:
-//! `base` · `event`, `egress` · `provider`, `store`, `route`, `destination` · `source` · `registry` · `ingest`, `delivery`,
+//! `base` · `event`, `egress` · `provider`, `store`, `route`, `destination`, `telemetry` · `source` · `registry` · `ingest`, `delivery`,
 //! `maintenance` · `bulk` · `web` · `config` · `app` · `cli`. `ARCHITECTURE.md` says what each never does.
 
 pub mod app;
@@ -20,4 +20,5 @@ pub mod registry;
 pub mod route;
 pub mod source;
 pub mod store;
+pub mod telemetry;
 pub mod web;

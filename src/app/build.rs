@@ -22,6 +22,7 @@ use crate::{
     registry::{Registry, Snapshot},
     source::asking::Asking,
     store::{Store, clock::StoreClock, handover::Handover, wake::Wake},
+    telemetry::{Tracer, export::Exporter},
     web::{
         self,
         health::Health,
@@ -115,11 +116,12 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         .await
         .context("could not ask the store for its time")?;
     let worker = WorkerId::new();
+    let mut groups = Groups::default();
+    let steps = Steps::default();
+    let tracer = start_tracing(&settings, worker, &metrics, &mut groups.last, &steps.close_admin)?;
     let wake = Wake::default();
     let (handover, in_hand) = Handover::new(worker);
     let stop = CancellationToken::new();
-    let steps = Steps::default();
-    let mut groups = Groups::default();
 
     let ingest = Ingest::new(
         &settings.ingest,
@@ -131,6 +133,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
             clock: clock.clone(),
             handover: role.delivers().then(|| handover.clone()),
             wake: wake.clone(),
+            tracer: tracer.clone(),
             lease: settings.delivery.lease,
         },
     );
@@ -146,6 +149,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         registry: registry.clone(),
         clock: clock.clone(),
         metrics: metrics.clone(),
+        tracer,
         handover,
         wake: wake.clone(),
         settings: settings.delivery.clone(),
@@ -271,6 +275,24 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         setup,
         groups,
     })
+}
+
+/// The exporter outlives everything that makes spans.
+fn start_tracing(
+    settings: &Settings,
+    instance: WorkerId,
+    metrics: &Metrics,
+    tasks: &mut Tasks,
+    stop: &CancellationToken,
+) -> anyhow::Result<Tracer> {
+    let Some(telemetry) = &settings.telemetry else {
+        return Ok(Tracer::OFF);
+    };
+    let (tracer, spans) = Tracer::new(telemetry, metrics.clone());
+    let exporter = Exporter::new(telemetry, instance, metrics.clone(), spans)
+        .context("could not set up the export of traces")?;
+    tasks.start("traces", exporter.run(stop.clone()));
+    Ok(tracer)
 }
 
 async fn open_store(settings: &Settings) -> anyhow::Result<Store> {

@@ -1,4 +1,4 @@
-//! Build, run, stop: roles, supervisor, signals, reload, telemetry.
+//! Build, run, stop: roles, supervisor, signals, reload, log.
 //!
 //! The only room that starts tasks that outlive a call. `start` builds everything and returns; `Running` is what it
 //! built. The order of a stop is in `shutdown`.
@@ -6,11 +6,11 @@
 //! Imports: every room below.
 
 pub mod build;
+pub mod log;
 pub mod reload;
 pub mod shutdown;
 pub mod signals;
 pub mod supervisor;
-pub mod telemetry;
 
 use std::net::SocketAddr;
 

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     base::{
         metrics::Metrics,
+        secret::Secret,
         trial::{self, Point},
     },
     config::{self, Inputs, Loaded, Settings},
@@ -97,6 +98,17 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         let token = |it: &web::Token| (it.name.clone(), it.token.expose().to_vec(), it.role);
         it.admin.tokens.iter().map(token).collect::<Vec<_>>()
     };
+    let telemetry = |it: &Settings| {
+        let it = it.telemetry.as_ref()?;
+        let header = |(name, value): &(String, Secret)| (name.clone(), value.expose().to_vec());
+        let headers: Vec<_> = it.headers.iter().map(header).collect();
+        Some((
+            it.endpoint.clone(),
+            headers,
+            it.sample_ratio,
+            it.service_name.clone(),
+        ))
+    };
     [
         ("server.listen", old.server.listen != new.server.listen),
         ("admin.listen", old.admin.listen != new.admin.listen),
@@ -108,6 +120,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
             old.server.max_connections != new.server.max_connections,
         ),
         ("store.retention", old.retention != new.retention),
+        ("telemetry", telemetry(old) != telemetry(new)),
     ]
     .into_iter()
     .filter_map(|(key, is_changed)| is_changed.then_some(key))

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use crate::{
-    app::{self, Role, telemetry},
+    app::{self, Role, log},
     base::secret::Secret,
     cli::{
         client::dialled,
@@ -62,7 +62,7 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
         Err(ended) => return Ok(ended),
     };
     settings::print_warnings(&loaded);
-    telemetry::init(&loaded.settings.log);
+    log::init(&loaded.settings.log);
     if loaded.file.is_none() {
         introduce(&loaded);
     }

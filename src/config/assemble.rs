@@ -8,7 +8,7 @@ use crate::{
         parse, process, route,
         route_test::{self, RouteTest},
         section::{Bad, Reading, Section},
-        source,
+        source, telemetry,
         tree::{Entry, Node, Table, Value},
         value,
     },
@@ -73,6 +73,7 @@ pub(super) fn settings(tree: &Table, reading: &mut Reading<'_>) -> Result<Settin
     let ingest = process::ingest(&mut top, reading);
     let delivery = process::delivery(&mut top, reading);
     let log = process::log(&mut top, reading);
+    let telemetry = telemetry::telemetry(&mut top, reading);
     if let Ok((server, _)) = &server {
         let admin_listen = tree
             .get("admin")
@@ -117,6 +118,7 @@ pub(super) fn settings(tree: &Table, reading: &mut Reading<'_>) -> Result<Settin
         registry: registry?,
         tests: tests?,
         log: log?,
+        telemetry: telemetry?,
         grace,
     })
 }

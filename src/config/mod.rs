@@ -22,6 +22,7 @@ mod secrets;
 mod section;
 mod show;
 mod source;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -57,6 +58,8 @@ pub struct Settings {
     /// What its routes must make of some events: for `gatepost test`.
     pub tests: Vec<RouteTest>,
     pub log: Log,
+    /// `None`: no traces.
+    pub telemetry: Option<crate::telemetry::Settings>,
     /// How long a stop waits for attempts in flight.
     pub grace: Duration,
 }

@@ -64,8 +64,13 @@ fn set(tree: &mut Table, segments: &[String], node: Node) -> Result<(), Fault> {
         }
         _ => (),
     }
-    if let [_, _, section, key] = path.as_mut_slice()
-        && section == "headers"
+    let is_of_headers = |path: &[String]| match path {
+        [_, _, section, _] => section == "headers",
+        [room, section, _] => room == "telemetry" && section == "headers",
+        _ => false,
+    };
+    if is_of_headers(&path)
+        && let Some(key) = path.last_mut()
     {
         // A variable's name cannot hold the hyphens of a header's.
         *key = key.replace('_', "-");

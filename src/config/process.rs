@@ -73,7 +73,7 @@ fn whole(number: i64) -> usize {
 }
 
 /// The compiled-in default has every table, so a missing one is a fault of ours.
-fn required<'a>(
+pub(super) fn required<'a>(
     top: &mut Section<'a>,
     key: &'static str,
     reading: &mut Reading<'_>,

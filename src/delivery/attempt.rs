@@ -34,6 +34,7 @@ use crate::{
         claim::{Claim, Settlement},
         handover::InHand,
     },
+    telemetry::attempt::Ended,
 };
 
 /// The most of a handler's answer that is kept with an attempt, in bytes.
@@ -151,6 +152,18 @@ async fn send(
     let started_at = context.clock.now();
     let started = Instant::now();
     let number = claim.delivery.n_attempts + 1;
+    let id = AttemptId::new();
+    let traced = context.tracer.attempt(&claim.event, id);
+    let ended = |outcome, error, status| Ended {
+        id,
+        delivery: &claim.delivery,
+        event: &claim.event,
+        number,
+        kind: outlet.settings.kind.name(),
+        outcome,
+        error,
+        status,
+    };
     let message = Message {
         event: Arc::clone(&claim.event),
         delivery_id: claim.delivery.id,
@@ -158,13 +171,17 @@ async fn send(
         attempt: number,
         is_stale: claim.is_stale,
         order_key: order_key(context, outlet, claim),
+        traceparent: traced.traceparent,
         now: wall_now(),
     };
     #[cfg(feature = "trial")]
     settle_early(context, claim, started_at).await;
     let result = tokio::select! {
         biased;
-        () = stop.hard.cancelled() => return None,
+        () = stop.hard.cancelled() => {
+            traced.end(&ended("interrupted", None, None));
+            return None;
+        }
         result = trial::during(Point::RequestSent, transform_and_send(context, outlet, claim, message)) => result,
     };
     trial::point(Point::HandlerAnswered);
@@ -176,18 +193,22 @@ async fn send(
     let judgement = judge(&result, &outlet.settings.retry, now);
     admitted.report(Evidence::of(&result, &judgement, now));
     let outcome = outcome(&judgement, &outlet.settings.retry, claim, number, now);
-    lane.metrics.attempted(label(&result, &outcome), duration);
+    let label = label(&result, &outcome);
+    lane.metrics.attempted(label, duration);
+    let status_code = result.as_ref().ok().and_then(|it| it.status);
+    let error = (outcome != Outcome::Delivered).then_some(label);
+    traced.end(&ended(outcome.as_str(), error, status_code));
     if outcome == Outcome::Delivered {
         lane.metrics.delivered_after(now.since(claim.event.received_at));
     }
     let hold_route = judgement.verdict == Verdict::Dead { hold_route: true };
     let attempt = Attempt {
-        id: AttemptId::new(),
+        id,
         number,
         started_at,
         duration,
         trigger: trigger(claim),
-        status_code: result.as_ref().ok().and_then(|it| it.status),
+        status_code,
         error: judgement.error,
         response_headers: response_headers(&result),
         response_body: response_body(result),

@@ -9,7 +9,7 @@
 //!
 //! It knows nothing of requests: `ingest` and `delivery` meet only in the store.
 //!
-//! Imports: `base`, `event`, `store`, `destination`, `route`, `registry`.
+//! Imports: `base`, `event`, `store`, `destination`, `route`, `telemetry`, `registry`.
 
 pub mod attempt;
 pub mod breaker;
@@ -31,6 +31,7 @@ use crate::{
     base::metrics::Metrics,
     registry::Registry,
     store::{Store, clock::StoreClock, handover::Handover, wake::Wake},
+    telemetry::Tracer,
 };
 
 #[derive(Debug, Clone)]
@@ -48,6 +49,7 @@ pub struct Context {
     pub registry: Registry,
     pub clock: StoreClock,
     pub metrics: Metrics,
+    pub tracer: Tracer,
     pub handover: Handover,
     pub wake: Wake,
     pub settings: Settings,

@@ -33,6 +33,7 @@ use crate::{
         claim::{self, Claim, Settled, Settlement, Share},
         error::StoreError,
     },
+    telemetry::attempt::Ended,
 };
 
 /// The queues of one process. Clones share them.
@@ -120,7 +121,7 @@ impl Queues {
                 Err(QueueError::Lost)
             };
         }
-        self.settle(name, &receipt, Outcome::Delivered, None).await
+        self.settle(&delivery, &receipt, Outcome::Delivered, None).await
     }
 
     /// It is not done. Says when it comes again; `None`: it is a dead letter now.
@@ -154,7 +155,7 @@ impl Queues {
             };
             format!("the consumer {what} and gave no reason")
         });
-        self.settle(name, &receipt, outcome, Some(reason)).await?;
+        self.settle(&delivery, &receipt, outcome, Some(reason)).await?;
         Ok(at)
     }
 
@@ -262,8 +263,9 @@ impl Queues {
         let is_first = claim.fence.0 <= 1;
         if !is_first && !claim.is_manual && now >= claim.delivery.created_at.plus(retry.max_age) {
             let reason = "no consumer said what became of it within `retry.max_age`".to_owned();
-            return self.fail(outlet, &receipt, Outcome::Dead, reason).await;
+            return self.fail(&claim.delivery, &receipt, Outcome::Dead, reason).await;
         }
+        let traced = self.context.tracer.attempt(&claim.event, receipt.attempt_id);
         let message = Message {
             event: Arc::clone(&claim.event),
             delivery_id: claim.delivery.id,
@@ -271,6 +273,7 @@ impl Queues {
             attempt: receipt.number,
             is_stale: claim.is_stale,
             order_key: None,
+            traceparent: traced.traceparent,
             now: wall_now(),
         };
         match transformed(&self.context, &claim.delivery.route, message).await {
@@ -285,19 +288,20 @@ impl Queues {
                 let since = claim.delivery.created_at;
                 let at = schedule::next(retry, receipt.number, since, now, rand::random(), None);
                 let outcome = at.map_or(Outcome::Dead, |at| Outcome::Retry { at });
-                self.fail(outlet, &receipt, outcome, error.explanation).await
+                self.fail(&claim.delivery, &receipt, outcome, error.explanation)
+                    .await
             }
         }
     }
 
     async fn fail(
         &self,
-        outlet: &Outlet,
+        delivery: &Delivery,
         receipt: &Receipt,
         outcome: Outcome,
         reason: String,
     ) -> Result<Option<Handed>, QueueError> {
-        match self.settle(&outlet.name, receipt, outcome, Some(reason)).await {
+        match self.settle(delivery, receipt, outcome, Some(reason)).await {
             Ok(()) | Err(QueueError::Lost) => Ok(None),
             Err(error) => Err(error),
         }
@@ -305,7 +309,7 @@ impl Queues {
 
     async fn settle(
         &self,
-        name: &str,
+        delivery: &Delivery,
         receipt: &Receipt,
         outcome: Outcome,
         error: Option<String>,
@@ -322,6 +326,7 @@ impl Queues {
         } else {
             "refused"
         };
+        let word = outcome.as_str();
         let attempt = Attempt {
             id: receipt.attempt_id,
             number: receipt.number,
@@ -340,13 +345,51 @@ impl Queues {
             outcome,
         };
         let settled = self.context.store.settle(vec![settlement], now).await?;
-        let metrics = self.context.metrics.destination(name);
+        let metrics = self.context.metrics.destination(&delivery.destination);
         metrics.attempted(label, duration);
         if settled == [Settled::LostClaim] {
             metrics.settled(handles::Settled::LostClaim);
             return Err(QueueError::Lost);
         }
         metrics.settled(counted);
+        self.trace(
+            delivery,
+            receipt,
+            word,
+            (word != "delivered").then_some(label),
+            duration,
+        )
+        .await;
         Ok(())
+    }
+
+    /// From the consumer's fetch to its word, wherever the fetch was. The event is asked for here: its headers say which trace it is.
+    async fn trace(
+        &self,
+        delivery: &Delivery,
+        receipt: &Receipt,
+        outcome: &'static str,
+        error: Option<&'static str>,
+        duration: Duration,
+    ) {
+        if !self.context.tracer.is_on() {
+            return;
+        }
+        // Traces are no reason to fail.
+        let Ok(event) = self.context.store.event(delivery.event_id).await else {
+            return;
+        };
+        let id = receipt.attempt_id;
+        let traced = self.context.tracer.attempt_since(&event, id, duration);
+        traced.end(&Ended {
+            id,
+            delivery,
+            event: &event,
+            number: receipt.number,
+            kind: "queue",
+            outcome,
+            error,
+            status: None,
+        });
     }
 }

@@ -139,7 +139,7 @@ impl Amqp {
         let mut properties = BasicProperties::default()
             .with_delivery_mode(PERSISTENT)
             .with_message_id(message.event.id.to_string().into());
-        for (name, value) in one_value_each(&self.outbound.headers(message, rand::random())) {
+        for (name, value) in one_value_each(&self.outbound.headers(message)) {
             if name == "content-type"
                 && let Ok(value) = ShortString::try_new(value.clone())
             {

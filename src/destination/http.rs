@@ -93,7 +93,7 @@ impl Http {
     }
 
     async fn post(&self, message: &Message) -> Result<Response, SendError> {
-        let headers = self.outbound.headers(message, rand::random());
+        let headers = self.outbound.headers(message);
         let body = if trial::has(Flaw::RetryIsEmpty) && message.attempt > 1 {
             Bytes::new()
         } else {

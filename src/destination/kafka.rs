@@ -96,7 +96,7 @@ impl Kafka {
             Some(key) => hex::encode(key.0),
             None => message.event.id.to_string(),
         };
-        let headers = one_value_each(&self.outbound.headers(message, rand::random()));
+        let headers = one_value_each(&self.outbound.headers(message));
         let headers = headers.iter().fold(
             OwnedHeaders::new_with_capacity(headers.len()),
             |all, (key, value)| {

@@ -30,7 +30,6 @@ pub mod queue;
 pub mod redis;
 pub mod retry;
 pub mod signing;
-pub mod trace;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -48,7 +47,7 @@ use crate::{
         retry::Retry,
     },
     egress::guard::Reach,
-    event::{Event, Hash, Origin, headers::Headers},
+    event::{Event, Hash, Origin, headers::Headers, trace::Traceparent},
 };
 
 /// What the operator says of a destination.
@@ -248,6 +247,7 @@ pub struct Message {
     pub is_stale: bool,
     /// What it shares with the events that it must not overtake; only for destinations that keep an order (`Kind::has_order`).
     pub order_key: Option<Hash>,
+    pub traceparent: Traceparent,
     pub now: Timestamp,
 }
 

@@ -104,7 +104,7 @@ impl Nats {
     /// on a replay, which is meant to arrive.
     fn headers(&self, message: &Message) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        for (name, value) in one_value_each(&self.outbound.headers(message, rand::random())) {
+        for (name, value) in one_value_each(&self.outbound.headers(message)) {
             // What NATS cannot carry has no way through.
             if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
                 headers.insert(name, value);

@@ -114,7 +114,7 @@ impl PubSub {
     }
 
     fn input(&self, message: &Message) -> String {
-        let headers = self.outbound.headers(message, rand::random());
+        let headers = self.outbound.headers(message);
         let mut message_json = json!({
             "data": STANDARD.encode(&message.event.body),
             "attributes": attributes(&headers),

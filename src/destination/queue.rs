@@ -28,6 +28,6 @@ impl Queue {
 
     /// The headers that a handler behind a URL would get, each with one value.
     pub fn headers(&self, message: &Message) -> Vec<(String, String)> {
-        one_value_each(&self.outbound.headers(message, rand::random()))
+        one_value_each(&self.outbound.headers(message))
     }
 }

@@ -51,7 +51,7 @@ impl Redis {
         message: &Message,
     ) -> Result<Response, SendError> {
         let mut connection = held.connection.clone();
-        let headers = one_value_each(&self.outbound.headers(message, rand::random()));
+        let headers = one_value_each(&self.outbound.headers(message));
         let event = &message.event;
         let headers: Map<String, Value> = headers.into_iter().map(|(name, it)| (name, it.into())).collect();
         let mut add = redis::cmd("XADD");

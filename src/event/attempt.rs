@@ -65,3 +65,14 @@ pub enum Outcome {
     /// Given up.
     Dead,
 }
+
+impl Outcome {
+    /// Stable name for traces.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Retry { .. } => "retrying",
+            Self::Dead => "dead",
+        }
+    }
+}

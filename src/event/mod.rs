@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod headers;
 pub mod once;
 pub mod order;
+pub mod trace;
 
 use std::{fmt, sync::Arc};
 

@@ -4,7 +4,7 @@
 //! nothing of HTTP servers (`web` reads the request) and nothing of the pool: they meet in the store, or in a place that
 //! the pool offered there.
 //!
-//! Imports: `base`, `event`, `provider`, `store`, `route`, `source`, `registry`.
+//! Imports: `base`, `event`, `provider`, `store`, `route`, `telemetry`, `source`, `registry`.
 
 pub mod batch;
 pub mod fanout;
@@ -15,7 +15,10 @@ pub mod limits;
 pub mod reaccept;
 pub mod rejections;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -41,6 +44,7 @@ use crate::{
         receive,
     },
     store::{Store, clock::StoreClock, handover::Handover, record::Recorded, wake::Wake},
+    telemetry::{Tracer, arrival::Arrival},
 };
 
 #[derive(Debug, Clone)]
@@ -94,6 +98,7 @@ pub struct Ingest {
     rates: Rates,
     clock: StoreClock,
     wake: Wake,
+    tracer: Tracer,
     ack_timeout: Duration,
 }
 
@@ -108,6 +113,7 @@ pub struct Parts {
     /// Absent where this process delivers nothing.
     pub handover: Option<Handover>,
     pub wake: Wake,
+    pub tracer: Tracer,
     /// How long a handed-over delivery is this process's.
     pub lease: Duration,
 }
@@ -126,6 +132,7 @@ impl Ingest {
             rates: Rates::default(),
             clock: parts.clock,
             wake: parts.wake,
+            tracer: parts.tracer,
             ack_timeout: settings.ack_timeout,
             store: parts.store,
             registry: parts.registry,
@@ -150,6 +157,11 @@ impl Ingest {
         self.clock.now()
     }
 
+    /// The span of a request whose head was in by then.
+    pub fn arrival(&self, started_at: Instant) -> Arrival {
+        self.tracer.arrival(started_at)
+    }
+
     /// Room for a body of so many bytes, under `max_bytes_in_flight`. `None`: answer 503. Taken before the body is read.
     pub fn admit(&self, n_bytes: u64) -> Option<OwnedSemaphorePermit> {
         self.budget.admit(n_bytes)
@@ -161,12 +173,21 @@ impl Ingest {
     }
 
     /// One request, from its bytes to its answer. `room` is held until the commit, also when the caller goes away.
-    pub async fn accept(&self, source: &Arc<Source>, request: Request, room: OwnedSemaphorePermit) -> Reply {
+    pub async fn accept(
+        &self,
+        source: &Arc<Source>,
+        request: Request,
+        room: OwnedSemaphorePermit,
+        arrival: &mut Arrival,
+    ) -> Reply {
+        arrival.read(&request.headers);
         #[cfg(feature = "trial")]
         if flawed::is_seen_before_verified(source, &request) {
             return Reply::Duplicate(EventId::new());
         }
-        let (request, received) = match self.verify(source, request).await {
+        let verified = self.verify(source, request).await;
+        arrival.verified();
+        let (request, received) = match verified {
             Ok(it) => it,
             Err(reason) => return unavailable(reason),
         };
@@ -207,7 +228,9 @@ impl Ingest {
         if trial::has(Flaw::AcknowledgeBeforeCommit) {
             return Reply::Accepted(id);
         }
-        match tokio::time::timeout(self.ack_timeout, waiter).await {
+        let recorded = tokio::time::timeout(self.ack_timeout, waiter).await;
+        arrival.stored();
+        match recorded {
             Ok(Ok(Recorded::Accepted)) => {
                 if waits_for_claim {
                     self.wake.now();

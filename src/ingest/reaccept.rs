@@ -1,6 +1,6 @@
 //! Accepting a rejected request after all, once a secret was mended.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use crate::{
     base::ids::{EventId, RequestId},
@@ -8,6 +8,7 @@ use crate::{
     ingest::{Ingest, fanout},
     source::{Received, Request, keys::Moment},
     store::{error::StoreError, record::Recorded, rejected::RejectedRequest},
+    telemetry::arrival::{About, Ended},
 };
 
 /// What became of a kept request that was verified again.
@@ -33,6 +34,7 @@ impl Ingest {
     /// Verifies a kept request again with today's secrets, as of the moment when it arrived (its timestamp was fresh
     /// then), and records it if it passes.
     pub async fn accept_rejected(&self, id: RequestId) -> Result<Reaccepted, StoreError> {
+        let mut arrival = self.arrival(Instant::now());
         let kept = self.store.request(id).await?;
         if let Some(event) = kept.accepted_as {
             return Ok(Reaccepted::AlreadyAccepted(event));
@@ -45,12 +47,14 @@ impl Ingest {
         let Some(request) = request_of(kept) else {
             return Ok(Reaccepted::NoBody);
         };
+        arrival.read(&request.headers);
         let receive_at = |at| self.keys.receive(source, &request, at, Moment::now());
         let mut received = receive_at(arrived_at).await;
         // By the clock of the process that took it, if the store's says that it was stale.
         if let (Ok(Received::Rejected(_)), Some(made_at)) = (&received, id.made_at()) {
             received = receive_at(made_at).await;
         }
+        arrival.verified();
         let received = match received {
             Ok(received) => received,
             Err(unavailable) => {
@@ -87,11 +91,23 @@ impl Ingest {
             fanout::deliveries(&snapshot, &event.event, further_types, Origin::Recovered).collect();
         let new_id = event.event.id;
         let now = self.clock.now();
-        Ok(match self.store.accept_rejected(id, event, now).await? {
-            Recorded::Accepted => Reaccepted::Accepted(new_id),
-            Recorded::Duplicate(first) => Reaccepted::Duplicate(first),
-            Recorded::Conflict(first) => Reaccepted::Conflict(first),
-        })
+        let recorded = self.store.accept_rejected(id, event, now).await?;
+        arrival.stored();
+        let (about, answer, reaccepted) = match recorded {
+            Recorded::Accepted => (About::New(new_id), "accepted", Reaccepted::Accepted(new_id)),
+            Recorded::Duplicate(first) => (About::Known(first), "duplicate", Reaccepted::Duplicate(first)),
+            Recorded::Conflict(first) => (About::Known(first), "conflict", Reaccepted::Conflict(first)),
+        };
+        arrival.end(&Ended {
+            name: format_args!("accept again from {}", source.name()),
+            source: source.name(),
+            about,
+            answer,
+            cause: None,
+            is_failed: false,
+            http: None,
+        });
+        Ok(reaccepted)
     }
 }
 

@@ -24,6 +24,7 @@ use crate::{
     ingest::Reply,
     provider::{Answer, Provider},
     source::{self, Source},
+    telemetry::arrival::{About, Ended, Http},
     web::{
         body::{self, BodyFault, Bounds},
         client,
@@ -82,24 +83,50 @@ async fn receive(state: &Public, source: &Arc<Source>, request: Request) -> Resu
         timeout: state.body_timeout,
     };
     let content_length = http_body::Body::size_hint(&body).exact();
+    let mut arrival = state.ingest.arrival(started_at);
     let whole = body::read(body, content_length, bounds, |n| state.ingest.admit(n)).await?;
     let request = source::Request {
         target: target.to_owned(),
         headers: pairs_of(&head),
         client: client_of(state, &head),
-        method: head.method,
+        method: head.method.clone(),
         body: whole.bytes,
         received_at,
     };
     let n_body_bytes = request.body.len();
-    let reply = state.ingest.accept(source, request, whole.room).await;
+    let accepted = state.ingest.accept(source, request, whole.room, &mut arrival);
+    let reply = accepted.await;
+    let counted_as = counted_as(&reply);
     state.counters.acknowledged(n_body_bytes, started_at);
-    state.counters.answered(source, counted_as(&reply));
-    if let Reply::Rejected { cause } = reply {
+    state.counters.answered(source, counted_as);
+    let cause = match reply {
+        Reply::Rejected { cause } => Some(cause),
+        _ => None,
+    };
+    if let Some(cause) = cause {
         state.counters.rejected(source, cause);
     }
+    let about = match reply {
+        Reply::Accepted(id) => About::New(id),
+        Reply::Duplicate(id) | Reply::Conflict(id) => About::Known(id),
+        Reply::Answer(_) | Reply::Rejected { .. } | Reply::Unavailable { .. } => About::Nothing,
+    };
     trial::shortly_after(Point::AnswerSent);
-    Ok(answer(source, reply))
+    let response = answer(source, reply);
+    arrival.end(&Ended {
+        name: format_args!("{} /webhooks/{}", head.method, source.name()),
+        source: source.name(),
+        about,
+        answer: counted_as.as_str(),
+        cause,
+        is_failed: counted_as == RequestAnswer::Unavailable,
+        http: Some(Http {
+            method: head.method.as_str(),
+            status: response.status().as_u16(),
+            n_body_bytes: n_body_bytes as u64,
+        }),
+    });
+    Ok(response)
 }
 
 fn pairs_of(head: &Parts) -> Headers {

@@ -14,7 +14,11 @@ use gatepost::{
         breaker::Rules,
         retry::{Retry, Statuses},
     },
-    event::{Binding, Event, Origin, body_hash, headers::Headers},
+    event::{
+        Binding, Event, Origin, body_hash,
+        headers::Headers,
+        trace::{Trace, Traceparent},
+    },
 };
 
 use crate::handler::{Handler, Received};
@@ -73,6 +77,10 @@ fn event(headers: &[(&str, &[u8])], body: &'static [u8]) -> Event {
 }
 
 fn message(event: Event) -> Message {
+    let traceparent = Traceparent {
+        trace: Trace::of(&event.headers, event.id),
+        span_id: 1,
+    };
     Message {
         event: Arc::new(event),
         delivery_id: DeliveryId::new(),
@@ -80,6 +88,7 @@ fn message(event: Event) -> Message {
         attempt: 1,
         is_stale: false,
         order_key: None,
+        traceparent,
         now: NOW,
     }
 }

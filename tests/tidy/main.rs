@@ -16,7 +16,7 @@ use std::{
 const LAYERS: &[&[&str]] = &[
     &["base"],
     &["event", "egress"],
-    &["provider", "store", "route", "destination"],
+    &["provider", "store", "route", "destination", "telemetry"],
     &["source"],
     &["registry"],
     &["ingest", "delivery", "maintenance"],

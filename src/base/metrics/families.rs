@@ -8,8 +8,8 @@ use prometheus_client::{
 };
 
 use crate::base::metrics::labels::{
-    BuildLabel, CountLabel, DestinationLabel, DestinationOutcome, DestinationStatus, HeldLabel, KindLabel,
-    OutcomeLabel, SourceAnswer, SourceCall, SourceCause,
+    BuildLabel, CauseLabel, CountLabel, DestinationLabel, DestinationOutcome, DestinationStatus, HeldLabel,
+    KindLabel, OutcomeLabel, SourceAnswer, SourceCall, SourceCause,
 };
 
 pub(super) type GaugeF64 = Gauge<f64, AtomicU64>;
@@ -41,6 +41,8 @@ pub(super) struct Families {
     pub(super) reloads: Family<OutcomeLabel, Counter>,
     pub(super) store_errors: Family<KindLabel, Counter>,
     pub(super) panics: Counter,
+    pub(super) spans_exported: Counter,
+    pub(super) spans_dropped: Family<CauseLabel, Counter>,
     pub(super) deliveries: Family<DestinationStatus, Gauge>,
     pub(super) oldest_due: Family<DestinationLabel, GaugeF64>,
     pub(super) held: Family<HeldLabel, Gauge>,
@@ -158,6 +160,18 @@ impl Families {
                 Family::default(),
             ),
             panics: add(r, "panics", "Panics that were caught", Counter::default()),
+            spans_exported: add(
+                r,
+                "spans_exported",
+                "Spans that the collector of traces took",
+                Counter::default(),
+            ),
+            spans_dropped: add(
+                r,
+                "spans_dropped",
+                "Spans that it never got or refused, by cause",
+                Family::default(),
+            ),
             deliveries: add(
                 r,
                 "deliveries",

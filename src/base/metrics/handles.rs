@@ -76,6 +76,10 @@ impl RequestAnswer {
         (Self::TooMany, "too_many"),
         (Self::Unavailable, "unavailable"),
     ];
+
+    pub const fn as_str(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
 }
 
 impl Settled {

@@ -22,7 +22,8 @@ use crate::base::metrics::{
     families::Families,
     handles::{DestinationMetrics, SourceMetrics},
     labels::{
-        CountLabel, DestinationLabel, DestinationStatus, HeldLabel, KindLabel, OutcomeLabel, SourceCall,
+        CauseLabel, CountLabel, DestinationLabel, DestinationStatus, HeldLabel, KindLabel, OutcomeLabel,
+        SourceCall,
     },
 };
 
@@ -124,6 +125,16 @@ impl Metrics {
 
     pub fn panicked(&self) {
         self.0.panics.inc();
+    }
+
+    pub fn spans_exported(&self, n_spans: usize) {
+        self.0.spans_exported.inc_by(n_spans as u64);
+    }
+
+    /// `cause`: `queue_full`, `not_taken` (in time), `refused` (by the collector), `stopped`.
+    pub fn spans_dropped(&self, cause: &'static str, n_spans: usize) {
+        let counter = self.0.spans_dropped.get_or_create(&CauseLabel { cause });
+        counter.inc_by(n_spans as u64);
     }
 
     pub fn set_store_up(&self, is_up: bool) {

@@ -28,6 +28,8 @@ fn filled() -> (Metrics, InFlight) {
     metrics.reloaded(false);
     metrics.store_error("unavailable");
     metrics.panicked();
+    metrics.spans_exported(8);
+    metrics.spans_dropped("queue_full", 2);
     metrics.set_store_up(true);
     metrics.observe(&Observed {
         deliveries: vec![("billing".into(), "retrying", 4)],
@@ -74,6 +76,8 @@ fn every_metric_is_written_and_ends_with_eof() {
         "gatepost_reloads_total{outcome=\"refused\"} 1",
         "gatepost_store_errors_total{kind=\"unavailable\"} 1",
         "gatepost_panics_total 1",
+        "gatepost_spans_exported_total 8",
+        "gatepost_spans_dropped_total{cause=\"queue_full\"} 2",
         "gatepost_store_up 1",
         "gatepost_deliveries{destination=\"billing\",status=\"retrying\"} 4",
         "gatepost_oldest_due_seconds{destination=\"billing\"} 1.5",

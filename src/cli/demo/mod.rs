@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    app::{self, Role, Running, telemetry},
+    app::{self, Role, Running, log},
     cli::{
         demo::{handler::Handler, stage::Stage, story::Story},
         output::{self, Ended, Failure, Result, note},
@@ -52,7 +52,7 @@ pub(crate) async fn run(args: Args) -> Result {
             "the demo's own config is faulty, which is a bug:\n{faults}"
         ))
     })?;
-    telemetry::init(&loaded.settings.log);
+    log::init(&loaded.settings.log);
     let sources = loaded.settings.registry.sources.clone();
     let running = app::start(loaded, inputs, Role::All)
         .await

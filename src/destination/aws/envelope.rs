@@ -42,7 +42,7 @@ pub fn of(message: &Message, outbound: &Outbound, title: &str, limit: usize) -> 
         let explanation = format!("its body is empty, and {title} takes no message without a text");
         return Err(SendError::new("empty", explanation, Fate::Permanent));
     }
-    let headers = outbound.headers(message, rand::random());
+    let headers = outbound.headers(message);
     let mut attributes: Vec<(&'static str, String)> = Vec::with_capacity(10);
     for name in NAMED {
         if let Some(value) = headers.get(*name).and_then(|it| it.to_str().ok()) {
@@ -79,11 +79,17 @@ const fn is_carried(c: char) -> bool {
 mod tests {
     use std::sync::Arc;
 
+    use uuid::Uuid;
+
     use super::*;
     use crate::{
         base::{clock::Timestamp, ids::DeliveryId, secret::Secret},
         destination::signing::Signer,
-        event::{Binding, Event, Origin, headers::Headers},
+        event::{
+            Binding, Event, Origin,
+            headers::Headers,
+            trace::{Trace, Traceparent},
+        },
     };
 
     fn message(body: &[u8], headers: &[(&str, &[u8])]) -> Message {
@@ -105,6 +111,10 @@ mod tests {
             attempt: 1,
             is_stale: true,
             order_key: None,
+            traceparent: Traceparent {
+                trace: Trace::begun(Uuid::nil()),
+                span_id: 1,
+            },
             now: Timestamp::EPOCH,
         }
     }

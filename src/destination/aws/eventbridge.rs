@@ -92,7 +92,7 @@ impl EventBridge {
 
     fn detail(&self, message: &Message) -> Result<String, SendError> {
         let event = &message.event;
-        let headers = one_value_each(&self.outbound.headers(message, rand::random()));
+        let headers = one_value_each(&self.outbound.headers(message));
         let (body, body_encoding) = match body(&event.body) {
             Ok(found) => found,
             Err(error) => {

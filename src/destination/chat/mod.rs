@@ -126,10 +126,16 @@ impl Destination for Chat {
 mod tests {
     use std::sync::Arc;
 
+    use uuid::Uuid;
+
     use super::*;
     use crate::{
         base::{clock::Timestamp, ids::DeliveryId},
-        event::{Binding, Event, Origin, headers::Headers},
+        event::{
+            Binding, Event, Origin,
+            headers::Headers,
+            trace::{Trace, Traceparent},
+        },
     };
 
     fn message(body: &str) -> Message {
@@ -151,6 +157,10 @@ mod tests {
             attempt: 2,
             is_stale: false,
             order_key: None,
+            traceparent: Traceparent {
+                trace: Trace::begun(Uuid::nil()),
+                span_id: 1,
+            },
             now: Timestamp::EPOCH,
         }
     }

@@ -55,7 +55,7 @@ impl Exec {
     }
 
     async fn run(&self, message: &Message) -> Result<Response, SendError> {
-        let headers = self.outbound.headers(message, rand::random());
+        let headers = self.outbound.headers(message);
         let job = Job {
             program: &self.program,
             variables: variables::of(&headers, &message.delivery_id.to_string()),

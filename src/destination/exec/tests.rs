@@ -1,9 +1,14 @@
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::*;
 use crate::{
     base::{clock::Timestamp, ids::DeliveryId},
-    event::{Binding, Event, Origin},
+    event::{
+        Binding, Event, Origin,
+        trace::{Trace, Traceparent},
+    },
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,6 +40,10 @@ fn message(body: &'static [u8], headers: &[(&str, &[u8])]) -> Message {
         attempt: 3,
         is_stale: true,
         order_key: None,
+        traceparent: Traceparent {
+            trace: Trace::begun(Uuid::nil()),
+            span_id: 1,
+        },
         now: Timestamp::EPOCH,
     }
 }

@@ -10,7 +10,7 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Map, Value};
 
 use crate::{
-    destination::{Message, signing::Signer, trace::Trace},
+    destination::{Message, signing::Signer},
     event::Binding,
 };
 
@@ -63,11 +63,10 @@ impl Outbound {
     }
 
     /// All headers of one attempt, but for those that HTTP itself adds (`host`, `content-length`, `accept`).
-    pub fn headers(&self, message: &Message, span_id: u64) -> HeaderMap {
+    pub fn headers(&self, message: &Message) -> HeaderMap {
         let event = &*message.event;
         let mut map = HeaderMap::with_capacity(32);
-        let trace = Trace::of(&event.headers, event.id.uuid());
-        self.append_original(&mut map, message, trace.is_continued);
+        self.append_original(&mut map, message);
         for (name, value) in &self.configured {
             map.insert(name, value.clone());
         }
@@ -96,11 +95,12 @@ impl Outbound {
         if message.is_stale {
             map.insert(STALE, HeaderValue::from_static("true"));
         }
-        map.insert(TRACEPARENT, plain(trace.header(span_id)));
+        map.insert(TRACEPARENT, plain(message.traceparent.to_string()));
         map
     }
 
-    fn append_original(&self, map: &mut HeaderMap, message: &Message, with_tracestate: bool) {
+    fn append_original(&self, map: &mut HeaderMap, message: &Message) {
+        let with_tracestate = message.traceparent.trace.is_continued();
         let headers = &message.event.headers;
         let named_by_connection: Vec<&str> = headers
             .all("connection")

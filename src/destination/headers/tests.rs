@@ -2,14 +2,24 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::*;
 use crate::{
     base::{clock::Timestamp, ids::DeliveryId, secret::Secret},
-    event::{Event, Origin, headers::Headers},
+    event::{
+        Event, Origin,
+        headers::Headers,
+        trace::{Trace, Traceparent},
+    },
 };
 
 fn message(headers: &[(&str, &[u8])]) -> Message {
+    let headers = Headers::from_pairs(headers.iter().copied());
+    let traceparent = Traceparent {
+        trace: Trace::given(&headers).unwrap_or_else(|| Trace::begun(Uuid::nil())),
+        span_id: 1,
+    };
     Message {
         event: Arc::new(Event {
             id: "evt_01jdq8z3e9f7v8k2m4n6p8r0st".parse().unwrap(),
@@ -20,7 +30,7 @@ fn message(headers: &[(&str, &[u8])]) -> Message {
             binding: Binding::Body,
             occurred_at: None,
             received_at: Timestamp::from_unix_seconds(1_700_000_000),
-            headers: Headers::from_pairs(headers.iter().copied()),
+            headers,
             body: Bytes::from_static(b"{}"),
         }),
         delivery_id: DeliveryId::new(),
@@ -28,6 +38,7 @@ fn message(headers: &[(&str, &[u8])]) -> Message {
         attempt: 1,
         is_stale: false,
         order_key: None,
+        traceparent,
         now: Timestamp::from_unix_seconds(1_700_000_100),
     }
 }
@@ -42,7 +53,7 @@ fn signer() -> Signer {
 }
 
 fn sent(message: &Message) -> HeaderMap {
-    Outbound::new(Vec::new(), Some(signer())).headers(message, 1)
+    Outbound::new(Vec::new(), Some(signer())).headers(message)
 }
 
 fn all<'a>(map: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
@@ -174,7 +185,7 @@ fn c09_what_is_not_verified_is_never_signed() {
 
 #[test]
 fn without_a_secret_a_sender_s_signature_does_not_pass_for_ours() {
-    let map = Outbound::new(Vec::new(), None).headers(&message(&[("webhook-signature", b"v1,theirs")]), 1);
+    let map = Outbound::new(Vec::new(), None).headers(&message(&[("webhook-signature", b"v1,theirs")]));
     assert!(!map.contains_key("webhook-signature"));
     assert!(map.contains_key("webhook-id"));
 }
@@ -209,15 +220,12 @@ fn configured_headers_win_over_the_sender_s() {
         ),
         (header::USER_AGENT, HeaderValue::from_static("ours")),
     ];
-    let map = Outbound::new(configured, None).headers(
-        &message(&[
-            ("authorization", b"Basic theirs"),
-            ("x-tenant", b"theirs"),
-            ("X_Tenant", b"theirs"),
-            ("user-agent", b"theirs"),
-        ]),
-        1,
-    );
+    let map = Outbound::new(configured, None).headers(&message(&[
+        ("authorization", b"Basic theirs"),
+        ("x-tenant", b"theirs"),
+        ("X_Tenant", b"theirs"),
+        ("user-agent", b"theirs"),
+    ]));
     assert_eq!(all(&map, "authorization"), [b"Bearer ours"]);
     assert_eq!(all(&map, "x-tenant"), [b"ours"]);
     assert_eq!(all(&map, "user-agent"), [b"ours"]);
@@ -228,10 +236,10 @@ fn configured_headers_win_over_the_sender_s() {
 fn while_a_secret_is_exchanged_there_is_a_signature_by_each() {
     let other = Signer::new(&Secret::new(*b"another text of enough bytes")).unwrap();
     let alone = |signer| {
-        let map = Outbound::new(Vec::new(), [signer]).headers(&message(&[]), 1);
+        let map = Outbound::new(Vec::new(), [signer]).headers(&message(&[]));
         String::from_utf8(all(&map, "webhook-signature")[0].to_vec()).unwrap()
     };
-    let map = Outbound::new(Vec::new(), [signer(), other.clone()]).headers(&message(&[]), 1);
+    let map = Outbound::new(Vec::new(), [signer(), other.clone()]).headers(&message(&[]));
     let both = format!("{} {}", alone(signer()), alone(other));
     assert_eq!(all(&map, "webhook-signature"), [both.as_bytes()]);
 }

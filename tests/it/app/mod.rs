@@ -27,6 +27,7 @@ pub(crate) mod sender;
 mod shutdown;
 pub(crate) mod site;
 mod tokens;
+mod traces;
 
 use std::time::Duration;
 

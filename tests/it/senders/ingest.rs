@@ -50,6 +50,7 @@ impl Way {
             clock: StoreClock::new(),
             handover: None,
             wake: gatepost::store::wake::Wake::default(),
+            tracer: gatepost::telemetry::Tracer::OFF,
             lease: Duration::from_secs(15),
         };
         let ingest = Ingest::new(&settings, parts);
@@ -66,7 +67,9 @@ impl Way {
 
     async fn accept(&self, source: &Arc<Source>, request: Request) -> Reply {
         let room = self.ingest.admit(1024).unwrap();
-        soon("the reply", self.ingest.accept(source, request, room)).await
+        let mut arrival = self.ingest.arrival(std::time::Instant::now());
+        let accepted = self.ingest.accept(source, request, room, &mut arrival);
+        soon("the reply", accepted).await
     }
 
     async fn n_events(&self) -> usize {

@@ -112,6 +112,7 @@ fn queues(settings: &Settings, store: &Store, registry: &Registry, stop: &Cancel
         metrics: Metrics::new(),
         handover: Handover::new(WorkerId::new()).0,
         wake: gatepost::store::wake::Wake::default(),
+        tracer: gatepost::telemetry::Tracer::OFF,
         settings: settings.delivery.clone(),
     };
     Queues::new(context, stop.clone())
@@ -373,6 +374,7 @@ fn ingest(
         clock: StoreClock::new(),
         handover: None,
         wake: gatepost::store::wake::Wake::default(),
+        tracer: gatepost::telemetry::Tracer::OFF,
         lease: Duration::from_secs(15),
     };
     let ingest = Ingest::new(&settings.ingest, parts);

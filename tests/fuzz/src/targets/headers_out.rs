@@ -15,7 +15,11 @@ use gatepost::{
         secret::Secret,
     },
     destination::{Message, headers::Outbound, signing::Signer},
-    event::{Binding, Event, Origin, headers::Headers},
+    event::{
+        Binding, Event, Origin,
+        headers::Headers,
+        trace::{Trace, Traceparent},
+    },
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
@@ -89,6 +93,10 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
         headers: Headers::from_pairs(pairs.iter().copied()),
         body: Bytes::from_static(b"{}"),
     };
+    let traceparent = Traceparent {
+        trace: Trace::of(&event.headers, event.id),
+        span_id: 5,
+    };
     let message = Message {
         event: Arc::new(event),
         delivery_id: DeliveryId::from_uuid(Uuid::nil()),
@@ -96,9 +104,10 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
         attempt: attempt.into(),
         is_stale: false,
         order_key: None,
+        traceparent,
         now: Timestamp::from_unix_seconds(NOW),
     };
-    let map = outbound.headers(&message, 5);
+    let map = outbound.headers(&message);
     let seen = on_the_wire(&map)?;
     check_ours(&message, &seen)?;
     check_theirs(reference, &pairs, &seen)

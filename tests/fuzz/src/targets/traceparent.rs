@@ -2,7 +2,13 @@
 
 use std::path::Path;
 
-use gatepost::{destination::trace::Trace, event::headers::Headers};
+use gatepost::{
+    base::ids::EventId,
+    event::{
+        headers::Headers,
+        trace::{Trace, Traceparent},
+    },
+};
 use uuid::Uuid;
 
 use super::{Target, Verdict};
@@ -19,13 +25,13 @@ const ID: u128 = 0x0190_0000_0000_7000_8000_0000_0000_0001;
 pub(crate) fn compare(reference: fn(&[u8]) -> Option<(String, u8)>, bytes: &[u8]) -> Verdict {
     let lines: Vec<_> = bytes.split(|it| *it == b'\n').collect();
     let headers = Headers::from_pairs(lines.iter().map(|it| ("traceparent", *it)));
-    let trace = Trace::of(&headers, Uuid::from_u128(ID));
+    let trace = Trace::of(&headers, EventId::from_uuid(Uuid::from_u128(ID)));
     let expected = match lines[..] {
         [line] => reference(line),
         _ => None,
     };
     let found = trace
-        .is_continued
+        .is_continued()
         .then(|| (format!("{:032x}", trace.trace_id), trace.flags));
     ensure!(
         found == expected,
@@ -33,7 +39,7 @@ pub(crate) fn compare(reference: fn(&[u8]) -> Option<(String, u8)>, bytes: &[u8]
         bytes.escape_ascii()
     );
     // Ours is one that everybody can read.
-    let ours = trace.header(0);
+    let ours = Traceparent { trace, span_id: 1 }.to_string();
     ensure!(
         read(ours.as_bytes()).is_some(),
         "{} became `{ours}`",
