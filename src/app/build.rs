@@ -243,7 +243,8 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         queues,
         health,
         stop: stop.clone(),
-    });
+    })
+    .context("could not set up single sign-on")?;
     let close = steps.close_admin.clone();
     let serve = async move { listener::serve(admin, admin_router(state), &limits, close).await };
     groups.last.start("admin listener", serve);
@@ -308,10 +309,10 @@ async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-/// Where nobody could ever get in: beyond loopback, without a token in the config or an admin's in the store.
+/// Where nobody could ever get in: beyond loopback, without single sign-on, a token in the config, or an admin's in the store.
 async fn setup_token(settings: &Settings, store: &Store) -> anyhow::Result<Option<Secret>> {
     let admin = &settings.admin;
-    let is_open = !admin.tokens.is_empty() || admin.listen.ip().is_loopback();
+    let is_open = !admin.tokens.is_empty() || admin.oidc.is_some() || admin.listen.ip().is_loopback();
     if is_open || store.had_token(web::Role::Admin.as_str()).await? {
         return Ok(None);
     }

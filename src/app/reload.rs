@@ -98,6 +98,15 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         let token = |it: &web::Token| (it.name.clone(), it.token.expose().to_vec(), it.role);
         it.admin.tokens.iter().map(token).collect::<Vec<_>>()
     };
+    let oidc = |it: &Settings| {
+        let it = it.admin.oidc.as_ref()?;
+        Some((
+            it.fingerprint(),
+            it.client_secret.expose().to_vec(),
+            it.public_url.clone(),
+            it.scopes.clone(),
+        ))
+    };
     let telemetry = |it: &Settings| {
         let it = it.telemetry.as_ref()?;
         let header = |(name, value): &(String, Secret)| (name.clone(), value.expose().to_vec());
@@ -113,6 +122,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("server.listen", old.server.listen != new.server.listen),
         ("admin.listen", old.admin.listen != new.admin.listen),
         ("admin.tokens", tokens(old) != tokens(new)),
+        ("admin.oidc", oidc(old) != oidc(new)),
         ("store.url", store_url(old) != store_url(new)),
         ("server.max_body", old.server.max_body != new.server.max_body),
         (

@@ -80,7 +80,9 @@ pub(super) fn listeners(
             .hint("give the admin side another port: the public side must never reach it".to_owned());
         reading.fault(fault);
     }
-    if let Some(admin) = admin.filter(|it| it.tokens.is_empty() && !it.listen.ip().is_loopback()) {
+    if let Some(admin) =
+        admin.filter(|it| it.tokens.is_empty() && it.oidc.is_none() && !it.listen.ip().is_loopback())
+    {
         reading.warnings.push(format!(
             "`admin.listen`: {} is reached from other machines and `admin.tokens` is empty, so the admin side is closed to all but tokens of \
              the store; `serve` says how to make the first one",

@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod kind;
 mod mask;
+mod oidc;
 mod overlay;
 mod parse;
 mod process;

@@ -5,6 +5,7 @@ use crate::{
     config::{
         Log, check,
         error::Fault,
+        oidc,
         secrets::{self, Literal},
         section::{Bad, Reading, Section},
         tree::{Node, Place},
@@ -88,6 +89,7 @@ pub(super) fn admin(top: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<
     let items = section.items("tokens", reading);
     let viewers_see_bodies = section.need("viewers_see_bodies", reading, value::boolean);
     let replay_to_private = section.need("replay_to_private", reading, value::boolean);
+    let oidc = oidc::oidc(&mut section, reading);
     section.finish(reading);
     let mut tokens: Vec<web::Token> = Vec::new();
     let mut is_bad = false;
@@ -113,6 +115,7 @@ pub(super) fn admin(top: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<
         tokens,
         viewers_see_bodies: viewers_see_bodies?,
         replay_to_private: replay_to_private?,
+        oidc: oidc?,
     })
 }
 

@@ -44,16 +44,10 @@ pub(super) fn telemetry(top: &mut Section<'_>, reading: &mut Reading<'_>) -> Res
 
 fn endpoint(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<SafeUrl>, Bad> {
     let url = section.read("endpoint", reading, |node| {
-        let url = value::public_url(node).ok();
-        url.map_or_else(
-            || {
-                value::mismatch(
-                    node,
-                    "an http or https URL without a query, as in \"http://127.0.0.1:4318\"",
-                )
-            },
-            Ok,
-        )
+        value::public_url(node).map_err(|it| value::Mismatch {
+            expected: "an http or https URL without a query, as in \"http://127.0.0.1:4318\"".to_owned(),
+            ..it
+        })
     })?;
     let Some(url) = url.map(SafeUrl::new) else {
         return Ok(None);

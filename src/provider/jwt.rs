@@ -78,7 +78,8 @@ fn malformed(jwt: &Jwt, problem: String) -> Refusal {
     }
 }
 
-fn object(part: &str) -> Option<Map<String, Value>> {
+/// A part that is a JSON object.
+pub(super) fn object(part: &str) -> Option<Map<String, Value>> {
     let bytes = encoding::decode_url(part.as_bytes())?;
     serde_json::from_slice(&bytes).ok()
 }

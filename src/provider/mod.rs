@@ -16,6 +16,7 @@ mod describe;
 mod encoding;
 pub mod handshake;
 pub mod header_part;
+pub mod id_token;
 pub mod json;
 mod jwk;
 mod jwt;

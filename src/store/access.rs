@@ -56,9 +56,19 @@ impl StoredToken {
 #[derive(Debug, Clone)]
 pub struct NewSession {
     pub hash: Digest,
-    /// `None`: it was opened with a token of the config, and `proof` tells with which one.
+    /// `None`: it was opened with a token of the config, and `proof` tells with which one, or by `person`.
     pub token_id: Option<TokenId>,
+    /// Who logged in by single sign-on, and `proof` tells by which rules.
+    pub person: Option<Person>,
     pub proof: [u8; 32],
+}
+
+/// Somebody whom an OpenID provider knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub name: String,
+    /// As it was at the login.
+    pub role: String,
 }
 
 /// A browser that logged in.
@@ -67,6 +77,7 @@ pub struct Session {
     pub token_id: Option<TokenId>,
     /// The token of that id, as it is today.
     pub token: Option<StoredToken>,
+    pub person: Option<Person>,
     pub proof: Vec<u8>,
     pub created_at: Timestamp,
     /// To the minute.

@@ -14,7 +14,7 @@ use crate::{
         headers::Headers,
     },
     store::{
-        access::{Session, StoredToken},
+        access::{Person, Session, StoredToken},
         audit::{Deed, Entry, Head},
         claim::{Claim, Hold, HoldTarget},
         error::StoreError,
@@ -352,6 +352,10 @@ pub(super) fn session(row: &impl StoreRow) -> Result<Session, StoreError> {
     Ok(Session {
         token_id: get::<Option<Uuid>>(row, TABLE, "token_id")?.map(TokenId::from_uuid),
         token: has_token.then(|| token(row)).transpose()?,
+        person: match (get(row, TABLE, "person")?, get(row, TABLE, "person_role")?) {
+            (Some(name), Some(role)) => Some(Person { name, role }),
+            _ => None,
+        },
         proof: get(row, TABLE, "proof")?,
         created_at: get::<Time>(row, TABLE, "opened_at")?.0,
         seen_at: get::<Time>(row, TABLE, "seen_at")?.0,

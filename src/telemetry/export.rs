@@ -122,6 +122,7 @@ impl Exporter {
                 max_idle: 1,
                 extra_roots: Vec::new(),
                 identity: None,
+                proxy: None,
             })?,
             target: target(&settings.endpoint)?,
             headers: headers(&settings.headers).map_err(bad_header)?,

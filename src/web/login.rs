@@ -126,8 +126,9 @@ fn encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-fn see_other(to: &str) -> Response {
-    let to = HeaderValue::try_from(to).expect("a path of ours is visible ASCII");
+/// `to` is a path of ours, or a URL as it is written: visible ASCII.
+pub(crate) fn see_other(to: &str) -> Response {
+    let to = HeaderValue::try_from(to).expect("paths of ours and URLs are visible ASCII");
     (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
 }
 

@@ -14,6 +14,7 @@ use crate::web::{
     dashboard,
     error::Problem,
     login,
+    oidc::routes,
     state::{AdminState, Peer},
 };
 
@@ -41,8 +42,8 @@ const DEFAULTS: [(HeaderName, &str); 7] = [
     ),
 ];
 
-/// Paths that are answered without a token: two tell yes or no, one takes a token.
-pub(crate) const OPEN_PATHS: [&str; 3] = ["/livez", "/readyz", login::PATH];
+/// Paths that are answered without a token: two tell yes or no, one takes a token, two lead to an OpenID provider and back.
+pub(crate) const OPEN_PATHS: [&str; 5] = ["/livez", "/readyz", login::PATH, routes::BEGIN, routes::CALLBACK];
 
 /// Auth and headers around all routes and around what is not a route.
 pub(crate) fn around(router: Router<AdminState>, state: AdminState) -> Router {

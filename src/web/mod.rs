@@ -1,10 +1,10 @@
 //! The public and the admin side over HTTP.
 //!
 //! `listener` accepts connections, `receive` is the whole of the public side, `api` the admin side behind `auth`, `dashboard` its
-//! pages, of which `trail` writes down what changes something. JSON shapes live in `api::shape` and nowhere else. Of `delivery` this
+//! pages, of which `trail` writes down what changes something; `oidc` lets browsers in by single sign-on. JSON shapes live in `api::shape` and nowhere else. Of `delivery` this
 //! room knows only how to wake it and how its breakers stand.
 //!
-//! Imports: `base`, `event`, `egress`, `provider`, `store`, `source`, `registry`, `ingest`, `delivery`, `bulk`.
+//! Imports: `base`, `event`, `egress`, `provider`, `store`, `telemetry`, `source`, `registry`, `ingest`, `delivery`, `bulk`.
 
 pub mod api;
 pub(crate) mod auth;
@@ -19,6 +19,7 @@ pub mod health;
 pub mod listener;
 mod login;
 mod middleware;
+pub mod oidc;
 mod receive;
 pub mod state;
 mod trail;
@@ -54,6 +55,8 @@ pub struct AdminSettings {
     pub viewers_see_bodies: bool,
     /// Whether a replay to a URL may go to loopback and private addresses.
     pub replay_to_private: bool,
+    /// Where browsers may log in too.
+    pub oidc: Option<oidc::Settings>,
 }
 impl AdminSettings {
     /// How far a URL may reach that an operator gives.

@@ -10,7 +10,7 @@ use url::Url;
 use crate::{
     base::{metrics::Metrics, secret::Secret},
     delivery::{lanes::Lanes, queue::Queues},
-    egress::guard::Reach,
+    egress::{error::Failure, guard::Reach},
     ingest::Ingest,
     registry::Registry,
     store::{Store, clock::StoreClock, wake::Wake},
@@ -21,7 +21,9 @@ use crate::{
         counters::Counters,
         dashboard,
         health::Health,
-        middleware, receive,
+        middleware,
+        oidc::SignOn,
+        receive,
         trail::{Operations, Trail},
     },
 };
@@ -80,6 +82,8 @@ pub(crate) struct Admin {
     pub(crate) queues: Queues,
     pub(crate) health: Health,
     pub(crate) auth: Auth,
+    /// Absent where it is not configured.
+    pub(crate) sign_on: Option<SignOn>,
     pub(crate) trail: Trail,
     pub(crate) operations: Operations,
     /// Ends the streams: an open one would hold a graceful stop for ever.
@@ -116,7 +120,8 @@ pub struct AdminParts<'a> {
 }
 
 impl AdminState {
-    pub fn new(parts: AdminParts<'_>) -> Self {
+    pub fn new(parts: AdminParts<'_>) -> Result<Self, Failure> {
+        let sign_on = parts.admin.oidc.as_ref().map(SignOn::new).transpose()?;
         let auth = Auth::new(
             parts.admin,
             parts.setup,
@@ -125,8 +130,9 @@ impl AdminState {
             parts.clock.clone(),
         );
         let numbers = Numbers::new(parts.store.clone());
-        Self(Arc::new(Admin {
+        Ok(Self(Arc::new(Admin {
             auth,
+            sign_on,
             trail: Trail::new(parts.store.clone(), parts.clock),
             operations: Operations::new(&api::router().into_openapi()),
             newest: Newest::new(parts.store.clone()),
@@ -145,7 +151,7 @@ impl AdminState {
             openapi: openapi(),
             viewers_see_bodies: parts.admin.viewers_see_bodies,
             reach: parts.admin.reach(),
-        }))
+        })))
     }
 }
 

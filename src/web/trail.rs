@@ -17,6 +17,7 @@ use crate::{
     web::{
         auth::{Caller, role},
         error,
+        oidc::routes::CALLBACK,
     },
 };
 
@@ -65,7 +66,9 @@ impl Operations {
                 ("PATCH", &item.patch),
                 ("DELETE", &item.delete),
             ];
-            for (method, operation) in operations {
+            let is_login = path == CALLBACK;
+            let callback = is_login.then_some(("GET", &item.get));
+            for (method, operation) in operations.into_iter().chain(callback) {
                 let id = operation.as_ref().and_then(|it| it.operation_id.clone());
                 names.extend(id.map(|id| (format!("{method} {path}"), id)));
             }
@@ -75,10 +78,11 @@ impl Operations {
 
     /// What this request would do. `None` for what only reads, is no operation, or is left out.
     pub(crate) fn deed(&self, head: &Parts, client: Option<IpAddr>) -> Option<Deed> {
-        if role::is_safe(&head.method) {
+        let path = head.extensions.get::<MatchedPath>()?.as_str();
+        // A provider sends browsers back to it, which can only be a `GET`.
+        if role::is_safe(&head.method) && path != CALLBACK {
             return None;
         }
-        let path = head.extensions.get::<MatchedPath>()?.as_str();
         let action = self.name(&head.method, path);
         (!LEFT_OUT.contains(&action.as_str())).then(|| Deed {
             id: AuditId::new(),
@@ -219,6 +223,7 @@ mod tests {
         check("/v1/deliveries/{id}/retry", "retry_delivery");
         check("/deliveries/{id}/retry", "retry_delivery");
         check("/login", "login");
+        assert_eq!(operations.name(&Method::GET, CALLBACK), "oidc_login");
         check("/v1/events", "POST /v1/events");
         for left_out in LEFT_OUT {
             assert!(operations.0.values().any(|it| it == left_out), "{left_out}");

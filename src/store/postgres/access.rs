@@ -107,13 +107,15 @@ impl Engine {
                 .execute(&mut *transaction)
                 .await?;
             sqlx::query(
-                "insert into session (hash, token_id, proof, created_at, seen_at) values ($1, $2, $3, $4, $4) \
-                 on conflict do nothing",
+                "insert into session (hash, token_id, proof, created_at, seen_at, person, role) \
+                 values ($1, $2, $3, $4, $4, $5, $6) on conflict do nothing",
             )
             .bind(&new.hash.0[..])
             .bind(new.token_id.map(TokenId::uuid))
             .bind(&new.proof[..])
             .bind(Time(now))
+            .bind(new.person.as_ref().map(|it| clean(&it.name)))
+            .bind(new.person.as_ref().map(|it| clean(&it.role)))
             .execute(&mut *transaction)
             .await?;
             transaction.commit().await?;

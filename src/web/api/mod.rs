@@ -27,7 +27,7 @@ use utoipa::openapi::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::web::{health, login, state::AdminState};
+use crate::web::{health, login, oidc, state::AdminState};
 
 /// All of the admin side, with its description.
 pub(crate) fn router() -> OpenApiRouter<AdminState> {
@@ -60,6 +60,7 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         .merge(stream::router())
         .merge(metrics::router())
         .merge(login::router())
+        .merge(oidc::routes::router())
         .merge(tokens::router())
         .merge(audit::router())
         .routes(routes!(description))

@@ -19,6 +19,7 @@ use crate::{
         auth::{self, Caller},
         error::{Problem, ProblemJson},
         extract::{Id, Input, Json, Params},
+        oidc,
         state::AdminState,
         trail::Note,
     },
@@ -202,6 +203,7 @@ fn name(text: &str) -> Result<&str, Problem> {
         && name.chars().count() <= MAX_NAME
         && !name.chars().any(char::is_control)
         // Who has no token is called so.
+        && !name.starts_with(oidc::PREFIX)
         && ![auth::NOBODY, auth::SETUP].contains(&name);
     is_fine.then_some(name).ok_or_else(|| {
         Problem::invalid(

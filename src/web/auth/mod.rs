@@ -8,7 +8,7 @@
 //! replica. The admin side is not hot.
 
 pub(crate) mod attempts;
-mod known;
+pub(crate) mod known;
 pub(crate) mod origin;
 pub(crate) mod role;
 pub(crate) mod session;
@@ -29,19 +29,20 @@ use crate::{
     base::{clock::Timestamp, ids::TokenId, secret::Secret},
     store::{
         Store,
-        access::{Digest, NewSession, StoredToken, USE_STEP},
+        access::{Digest, NewSession, Person, StoredToken, USE_STEP},
         clock::StoreClock,
         error::StoreError,
     },
     web::{
         AdminSettings, Role,
         auth::{
-            attempts::Attempts,
+            attempts::{Attempt, Attempts},
             known::{KnownTokens, SetupToken},
             session::Cookie,
         },
         client,
         error::Problem,
+        oidc,
     },
 };
 
@@ -61,6 +62,8 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Auth {
     known: KnownTokens,
+    /// The rules of single sign-on, where there is one.
+    sign_on: Option<[u8; 32]>,
     setup: Option<SetupToken>,
     listen: IpAddr,
     trusted_proxies: Vec<IpNet>,
@@ -120,6 +123,7 @@ impl Auth {
         let until = clock.now().plus(SETUP_FOR);
         Self {
             known: KnownTokens::new(&settings.tokens),
+            sign_on: settings.oidc.as_ref().map(oidc::Settings::fingerprint),
             setup: setup.map(|it| SetupToken::new(it, until)),
             listen: settings.listen.ip().to_canonical(),
             trusted_proxies: trusted_proxies.to_vec(),
@@ -212,7 +216,10 @@ impl Auth {
         let holder = match session.token_id {
             // Gone with its token, whatever became of that.
             Some(_) => session.token.and_then(|it| self.live_holder(it, counts)),
-            None => self.known.find_by_proof(cookie, &session.proof),
+            None => match session.person {
+                Some(person) => self.live_person(cookie, &session.proof, person),
+                None => self.known.find_by_proof(cookie, &session.proof),
+            },
         };
         if holder.is_some() && counts == Use::Noted && now.since(session.seen_at) >= USE_STEP {
             let (store, hash) = (self.store.clone(), cookie.digest());
@@ -236,6 +243,16 @@ impl Auth {
         })
     }
 
+    /// Gone with the rules by which the session was opened.
+    fn live_person(&self, cookie: &Cookie, proof: &[u8], person: Person) -> Option<Holder> {
+        let rules = self.sign_on.as_ref()?;
+        Some(Holder {
+            role: Role::parse(&person.role).filter(|_| known::is_proof(cookie, rules, proof))?,
+            name: person.name.into(),
+            id: None,
+        })
+    }
+
     fn note(&self, work: impl Future<Output = Result<(), StoreError>> + Send + 'static) {
         self.notes.spawn(async move {
             if let Err(error) = work.await {
@@ -253,7 +270,7 @@ impl Auth {
                 "this needs `authorization: Bearer TOKEN`, or a login at `/login`"
             })
         };
-        if !self.known.is_empty() {
+        if !self.known.is_empty() || self.sign_on.is_some() {
             return Err(unknown());
         }
         if !self.listen.is_loopback() || !self.has_no_admin().await? {
@@ -306,7 +323,7 @@ impl Auth {
         from: IpAddr,
         old: Option<Cookie>,
     ) -> Result<(Holder, Cookie), Problem> {
-        let attempt = self.attempts.begin(from, Instant::now()).map_err(too_many)?;
+        let attempt = self.begin_attempt(from)?;
         let hash: [u8; 32] = Sha256::digest(token).into();
         let Some(holder) = self
             .holder(token, Use::Noted)
@@ -333,10 +350,31 @@ impl Auth {
         let new = NewSession {
             hash: cookie.digest(),
             token_id: holder.id,
+            person: None,
             proof: cookie.proof(&hash),
         };
         self.store.open_session(new, session::over(now), now).await?;
         Ok((holder, cookie))
+    }
+
+    /// A login that counts as failed unless it is forgiven.
+    pub(crate) fn begin_attempt(&self, from: IpAddr) -> Result<Attempt<'_>, Problem> {
+        self.attempts.begin(from, Instant::now()).map_err(too_many)
+    }
+
+    /// Opens a session for somebody whom the provider of single sign-on knows.
+    pub(crate) async fn open_for(&self, person: Person) -> Result<Cookie, Problem> {
+        let rules = self.sign_on.as_ref();
+        let rules = rules.ok_or_else(|| Problem::forbidden("single sign-on is not configured"))?;
+        let (cookie, now) = (Cookie::new(), self.now());
+        let new = NewSession {
+            hash: cookie.digest(),
+            token_id: None,
+            person: Some(person),
+            proof: cookie.proof(rules),
+        };
+        self.store.open_session(new, session::over(now), now).await?;
+        Ok(cookie)
     }
 
     pub(crate) async fn log_out(&self, cookie: &Cookie) -> Result<(), StoreError> {

@@ -21,7 +21,7 @@ mod requests;
 mod setup;
 mod text;
 
-use axum::{Router, handler::Handler, middleware::from_fn, routing};
+use axum::{Router, handler::Handler, middleware::from_fn, response::Response, routing};
 
 use crate::web::state::AdminState;
 
@@ -57,6 +57,12 @@ impl Pages {
         self.listed.push(("POST", path));
         self
     }
+}
+
+/// Leads on to a path of this side. What came from another site brings no `Strict` cookie along, and neither does a redirect of it; a
+/// page of ours does.
+pub(crate) fn signed_in(next: &str) -> Response {
+    login::signed_in(next)
 }
 
 pub(crate) fn pages() -> Pages {

@@ -25,6 +25,7 @@ mod replicas;
 mod routes;
 pub(crate) mod sender;
 mod shutdown;
+mod sign_on;
 pub(crate) mod site;
 mod tokens;
 mod traces;

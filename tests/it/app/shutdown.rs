@@ -161,7 +161,7 @@ app_case!(
         site.receiver.arrived("/billing", 1).await;
         app.running.stop();
         site.receiver.open();
-        soon("the stop", app.running.wait()).await.unwrap();
+        soon("the stop", Box::pin(app.running.wait())).await.unwrap();
 
         let app = site.start_as(Role::Ingest).await;
         let delivery = app.delivery_of(&id).await;

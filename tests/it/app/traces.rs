@@ -9,11 +9,14 @@ use opentelemetry_proto::tonic::{
 use prost::Message;
 use serde_json::json;
 
-use crate::app::{
-    app_case, destinations,
-    receiver::{Receiver, Reply},
-    sender::{OTHER_SECRET, Signed, event, stripe_with},
-    site::{STRIPE_TO_BILLING, Site},
+use crate::{
+    app::{
+        app_case, destinations, eventually,
+        receiver::{Receiver, Reply},
+        sender::{OTHER_SECRET, Signed, event, stripe, stripe_with},
+        site::{STRIPE_TO_BILLING, Site},
+    },
+    config::printed,
 };
 
 const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
@@ -214,7 +217,7 @@ app_case!(no_sender_gets_a_word_of_its_own_into_a_trace, |site| {
     let mut ids = Vec::new();
     for (n, traceparent) in hostile.iter().enumerate() {
         let body = format!(r#"{{"id":"{MARK}-{n}","type":"{MARK}","created":1700000000}}"#);
-        let signed = crate::app::sender::stripe(body)
+        let signed = stripe(body)
             .header("traceparent", traceparent)
             .header("tracestate", MARK)
             .header("x-own", MARK);
@@ -270,7 +273,7 @@ app_case!(a_collector_that_is_dead_harms_nothing, |site| {
         }
         site.receiver.arrived(EXPORTS, 1).await;
         if matches!(reply, Reply::Status(400)) {
-            crate::app::eventually("what is refused is counted", || async {
+            eventually("what is refused is counted", || async {
                 let text = String::from_utf8(app.ask("/metrics").await.body.to_vec()).unwrap();
                 let line = text
                     .lines()
@@ -324,10 +327,27 @@ app_case!(a_consumer_s_attempt_is_from_its_fetch_to_its_word, |site| {
 
 #[test]
 fn the_secret_of_the_collector_is_never_shown() {
-    // `seen` holds it against the header; here: what the config shows of it.
     let inputs = gatepost::config::Inputs::default();
     let text = "[telemetry]\nendpoint = \"http://127.0.0.1:4318\"\nheaders = { x-key = \"hunter2\" }\n";
     let loaded = gatepost::config::load_text(&inputs, text).unwrap();
     assert!(!loaded.effective.contains("hunter2"), "{}", loaded.effective);
     assert!(!format!("{:?}", loaded.settings.telemetry).contains("hunter2"));
+}
+
+#[test]
+fn traces_that_cannot_be_sent_are_refused() {
+    let cases = [
+        "[telemetry]\nendpoint = \"127.0.0.1:4318\"",
+        "[telemetry]\nendpoint = \"grpc://127.0.0.1:4317\"",
+        "[telemetry]\nendpoint = \"http://169.254.169.254/\"",
+        "[telemetry]\nendpoint = \"http://127.0.0.1:4318/?x=1\"",
+        "[telemetry]\nheaders = { \"a b\" = \"hunter2\" }",
+        "[telemetry]\nheaders = { content-type = \"hunter2\" }",
+        "[telemetry]\nheaders = { authorization = { env = \"NOT_SET\" } }",
+        "[telemetry]\nsample_ratio = 1.1",
+        "[telemetry]\nsample_ratio = -0.1",
+        "[telemetry]\nsample_ratio = \"10%\"",
+        "[telemetry]\nservice_name = \"\"\nendpoints = []",
+    ];
+    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(printed(&cases)) });
 }

@@ -1,7 +1,7 @@
 use gatepost::{
     base::ids::TokenId,
     store::{
-        access::{Digest, NewSession, NewToken, Over},
+        access::{Digest, NewSession, NewToken, Over, Person},
         error::StoreError,
     },
 };
@@ -23,6 +23,7 @@ fn session(hash: u8, token_id: Option<TokenId>) -> NewSession {
     NewSession {
         hash: Digest([hash; 32]),
         token_id,
+        person: None,
         proof: [hash ^ 0xff; 32],
     }
 }
@@ -175,6 +176,23 @@ store_case!(a_session_brings_its_token_as_it_is_today, |store| {
     assert!(store.end_session(Digest([7; 32])).await.unwrap());
     assert!(!store.end_session(Digest([7; 32])).await.unwrap());
     assert!(replica.session(Digest([7; 32])).await.unwrap().is_none());
+    if store.is_postgres() {
+        replica.close().await;
+    }
+});
+
+store_case!(a_session_of_a_person_says_who_it_is_and_what_they_may, |store| {
+    let person = Person {
+        name: "oidc:ann@example.com".to_owned(),
+        role: "operator".to_owned(),
+    };
+    let mut new = session(7, None);
+    new.person = Some(person.clone());
+    store.open_session(new, NONE, at(1)).await.unwrap();
+    let replica = store.replica().await;
+    let found = replica.session(Digest([7; 32])).await.unwrap().unwrap();
+    assert_eq!((found.person, found.proof), (Some(person), vec![7 ^ 0xff; 32]));
+    assert!(found.token_id.is_none() && found.token.is_none());
     if store.is_postgres() {
         replica.close().await;
     }

@@ -70,7 +70,7 @@ store_case!(f26_a_closed_store_says_so, |store| {
 });
 
 /// Every version of the schema, in order.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     "0001_first",
     "0002_key_by_id",
     "0003_skip_and_order",
@@ -78,6 +78,7 @@ const MIGRATIONS: [&str; 7] = [
     "0005_flow",
     "0006_once",
     "0007_access",
+    "0009_sign_on",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -182,7 +182,8 @@ impl Fixture {
             queues: queues(&settings, &store, &registry, &stop),
             health,
             stop: stop.clone(),
-        });
+        })
+        .unwrap();
         Self {
             public: Server::start(state::public_router(public), limits.clone()).await,
             admin: Server::start(state::admin_router(state), limits).await,
