@@ -87,7 +87,8 @@ def express(directory: Path, port: int) -> list[str]:
 
 def fastapi(directory: Path, port: int) -> list[str]:
     (directory / "handler.py").write_text(example("FastAPI") + REMEMBER_PYTHON)
-    return [sys.executable, "-m", "uvicorn", "handler:app", "--host", "127.0.0.1", "--port", str(port)]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+    return [sys.executable, "-m", "uvicorn", "handler:app", *options]
 
 
 def free_port() -> int:
