@@ -44,6 +44,7 @@ pub(crate) enum Software {
     Nats,
     RabbitMq,
     /// Plays AWS, in memory.
+    #[cfg(feature = "aws")]
     Moto,
 }
 
@@ -63,6 +64,7 @@ impl Software {
                 binary("nats-server").display(),
                 directory.display()
             )),
+            #[cfg(feature = "aws")]
             Self::Moto => words(format!("{} -H 127.0.0.1 -p {port}", moto().display())),
             Self::RabbitMq => {
                 let mut command = ["sh", "-c", RABBITMQ].map(str::to_owned).to_vec();
@@ -189,6 +191,7 @@ fn rabbitmq() -> PathBuf {
         .unwrap_or_else(|| binary("rabbitmq-server"))
 }
 
+#[cfg(feature = "aws")]
 fn moto() -> PathBuf {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/moto/bin/moto_server");
     assert!(program.exists(), "no moto here: run `tests/moto/install`");
