@@ -44,6 +44,12 @@ macro_rules! typed_id {
                 self.0
             }
 
+            /// Before every id that is made at this time or later.
+            pub fn first_at(at: Timestamp) -> Self {
+                let millis = u64::try_from(at.as_micros() / 1_000).unwrap_or(0);
+                Self(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
+            }
+
             /// When this machine's wall clock says that it was made, to the millisecond.
             pub fn made_at(self) -> Option<Timestamp> {
                 let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
@@ -104,6 +110,14 @@ typed_id!(
 typed_id!(
     /// One entry of the audit log.
     AuditId, "aud"
+);
+typed_id!(
+    /// What is wrong at one place.
+    IssueId, "iss"
+);
+typed_id!(
+    /// One change of an issue for one notification.
+    NoticeId, "ntc"
 );
 typed_id!(
     /// One running gatepost process, made at its start.

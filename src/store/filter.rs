@@ -4,6 +4,7 @@ use sqlx::{Database, Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
 use crate::store::{
+    issue::IssueQuery,
     job::JobQuery,
     query::{DeliveryQuery, EventQuery, MAX_LIMIT, RequestQuery},
     value::{Time, clean},
@@ -267,5 +268,33 @@ where
         it.and("to_url is not null");
     }
     it.id("id < ", query.cursor.map(crate::base::ids::JobId::uuid));
+    it.finish(" order by id desc", query.limit)
+}
+
+pub(super) fn issues<DB>(query: &IssueQuery) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let mut it = Conditions::<DB>::new(
+        "select id, key, rule, severity, source, destination, route, cause, state, summary, count, n_opened, first_seen_at, \
+         last_seen_at, holds_at, changed_at, changed_by, reason from issue",
+    );
+    if let Some(state) = query.state {
+        it.and("state = '").push(state.as_str()).push("'");
+    }
+    if query.is_live {
+        it.and("state in ('open', 'acknowledged')");
+    }
+    if let Some(severity) = query.severity {
+        it.and("severity = '").push(severity.as_str()).push("'");
+    }
+    it.text("rule = ", query.rule.as_ref());
+    it.text("source = ", query.source.as_ref());
+    it.text("destination = ", query.destination.as_ref());
+    it.id("id < ", query.cursor.map(crate::base::ids::IssueId::uuid));
     it.finish(" order by id desc", query.limit)
 }

@@ -5,7 +5,7 @@ use sqlx::{Decode, Postgres, Row, Sqlite, Type, postgres::PgRow, sqlite::SqliteR
 use uuid::Uuid;
 
 use crate::{
-    base::ids::{AttemptId, AuditId, DeliveryId, EventId, JobId, RequestId, TokenId},
+    base::ids::{AttemptId, AuditId, DeliveryId, EventId, IssueId, JobId, NoticeId, RequestId, TokenId},
     event::{
         Binding, Event, Origin,
         attempt::{Attempt, Trigger},
@@ -19,9 +19,11 @@ use crate::{
         claim::{Claim, Hold, HoldTarget},
         error::StoreError,
         filter,
+        issue::{self, Backlog, Change, DeadLetters, Issue, Notice, Place, Refusals, Severity},
         job::{Action, DeliveryTally, EventTally, FoundDelivery, Job, Look, Pace, Reach, State, Target},
         query::{EventSummary, Ledger, Page, RequestSummary, Stuck},
         rejected::RejectedRequest,
+        rhythm::Rhythm,
         value::{Time, unsigned},
     },
 };
@@ -408,6 +410,86 @@ pub(super) fn audit_page<R: StoreRow>(rows: &[R], limit: u32) -> Result<Page<Ent
         .map(audit_entry)
         .collect::<Result<_, _>>()?;
     Ok(Page { rows, next })
+}
+
+pub(super) fn issue(row: &impl StoreRow) -> Result<Issue, StoreError> {
+    const TABLE: &str = "issue";
+    let time = |name| Ok::<_, StoreError>(get::<Time>(row, TABLE, name)?.0);
+    Ok(Issue {
+        id: IssueId::from_uuid(get(row, TABLE, "id")?),
+        key: get(row, TABLE, "key")?,
+        rule: get(row, TABLE, "rule")?,
+        severity: parsed(row, TABLE, "severity", Severity::parse)?,
+        place: Place {
+            source: get(row, TABLE, "source")?,
+            destination: get(row, TABLE, "destination")?,
+            route: get(row, TABLE, "route")?,
+            cause: get(row, TABLE, "cause")?,
+        },
+        state: parsed(row, TABLE, "state", issue::State::parse)?,
+        summary: get(row, TABLE, "summary")?,
+        count: unsigned(get(row, TABLE, "count")?),
+        n_opened: count(row, TABLE, "n_opened")?,
+        first_seen_at: time("first_seen_at")?,
+        last_seen_at: time("last_seen_at")?,
+        holds_at: time("holds_at")?,
+        changed_at: time("changed_at")?,
+        changed_by: get(row, TABLE, "changed_by")?,
+        reason: get(row, TABLE, "reason")?,
+    })
+}
+
+/// Its columns have names of their own where it is joined with its issue.
+pub(super) fn notice(row: &impl StoreRow) -> Result<Notice, StoreError> {
+    const TABLE: &str = "notice";
+    let time = |name| Ok::<_, StoreError>(get::<Option<Time>>(row, TABLE, name)?.map(|it| it.0));
+    Ok(Notice {
+        id: NoticeId::from_uuid(get(row, TABLE, "notice_id")?),
+        notification: get(row, TABLE, "notification")?,
+        change: parsed(row, TABLE, "change", Change::parse)?,
+        changed_by: get(row, TABLE, "notice_by")?,
+        created_at: get::<Time>(row, TABLE, "created_at")?.0,
+        due_at: time("due_at")?,
+        n_tries: count(row, TABLE, "n_tries")?,
+        last_error: get(row, TABLE, "last_error")?,
+        sent_at: time("sent_at")?,
+    })
+}
+
+pub(super) fn dead_letters(row: &impl StoreRow) -> Result<DeadLetters, StoreError> {
+    Ok(DeadLetters {
+        destination: get(row, "delivery", "destination")?,
+        count: unsigned(get(row, "delivery", "n_rows")?),
+    })
+}
+
+pub(super) fn refusals(row: &impl StoreRow) -> Result<Refusals, StoreError> {
+    const TABLE: &str = "rejected_request";
+    Ok(Refusals {
+        source: get(row, TABLE, "source")?,
+        cause: get(row, TABLE, "cause")?,
+        count: unsigned(get(row, TABLE, "n_rows")?),
+        last_at: get::<Time>(row, TABLE, "last_at")?.0,
+    })
+}
+
+/// `None`: nothing waits.
+pub(super) fn backlog(row: &impl StoreRow) -> Result<Option<Backlog>, StoreError> {
+    let count = unsigned(get(row, "delivery", "n_rows")?);
+    let oldest: Option<Time> = get(row, "delivery", "oldest_due")?;
+    Ok(oldest.map(|Time(oldest_due)| Backlog { count, oldest_due }))
+}
+
+/// `today`: in days since 1970.
+pub(super) fn rhythm(row: &impl StoreRow, today: i32) -> Result<Rhythm, StoreError> {
+    const TABLE: &str = "rhythm";
+    let first_day: i32 = get(row, TABLE, "first_day")?;
+    Ok(Rhythm {
+        source: get(row, TABLE, "source")?,
+        last_at: get::<Time>(row, TABLE, "last_at")?.0,
+        longest_gap: Duration::from_micros(unsigned(get(row, TABLE, "longest_gap_us")?)),
+        n_days: u32::try_from(today.saturating_sub(first_day)).map_or(1, |it| it + 1),
+    })
 }
 
 /// What a look brought. Rows that cannot be read are counted and logged: one of them must not stop a job.

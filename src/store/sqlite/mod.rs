@@ -12,6 +12,7 @@ mod direct;
 pub(super) mod error;
 mod hold;
 mod ids;
+mod issue;
 mod job;
 mod ledger;
 mod list;
@@ -22,6 +23,7 @@ mod operate;
 mod record;
 mod reject;
 mod retention;
+mod rhythm;
 mod settle;
 
 use std::{path::PathBuf, sync::atomic::AtomicBool};

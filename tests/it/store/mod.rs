@@ -6,6 +6,7 @@ mod churn;
 mod claim;
 mod damage;
 mod hold;
+mod issue;
 mod job;
 mod list;
 mod model;

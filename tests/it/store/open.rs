@@ -70,7 +70,7 @@ store_case!(f26_a_closed_store_says_so, |store| {
 });
 
 /// Every version of the schema, in order.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     "0001_first",
     "0002_key_by_id",
     "0003_skip_and_order",
@@ -78,6 +78,7 @@ const MIGRATIONS: [&str; 8] = [
     "0005_flow",
     "0006_once",
     "0007_access",
+    "0008_issue",
     "0009_sign_on",
 ];
 

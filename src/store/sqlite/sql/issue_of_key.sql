@@ -1,0 +1,6 @@
+-- The issue of a key.
+select
+    id, key, rule, severity, source, destination, route, cause, state, summary, count, n_opened,
+    first_seen_at, last_seen_at, holds_at, changed_at, changed_by, reason
+from issue
+where key = ?1
