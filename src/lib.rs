@@ -2,8 +2,9 @@
 //!
 //! The map, from the ground up; a room imports only rooms further up in this list:
 //! `base` · `event`, `egress` · `provider`, `store`, `route`, `destination`, `telemetry` · `source` · `registry` · `ingest`, `delivery`,
-//! `maintenance` · `bulk` · `web` · `config` · `app` · `cli`. `ARCHITECTURE.md` says what each never does.
+//! `maintenance` · `alert`, `bulk` · `web` · `config` · `app` · `cli`. `ARCHITECTURE.md` says what each never does.
 
+pub mod alert;
 pub mod app;
 pub mod base;
 pub mod bulk;

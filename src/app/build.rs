@@ -3,10 +3,14 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    alert::{self, Alerts, Setup},
     app::{
         Role,
         reload::Reloader,
@@ -19,7 +23,7 @@ use crate::{
     egress,
     ingest::{Ingest, Parts},
     maintenance,
-    registry::{Registry, Snapshot},
+    registry::{Fault, Registry, Snapshot},
     source::asking::Asking,
     store::{Store, clock::StoreClock, handover::Handover, wake::Wake},
     telemetry::{Tracer, export::Exporter},
@@ -91,13 +95,8 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
     crate::base::trial::armed::arm(&inputs.environment);
     egress::tls::install_crypto();
     let settings = loaded.settings.clone();
-    let snapshot = Snapshot::build(&settings.registry).map_err(|faults| {
-        let lines: Vec<_> = faults
-            .iter()
-            .map(|it| format!("{}: {}", it.path, it.problem))
-            .collect();
-        anyhow::anyhow!("the config is faulty: {}", lines.join("; "))
-    })?;
+    let snapshot = Snapshot::build(&settings.registry).map_err(|it| faulty(&it))?;
+    let alerts = Alerts::new(Setup::build(&settings.alerts).map_err(|it| faulty(&it))?);
     let store = open_store(&settings).await?;
     let setup = setup_token(&settings, &store).await?;
     // Bound before any task starts: an address in use must not leave work half begun.
@@ -197,6 +196,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         .last
         .start("jobs", bulk::work::run(jobs, steps.stop_claiming.clone()));
 
+    let (count, ledger) = watch::channel(None);
     let chores = maintenance::Context {
         store: store.clone(),
         clock: clock.clone(),
@@ -207,11 +207,26 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
             rejected_retention: settings.rejected_retention,
             rejected_keep: settings.rejected_keep,
         },
+        ledger: count,
     };
     groups.last.start(
         "maintenance",
         maintenance::run(chores, steps.stop_claiming.clone()),
     );
+
+    let looks = alert::Context {
+        store: store.clone(),
+        registry: registry.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        worker,
+        lanes: lanes.clone(),
+        ledger,
+        alerts: alerts.clone(),
+    };
+    groups
+        .last
+        .start("issues", alert::run(looks, steps.stop_claiming.clone()));
 
     let health = Health::new(store.clone(), stop.clone());
     let limits = Limits::new(&settings.server, settings.grace, metrics.clone());
@@ -242,6 +257,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         wake: wake.clone(),
         queues,
         health,
+        alerts: alerts.clone(),
         stop: stop.clone(),
     })
     .context("could not set up single sign-on")?;
@@ -255,6 +271,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         current: settings.clone(),
         watched: loaded.watched,
         registry,
+        alerts,
         metrics,
         wake,
         asked: Arc::clone(&reload),
@@ -294,6 +311,14 @@ fn start_tracing(
         .context("could not set up the export of traces")?;
     tasks.start("traces", exporter.run(stop.clone()));
     Ok(tracer)
+}
+
+fn faulty(faults: &[Fault]) -> anyhow::Error {
+    let lines: Vec<_> = faults
+        .iter()
+        .map(|it| format!("{}: {}", it.path, it.problem))
+        .collect();
+    anyhow::anyhow!("the config is faulty: {}", lines.join("; "))
 }
 
 async fn open_store(settings: &Settings) -> anyhow::Result<Store> {

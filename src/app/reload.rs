@@ -6,6 +6,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    alert::{Alerts, Setup},
     base::{
         metrics::Metrics,
         secret::Secret,
@@ -29,6 +30,7 @@ pub struct Reloader {
     pub current: Settings,
     pub watched: Vec<PathBuf>,
     pub registry: Registry,
+    pub alerts: Alerts,
     pub metrics: Metrics,
     pub wake: Wake,
     pub asked: Arc<Notify>,
@@ -64,8 +66,10 @@ impl Reloader {
                 return;
             }
         };
-        match Snapshot::build(&loaded.settings.registry) {
-            Ok(snapshot) => self.apply(loaded, snapshot),
+        let built = Snapshot::build(&loaded.settings.registry)
+            .and_then(|it| Ok((it, Setup::build(&loaded.settings.alerts)?)));
+        match built {
+            Ok((snapshot, setup)) => self.apply(loaded, snapshot, setup),
             Err(faults) => {
                 self.metrics.reloaded(false);
                 tracing::error!(
@@ -76,17 +80,19 @@ impl Reloader {
         }
     }
 
-    fn apply(&mut self, loaded: Loaded, snapshot: Snapshot) {
+    fn apply(&mut self, loaded: Loaded, snapshot: Snapshot, setup: Setup) {
         for key in needs_restart(&self.current, &loaded.settings) {
             tracing::warn!("`{key}` changed, which takes a restart; the rest of the config is applied");
         }
         let (n_sources, n_destinations) = (snapshot.sources.len(), snapshot.destinations.len());
         trial::point(Point::Reloading);
         self.registry.replace(snapshot);
+        self.alerts.replace(setup);
         self.metrics.reloaded(true);
         self.wake.now();
         self.watched = loaded.watched;
         self.current.registry = loaded.settings.registry;
+        self.current.alerts = loaded.settings.alerts;
         tracing::info!(n_sources, n_destinations, "reloaded the config");
     }
 }

@@ -18,8 +18,10 @@ mod destinations;
 mod doctor;
 mod events;
 mod healthcheck;
+mod issues;
 mod jobs;
 mod migrate;
+mod notifications;
 mod output;
 mod providers;
 mod queue;
@@ -94,6 +96,8 @@ enum Command {
     Retry(retry::Args),
     Cancel(cancel::Args),
     Jobs(jobs::Args),
+    Issues(issues::Args),
+    Notifications(notifications::Args),
     Top(top::Args),
     Tokens(tokens::Args),
     Audit(audit::Args),
@@ -154,6 +158,8 @@ fn dispatch(cli: Cli) -> Result {
         Command::Retry(args) => block_on(retry::run(config, args)),
         Command::Cancel(args) => block_on(cancel::run(config, args)),
         Command::Jobs(args) => block_on(jobs::run(config, args)),
+        Command::Issues(args) => block_on(issues::run(config, args)),
+        Command::Notifications(args) => block_on(notifications::run(config, args)),
         Command::Top(args) => block_on(top::run(config, args)),
         Command::Tokens(args) => block_on(tokens::run(config, args)),
         Command::Audit(args) => block_on(audit::run(config, args)),

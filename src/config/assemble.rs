@@ -1,11 +1,12 @@
 //! Layers in, settings out: the defaults under the file, then every table read, then what they say of each other.
 
 use crate::{
+    alert,
     base::nearest::nearest,
     config::{
         Settings, check, destination,
         error::Fault,
-        parse, process, route,
+        issue, notification, parse, process, route,
         route_test::{self, RouteTest},
         section::{Bad, Reading, Section},
         source, telemetry,
@@ -15,14 +16,14 @@ use crate::{
     registry,
 };
 
-/// The name of the rows in `default.toml` that stand under every source and every destination.
+/// The name of the rows in `default.toml` that stand under every source, destination and notification.
 const ANY: &str = "*";
 
 /// The file over the defaults.
 pub(super) fn layered(written: Table) -> Table {
     let mut tree = parse::document(crate::config::DEFAULT, true).unwrap_or_default();
     let mut templates: Vec<(&str, Table)> = Vec::new();
-    for room in ["sources", "destinations"] {
+    for room in ["sources", "destinations", "notifications"] {
         if let Some(Entry {
             node: Node {
                 value: Value::Table(named),
@@ -97,11 +98,14 @@ pub(super) fn settings(tree: &Table, reading: &mut Reading<'_>) -> Result<Settin
     });
     let destinations = named(&mut top, "destinations", reading, destination::destination);
     let routes = routes(&mut top, reading);
+    let issues = issue::issues(&mut top, reading);
+    let notifications = named(&mut top, "notifications", reading, notification::notification);
     let tests = tests(&mut top, &routes, reading);
     top.finish(reading);
     if let (Ok((server, _)), Ok(ingest)) = (&server, &ingest) {
         check::bodies(server, &ingest.settings, &sources.sound, tree, reading);
     }
+    let alerts = check_alerts(issues, notifications, tree, reading);
     let registry = check_registry(sources, destinations, routes, tree, reading);
     let (server, grace) = server?;
     let (store, retention) = store?;
@@ -116,6 +120,7 @@ pub(super) fn settings(tree: &Table, reading: &mut Reading<'_>) -> Result<Settin
         ingest: ingest.settings,
         delivery: delivery?,
         registry: registry?,
+        alerts: alerts?,
         tests: tests?,
         log: log?,
         telemetry: telemetry?,
@@ -239,14 +244,35 @@ fn check_registry(
     if let Err(more) = registry::Snapshot::build(&settings) {
         faults.extend(more);
     }
-    for it in faults {
-        let fault =
-            Fault::new(&tree.locate(&it.path), format!("`{}`: {}", it.path, it.problem)).hint(it.hint);
-        reading.fault(fault);
-    }
+    note(faults, tree, reading);
     let routes: Result<Vec<_>, Bad> = routes.into_iter().collect();
     Ok(registry::Settings {
         routes: routes?,
         ..settings
     })
+}
+
+/// What only the room itself can say: whether a notification can be sent.
+fn check_alerts(
+    settings: Result<alert::Settings, Bad>,
+    notifications: Declared<alert::channel::Settings>,
+    tree: &Table,
+    reading: &mut Reading<'_>,
+) -> Result<alert::Settings, Bad> {
+    let settings = alert::Settings {
+        notifications: notifications.sound,
+        ..settings?
+    };
+    if let Err(faults) = alert::Setup::build(&settings) {
+        note(faults, tree, reading);
+    }
+    Ok(settings)
+}
+
+fn note(faults: Vec<registry::Fault>, tree: &Table, reading: &mut Reading<'_>) {
+    for it in faults {
+        let fault =
+            Fault::new(&tree.locate(&it.path), format!("`{}`: {}", it.path, it.problem)).hint(it.hint);
+        reading.fault(fault);
+    }
 }

@@ -38,7 +38,7 @@ pub(super) fn parsed(text: &str, tree: &Table, hidden: &[Node]) -> String {
         let named = entry
             .node
             .table()
-            .filter(|_| ["sources", "destinations"].contains(&key.as_str()));
+            .filter(|_| ["sources", "destinations", "notifications"].contains(&key.as_str()));
         match named {
             // Names are chosen: a source called `auth` is not a secret as a whole.
             Some(named) => named
@@ -103,6 +103,11 @@ fn collect_entry(key: &str, node: &Node, is_secret: bool, spans: &mut Vec<Range<
             .0
             .values()
             .for_each(|it| collect_node(&it.node, true, spans)),
+        // A routing key of RabbitMQ is plain, and one of PagerDuty is a secret.
+        ("pagerduty", Some(table)) => table.0.iter().for_each(|(key, it)| match key.as_str() {
+            "routing_key" => collect_node(&it.node, true, spans),
+            _ => collect_entry(key, &it.node, false, spans),
+        }),
         (key, _) => {
             let is_secret = !PLAIN_KEYS.contains(&key) && (is_secret || is_secret_key(key));
             collect_node(node, is_secret, spans);

@@ -11,8 +11,10 @@ mod check;
 mod destination;
 mod error;
 mod file;
+mod issue;
 mod kind;
 mod mask;
+mod notification;
 mod oidc;
 mod overlay;
 mod parse;
@@ -37,6 +39,7 @@ use std::{
 };
 
 use crate::{
+    alert,
     config::{error::Fault, route_test::RouteTest, section::Reading, tree::Place},
     delivery, ingest, registry, store, web,
 };
@@ -56,6 +59,7 @@ pub struct Settings {
     pub ingest: ingest::Settings,
     pub delivery: delivery::Settings,
     pub registry: registry::Settings,
+    pub alerts: alert::Settings,
     /// What its routes must make of some events: for `gatepost test`.
     pub tests: Vec<RouteTest>,
     pub log: Log,

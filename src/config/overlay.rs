@@ -14,7 +14,7 @@ use crate::config::{
 const PREFIX: &str = "GATEPOST__";
 const LEVEL: &str = "__";
 /// Tables whose keys are names that the operator chose.
-const NAMED: &[&str] = &["sources", "destinations"];
+const NAMED: &[&str] = &["sources", "destinations", "notifications"];
 
 pub(super) fn environment(tree: &mut Table, environment: &BTreeMap<String, String>, faults: &mut Vec<Fault>) {
     for (name, value) in environment {

@@ -71,7 +71,8 @@ fn variable_for(path: &str) -> String {
     }
     let own = path
         .strip_prefix("sources.")
-        .or_else(|| path.strip_prefix("destinations."));
+        .or_else(|| path.strip_prefix("destinations."))
+        .or_else(|| path.strip_prefix("notifications."));
     let own = own.unwrap_or(path).split('[').next().unwrap_or(path);
     let own = own
         .strip_suffix("secrets")

@@ -35,7 +35,10 @@ fn lines(path: &str, key: &str, node: &Node, res: &mut String) {
         Place::Variable(name) => name.to_string(),
         Place::Flag(_) => "flag".to_owned(),
     };
-    let is_secret = path.contains(".headers.") || path.contains(".environment.") || mask::is_secret_key(key);
+    let is_secret = path.contains(".headers.")
+        || path.contains(".environment.")
+        || path.ends_with(".pagerduty.routing_key")
+        || mask::is_secret_key(key);
     // Writing to a string cannot fail.
     let _ = writeln!(res, "{path} = {}  # {origin}", value(node, is_secret));
 }

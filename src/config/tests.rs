@@ -31,7 +31,7 @@ fn uncommented() -> String {
 /// Every key with `*` for a chosen name and `[]` for a place in an array, without what is inside a reference.
 fn keys(table: &Table, shape: &str, res: &mut BTreeSet<String>) {
     for (key, entry) in &table.0 {
-        let key = if ["sources", "destinations"].contains(&shape) {
+        let key = if ["sources", "destinations", "notifications"].contains(&shape) {
             "*"
         } else {
             key
@@ -69,6 +69,7 @@ fn keys_of(node: &Node, shape: &str, res: &mut BTreeSet<String>) {
         "credentials",
         "password",
         "jwks",
+        "routing_key",
     ]
     .iter()
     .any(|it| shape.ends_with(it));

@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 
-use crate::base::secret::Secret;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::base::{clock::Timestamp, secret::Secret};
 
 /// What a client shows of itself: certificates, its own first, and the key to it. Clones share them.
 #[derive(Clone)]
@@ -28,6 +30,14 @@ pub enum BadPem {
 /// All certificates (DER) of a text, at least one.
 pub fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, BadPem> {
     Ok(chain(pem)?.iter().map(|it| it.to_vec()).collect())
+}
+
+/// When the first certificate of a text ends.
+pub fn ends_at(pem: &[u8]) -> Option<Timestamp> {
+    let chain = chain(pem).ok()?;
+    let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+    let seconds = certificate.validity().not_after.timestamp();
+    Some(Timestamp::from_unix_seconds(seconds))
 }
 
 /// The private key of a text, as PKCS #8 (DER).

@@ -18,5 +18,6 @@ pub async fn run(context: &Context) -> Result<(), StoreError> {
             "{n_stuck} deliveries are past their time and nobody has moved them for a minute"
         );
     }
+    context.ledger.send_replace(Some(ledger));
     Ok(())
 }

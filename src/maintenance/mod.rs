@@ -11,12 +11,15 @@ pub mod rescue;
 
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     base::{ids::WorkerId, metrics::Metrics},
-    store::{Store, clock::StoreClock, error::StoreError},
+    store::{Store, clock::StoreClock, error::StoreError, query::Ledger},
 };
 
 #[derive(Debug, Clone)]
@@ -37,6 +40,8 @@ pub struct Context {
     pub metrics: Metrics,
     pub worker: WorkerId,
     pub settings: Settings,
+    /// Where the last count is told.
+    pub ledger: watch::Sender<Option<Ledger>>,
 }
 
 /// With the lease of a dead replica this decides how soon its work is taken over: within 15 s.

@@ -4,7 +4,7 @@
 //! pages, of which `trail` writes down what changes something; `oidc` lets browsers in by single sign-on. JSON shapes live in `api::shape` and nowhere else. Of `delivery` this
 //! room knows only how to wake it and how its breakers stand.
 //!
-//! Imports: `base`, `event`, `egress`, `provider`, `store`, `telemetry`, `source`, `registry`, `ingest`, `delivery`, `bulk`.
+//! Imports: `base`, `event`, `egress`, `provider`, `store`, `telemetry`, `source`, `registry`, `ingest`, `delivery`, `alert`, `bulk`.
 
 pub mod api;
 pub(crate) mod auth;

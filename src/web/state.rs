@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
+    alert::Alerts,
     base::{metrics::Metrics, secret::Secret},
     delivery::{lanes::Lanes, queue::Queues},
     egress::{error::Failure, guard::Reach},
@@ -81,6 +82,7 @@ pub(crate) struct Admin {
     pub(crate) wake: Wake,
     pub(crate) queues: Queues,
     pub(crate) health: Health,
+    pub(crate) alerts: Alerts,
     pub(crate) auth: Auth,
     /// Absent where it is not configured.
     pub(crate) sign_on: Option<SignOn>,
@@ -116,6 +118,7 @@ pub struct AdminParts<'a> {
     pub wake: Wake,
     pub queues: Queues,
     pub health: Health,
+    pub alerts: Alerts,
     pub stop: CancellationToken,
 }
 
@@ -145,6 +148,7 @@ impl AdminState {
             wake: parts.wake,
             queues: parts.queues,
             health: parts.health,
+            alerts: parts.alerts,
             stop: parts.stop,
             public_url: parts.server.public_url.clone(),
             max_body: parts.server.max_body,

@@ -20,10 +20,10 @@ use prometheus_client::{encoding::text, registry::Registry};
 
 use crate::base::metrics::{
     families::Families,
-    handles::{DestinationMetrics, SourceMetrics},
+    handles::{DestinationMetrics, RequestAnswer, SourceMetrics},
     labels::{
         CauseLabel, CountLabel, DestinationLabel, DestinationStatus, HeldLabel, KindLabel, OutcomeLabel,
-        SourceCall,
+        SourceAnswer, SourceCall,
     },
 };
 
@@ -60,6 +60,19 @@ impl Metrics {
     /// Only for sources of the config: every name becomes a label.
     pub fn source(&self, name: &str) -> SourceMetrics {
         SourceMetrics::new(name.into(), &self.0)
+    }
+
+    /// How many requests of a source were taken by this process, those among them that it had already.
+    pub fn n_heard(&self, source: &Arc<str>) -> u64 {
+        let of = |answer: RequestAnswer| {
+            let source = source.clone();
+            let label = SourceAnswer {
+                source,
+                answer: answer.as_str(),
+            };
+            self.0.requests.get(&label).map_or(0, |it| it.get())
+        };
+        of(RequestAnswer::Accepted) + of(RequestAnswer::Duplicate) + of(RequestAnswer::Conflict)
     }
 
     /// Only for destinations of the config: every name becomes a label.

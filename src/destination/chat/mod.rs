@@ -78,12 +78,33 @@ impl Service {
         }
     }
 
+    /// What is posted to say a text that is no template's: escaped whole, and cut where it is too long.
+    pub fn plain(self, text: &str) -> String {
+        let escape = self.escape();
+        let mut res = String::new();
+        let mut n_chars = 0;
+        for c in text.chars() {
+            let escaped = escape(c).map_or_else(|| c.to_string(), str::to_owned);
+            n_chars += escaped.chars().count();
+            if n_chars >= self.max_chars() {
+                res.push('\u{2026}');
+                break;
+            }
+            res.push_str(&escaped);
+        }
+        self.message(&res)
+    }
+
     fn body(self, text: &str) -> Bytes {
+        Bytes::from(self.message(text))
+    }
+
+    fn message(self, text: &str) -> String {
         let message = match self {
             Self::Slack => json!({ "text": text }),
             Self::Discord => json!({ "content": text, "allowed_mentions": { "parse": [] } }),
         };
-        Bytes::from(message.to_string())
+        message.to_string()
     }
 }
 
@@ -220,6 +241,21 @@ mod tests {
         assert_eq!(
             filled(Service::Discord, "{body:/a}!", &body).chars().count(),
             2000
+        );
+    }
+
+    #[test]
+    fn a_plain_text_is_escaped_and_cut() {
+        let said = |service: Service, text: &str| -> serde_json::Value {
+            serde_json::from_str(&service.plain(text)).unwrap()
+        };
+        assert_eq!(said(Service::Slack, "a & <b>")["text"], "a &amp; &lt;b&gt;");
+        let long = said(Service::Discord, &"[".repeat(5000));
+        let text = long["content"].as_str().unwrap();
+        assert!(
+            text.chars().count() <= 2000 && text.ends_with("\\[\u{2026}"),
+            "{}",
+            text.len()
         );
     }
 

@@ -3,10 +3,12 @@
 mod audit;
 pub(crate) mod deliveries;
 pub(crate) mod events;
+pub(crate) mod issues;
 pub(crate) mod job_shape;
 pub(crate) mod jobs;
 pub mod lists;
 pub(crate) mod metrics;
+mod notifications;
 pub(crate) mod numbers;
 mod queues;
 pub(crate) mod requests;
@@ -53,6 +55,8 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         .merge(deliveries::router())
         .merge(requests::router())
         .merge(jobs::router())
+        .merge(issues::router())
+        .merge(notifications::router())
         .merge(transfer::router())
         .merge(setup::router())
         .merge(queues::router())

@@ -26,18 +26,20 @@ pub(super) enum Section {
     Deliveries,
     DeadLetters,
     Requests,
+    Issues,
     Sources,
     Destinations,
     Map,
     Jobs,
 }
 
-const TABS: [(Section, &str, &str); 9] = [
+const TABS: [(Section, &str, &str); 10] = [
     (Section::Overview, "/", "Overview"),
     (Section::Events, "/events", "Events"),
     (Section::Deliveries, "/deliveries", "Deliveries"),
     (Section::DeadLetters, "/deliveries?status=dead", "Dead letters"),
     (Section::Requests, "/requests", "Refused"),
+    (Section::Issues, "/issues?state=live", "Issues"),
     (Section::Sources, "/sources", "Sources"),
     (Section::Destinations, "/destinations", "Destinations"),
     (Section::Map, "/map", "Map"),
@@ -141,7 +143,7 @@ impl Frame {
     }
 }
 
-const SAYINGS: [(&str, &str); 7] = [
+const SAYINGS: [(&str, &str); 11] = [
     ("retried", "It is tried again now."),
     ("cancelled", "It is cancelled."),
     ("replayed", "It is delivered again: see the newest deliveries."),
@@ -149,6 +151,16 @@ const SAYINGS: [(&str, &str); 7] = [
     ("resumed", "It is resumed."),
     ("begun", "The job has begun."),
     ("stopped", "The job is stopped where it stood."),
+    (
+        "acknowledged",
+        "It is acknowledged: it stays open until it is gone.",
+    ),
+    (
+        "resolved",
+        "It is resolved, and opens again when it happens again.",
+    ),
+    ("ignored", "It is ignored until somebody opens it again."),
+    ("open", "It is open."),
 ];
 
 /// A page, as HTML.

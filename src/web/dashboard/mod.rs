@@ -12,6 +12,7 @@ mod deliveries;
 mod events;
 mod frame;
 mod health;
+mod issues;
 mod jobs;
 mod login;
 mod map;
@@ -83,6 +84,12 @@ pub(crate) fn pages() -> Pages {
         .page("/requests", requests::list)
         .page("/requests/{id}", requests::show)
         .form("/requests/accept", requests::accept)
+        .page("/issues", issues::list)
+        .page("/issues/{id}", issues::show)
+        .form("/issues/{id}/acknowledge", issues::acknowledge)
+        .form("/issues/{id}/resolve", issues::resolve)
+        .form("/issues/{id}/ignore", issues::ignore)
+        .form("/issues/{id}/reopen", issues::reopen)
         .page("/sources", setup::sources)
         .page("/destinations", setup::destinations)
         .form("/destinations/{name}/pause", setup::pause)

@@ -13,6 +13,7 @@ mod destinations;
 pub(crate) mod faults;
 mod flow;
 mod hostile;
+mod issues;
 pub(crate) mod load;
 mod logs;
 pub(crate) mod operate;

@@ -49,6 +49,7 @@ macro_rules! snapshot {
 }
 
 mod access;
+mod issues;
 mod routes;
 mod watch;
 

@@ -116,6 +116,7 @@ app_case!(
                 rejected_retention: settings.rejected_retention,
                 rejected_keep: settings.rejected_keep,
             },
+            ledger: tokio::sync::watch::channel(None).0,
         };
         let (lanes, held, stop) = (Lanes::default(), Held::default(), CancellationToken::new());
         let settler = Settler::new(context.clone(), held.clone());

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use gatepost::{
+    alert::{Alerts, Setup},
     base::{
         clock::Timestamp,
-        ids::{AttemptId, DeliveryId, EventId, RequestId, WorkerId},
+        ids::{AttemptId, DeliveryId, EventId, IssueId, RequestId, WorkerId},
         metrics::Metrics,
     },
     config::{self, Inputs, Settings},
@@ -24,6 +25,7 @@ use gatepost::{
         claim::{Settlement, Share, Wanted},
         clock::StoreClock,
         handover::Handover,
+        issue::{Finding, NotTaken, Place, Severity},
         record::{NewDelivery, NewEvent, Start},
         rejected::RejectedRequest,
     },
@@ -181,6 +183,7 @@ impl Fixture {
             wake: gatepost::store::wake::Wake::default(),
             queues: queues(&settings, &store, &registry, &stop),
             health,
+            alerts: Alerts::new(Setup::build(&settings.alerts).unwrap()),
             stop: stop.clone(),
         })
         .unwrap();
@@ -312,6 +315,32 @@ impl Fixture {
                 outcome: Outcome::Dead,
             });
         self.store.settle(settlements.collect(), now).await.unwrap();
+    }
+
+    /// About a dead letter to `billing`, of which nobody would hear.
+    pub(crate) async fn seed_issue(&self) -> IssueId {
+        let now = self.store.now().await.unwrap();
+        let finding = Finding {
+            key: "dead_letters:destination:billing".to_owned(),
+            rule: "dead_letters",
+            severity: Severity::Critical,
+            place: Place {
+                destination: Some("billing".to_owned()),
+                ..Place::default()
+            },
+            summary: "1 dead letter to `billing`".to_owned(),
+            count: 1,
+            seen_at: None,
+            tell: vec!["ops".into()],
+        };
+        self.store.see_issue(finding, now).await.unwrap();
+        let (notice, issue) = self.store.due_notices("ops", now, 1).await.unwrap().remove(0);
+        let why = NotTaken {
+            reason: "it answered 500".to_owned(),
+            due_at: None,
+        };
+        self.store.notices_not_taken(vec![notice.id], why).await.unwrap();
+        issue.id
     }
 
     pub(crate) async fn seed_rejected(&self, n: u8, cause: &str) -> RequestId {

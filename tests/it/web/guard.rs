@@ -50,6 +50,7 @@ pub(crate) fn with_ids(path: &str) -> String {
         Some("deliveries") => "dlv",
         Some("requests") => "req",
         Some("jobs") => "job",
+        Some("issues") => "iss",
         Some("tokens") => "tok",
         _ => "evt",
     };

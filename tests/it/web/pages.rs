@@ -50,6 +50,7 @@ async fn with_something_in_it(app: &Fixture) -> (Seeded, Vec<(String, Vec<String
     let seeded = app.seed(1, "push").await;
     app.kill_billing().await;
     let request = app.seed_rejected(2, "signature_mismatch").await;
+    let issue = app.seed_issue().await;
     let paused = app.submit("/destinations/search/pause", "reason=deploying").await;
     assert_eq!(paused.status, 303, "{paused:?}");
     let job = app
@@ -113,6 +114,19 @@ async fn with_something_in_it(app: &Fixture) -> (Seeded, Vec<(String, Vec<String
                 "Resume",
                 "http://127.0.0.1:9/search",
                 "github-to-billing",
+            ],
+        ),
+        (
+            "/issues?state=live".to_owned(),
+            vec!["1 dead letter to", "critical", "open"],
+        ),
+        (
+            format!("/issues/{issue}"),
+            vec![
+                "See the dead letters",
+                "status=dead&#38;destination=billing",
+                "Acknowledge",
+                "given_up",
             ],
         ),
         ("/jobs".to_owned(), vec!["replay", "again"]),
@@ -208,6 +222,8 @@ async fn a_viewer_sees_every_page_and_no_button() {
         "/sources".to_owned(),
         "/destinations".to_owned(),
         "/jobs".to_owned(),
+        "/issues".to_owned(),
+        format!("/issues/{}", app.seed_issue().await),
     ] {
         let seen = app.as_whom(VIEWER, "GET", &target).await;
         assert_eq!(seen.status, 200, "{target}");
