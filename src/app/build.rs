@@ -13,7 +13,7 @@ use crate::{
     alert::{self, Alerts, Setup},
     app::{
         Role,
-        reload::Reloader,
+        reload::{self, Reloader},
         supervisor::{Ended, Tasks},
     },
     base::{ids::WorkerId, metrics::Metrics, secret::Secret},
@@ -31,6 +31,7 @@ use crate::{
         self,
         health::Health,
         listener::{self, Limits},
+        settings::InForce,
         state::{AdminParts, AdminState, PublicState, admin_router, public_router},
     },
 };
@@ -244,6 +245,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         groups.public.start("public listener", serve);
     }
     let admin_address = admin.local_addr()?;
+    let in_force = InForce::new(reload::effective(&loaded));
     let state = AdminState::new(AdminParts {
         server: &settings.server,
         admin: &settings.admin,
@@ -259,22 +261,24 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         health,
         alerts: alerts.clone(),
         stop: stop.clone(),
+        config: in_force.clone(),
     })
     .context("could not set up single sign-on")?;
     let close = steps.close_admin.clone();
     let serve = async move { listener::serve(admin, admin_router(state), &limits, close).await };
     groups.last.start("admin listener", serve);
 
-    let reload = Arc::new(Notify::new());
+    let asked = Arc::new(Notify::new());
     let reloader = Reloader {
         inputs,
         current: settings.clone(),
         watched: loaded.watched,
+        in_force,
         registry,
         alerts,
         metrics,
         wake,
-        asked: Arc::clone(&reload),
+        asked: Arc::clone(&asked),
     };
     groups
         .last
@@ -284,7 +288,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         public: public_address,
         admin: admin_address,
         stop,
-        reload,
+        reload: asked,
         steps,
         ingest,
         settler,

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     alert::{Alerts, Setup},
     base::{
+        clock::wall_now,
         metrics::Metrics,
         secret::Secret,
         trial::{self, Point},
@@ -15,7 +16,10 @@ use crate::{
     config::{self, Inputs, Loaded, Settings},
     registry::{Registry, Snapshot},
     store::wake::Wake,
-    web,
+    web::{
+        self,
+        settings::{Effective, InForce},
+    },
 };
 
 /// Contents are compared, not times, and by reading: mounted secrets are swapped through links, which no watch sees.
@@ -29,6 +33,8 @@ pub struct Reloader {
     pub inputs: Inputs,
     pub current: Settings,
     pub watched: Vec<PathBuf>,
+    /// What the admin side shows.
+    pub in_force: InForce,
     pub registry: Registry,
     pub alerts: Alerts,
     pub metrics: Metrics,
@@ -90,11 +96,22 @@ impl Reloader {
         self.alerts.replace(setup);
         self.metrics.reloaded(true);
         self.wake.now();
+        self.in_force.reload(effective(&loaded));
         self.watched = loaded.watched;
         self.current.registry = loaded.settings.registry;
         self.current.alerts = loaded.settings.alerts;
         tracing::info!(n_sources, n_destinations, "reloaded the config");
     }
+}
+
+/// A config as people may see it.
+pub fn effective(loaded: &Loaded) -> Effective {
+    Effective::new(
+        wall_now(),
+        loaded.file.as_ref().map(|it| it.display().to_string()),
+        loaded.effective.clone(),
+        loaded.warnings.clone(),
+    )
 }
 
 /// Sources, routes and destinations are swapped; what was bound, opened or sized at the start is not.

@@ -85,8 +85,8 @@ pub struct Loaded {
     /// Every file that was read (the config and secret files), for the watcher.
     pub watched: Vec<PathBuf>,
     pub warnings: Vec<String>,
-    /// Every value in force with where it was said, one a line, without a secret.
-    pub effective: String,
+    /// Every value in force with where it was said, without a secret.
+    pub effective: Vec<web::settings::Setting>,
 }
 
 /// Where to look, what the flags said, and the environment (handed in, so that tests can choose it).

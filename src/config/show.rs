@@ -1,23 +1,24 @@
-//! The settings that are in force, as TOML, without a secret: for `check` and for bug reports.
+//! The settings that are in force, as TOML, without a secret: for the admin side and for bug reports.
 
-use std::fmt::Write as _;
-
-use crate::config::{
-    mask,
-    tree::{Node, Place, Table, Value},
-    value::shown,
+use crate::{
+    config::{
+        mask,
+        tree::{Node, Place, Table, Value},
+        value::shown,
+    },
+    web::settings::Setting,
 };
 
-/// One key a line, with where it was said; references are shown, what they refer to is not.
-pub(super) fn effective(tree: &Table) -> String {
-    let mut res = String::new();
+/// Every key with where it was said; references are shown, what they refer to is not.
+pub(super) fn effective(tree: &Table) -> Vec<Setting> {
+    let mut res = Vec::new();
     for (key, entry) in &tree.0 {
-        lines(key, key, &entry.node, &mut res);
+        settings(key, key, &entry.node, &mut res);
     }
     res
 }
 
-fn lines(path: &str, key: &str, node: &Node, res: &mut String) {
+fn settings(path: &str, key: &str, node: &Node, res: &mut Vec<Setting>) {
     if let Some(table) = node.table().filter(|it| !is_reference(it)) {
         for (key, entry) in &table.0 {
             let quoted = if mask::is_bare_key(key) {
@@ -25,11 +26,11 @@ fn lines(path: &str, key: &str, node: &Node, res: &mut String) {
             } else {
                 format!("{key:?}")
             };
-            lines(&format!("{path}.{quoted}"), key, &entry.node, res);
+            settings(&format!("{path}.{quoted}"), key, &entry.node, res);
         }
         return;
     }
-    let origin = match &node.place {
+    let place = match &node.place {
         Place::Default => "default".to_owned(),
         Place::File(_) => "file".to_owned(),
         Place::Variable(name) => name.to_string(),
@@ -39,8 +40,11 @@ fn lines(path: &str, key: &str, node: &Node, res: &mut String) {
         || path.contains(".environment.")
         || path.ends_with(".pagerduty.routing_key")
         || mask::is_secret_key(key);
-    // Writing to a string cannot fail.
-    let _ = writeln!(res, "{path} = {}  # {origin}", value(node, is_secret));
+    res.push(Setting {
+        key: path.to_owned(),
+        value: value(node, is_secret),
+        place,
+    });
 }
 
 fn is_reference(table: &Table) -> bool {

@@ -123,8 +123,8 @@ fn without_a_file_the_built_in_defaults_hold() {
     assert!(loaded.settings.registry.sources.is_empty());
     let written: Vec<_> = loaded
         .effective
-        .lines()
-        .filter(|it| !it.ends_with("# default"))
+        .iter()
+        .filter(|it| it.place != "default")
         .collect();
     assert!(written.is_empty(), "{written:?}");
 }

@@ -21,6 +21,7 @@ mod login;
 mod middleware;
 pub mod oidc;
 mod receive;
+pub mod settings;
 pub mod state;
 mod trail;
 mod view;

@@ -25,6 +25,7 @@ use crate::{
         middleware,
         oidc::SignOn,
         receive,
+        settings::InForce,
         trail::{Operations, Trail},
     },
 };
@@ -97,6 +98,7 @@ pub(crate) struct Admin {
     pub(crate) numbers: Numbers,
     pub(crate) gauges: Gauges,
     pub(crate) openapi: String,
+    pub(crate) config: InForce,
     pub(crate) viewers_see_bodies: bool,
     /// Of the URLs of replays.
     pub(crate) reach: Reach,
@@ -120,6 +122,7 @@ pub struct AdminParts<'a> {
     pub health: Health,
     pub alerts: Alerts,
     pub stop: CancellationToken,
+    pub config: InForce,
 }
 
 impl AdminState {
@@ -153,6 +156,7 @@ impl AdminState {
             public_url: parts.server.public_url.clone(),
             max_body: parts.server.max_body,
             openapi: openapi(),
+            config: parts.config,
             viewers_see_bodies: parts.admin.viewers_see_bodies,
             reach: parts.admin.reach(),
         })))

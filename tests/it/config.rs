@@ -525,11 +525,13 @@ fn effective_settings_show_no_secret() {
         ),
     ]);
     let loaded = load_bytes(text.as_bytes(), variables).unwrap_or_else(|faults| panic!("{faults}"));
-    let shown = format!("{}{:?}", loaded.effective, loaded);
+    let lines = loaded.effective.iter().map(|it| format!("{it}\n"));
+    let effective: String = lines.collect();
+    let shown = format!("{effective}{loaded:?}");
     for secret in ["hunter2", SECRET, "MfKQ9r8GKYqr"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
-    snapshot!(loaded.effective);
+    snapshot!(effective);
 }
 
 #[test]

@@ -21,28 +21,28 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
 
 /// An entry of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
-struct AuditEntryJson {
+pub(crate) struct AuditEntryJson {
     /// 1 for the first, without gaps.
-    seq: u64,
-    id: String,
-    at: String,
+    pub(crate) seq: u64,
+    pub(crate) id: String,
+    pub(crate) at: String,
     /// The name of the token; null for a login that failed.
-    actor: Option<String>,
+    pub(crate) actor: Option<String>,
     /// The role that it had.
-    role: Option<String>,
+    pub(crate) role: Option<String>,
     /// The operation, by its `operationId`.
-    action: String,
+    pub(crate) action: String,
     /// What it was done to: an id or a name.
-    target: Option<String>,
+    pub(crate) target: Option<String>,
     /// `done`, `refused` (by the status: nothing was done) or `failed`.
-    outcome: &'static str,
+    pub(crate) outcome: &'static str,
     /// The answer's HTTP status.
-    status: u16,
-    detail: Option<String>,
+    pub(crate) status: u16,
+    pub(crate) detail: Option<String>,
     /// The address that it came from.
-    client: Option<String>,
+    pub(crate) client: Option<String>,
     /// SHA-256 over the hash of the entry before and all of this one, in hex.
-    hash: String,
+    pub(crate) hash: String,
 }
 
 impl From<&Entry> for AuditEntryJson {
@@ -83,8 +83,13 @@ impl From<&Entry> for AuditEntryJson {
     responses((status = 200, body = PageJson<AuditEntryJson>), (status = 400, body = ProblemJson<'_>), (status = 403, body = ProblemJson<'_>)))]
 async fn list(
     State(state): State<AdminState>,
-    mut params: Params,
+    params: Params,
 ) -> Result<Json<PageJson<AuditEntryJson>>, Problem> {
+    let page = state.0.store.audit(&list_query(params)?).await?;
+    Ok(Json(PageJson::from_page(page)))
+}
+
+pub(crate) fn list_query(mut params: Params) -> Result<AuditQuery, Problem> {
     let query = AuditQuery {
         actor: params.text("actor")?,
         action: params.text("action")?,
@@ -97,21 +102,20 @@ async fn list(
         })?,
     };
     params.finish()?;
-    let page = state.0.store.audit(&query).await?;
-    Ok(Json(PageJson::from_page(page)))
+    Ok(query)
 }
 
 /// Whether the audit log is whole.
 #[derive(Debug, Serialize, ToSchema)]
-struct AuditVerdictJson {
-    intact: bool,
+pub(crate) struct AuditVerdictJson {
+    pub(crate) intact: bool,
     /// Entries from the first one on that fit together.
-    n_entries: u64,
+    pub(crate) n_entries: u64,
     /// The hash of the last one that fits: compare it with what the log of the process said then.
-    last_hash: String,
+    pub(crate) last_hash: String,
     /// The number of the first entry that does not fit.
-    broken_at: Option<u64>,
-    explanation: Option<&'static str>,
+    pub(crate) broken_at: Option<u64>,
+    pub(crate) explanation: Option<&'static str>,
 }
 
 impl From<Verdict> for AuditVerdictJson {

@@ -1,6 +1,7 @@
 //! The admin API: one file per resource, its JSON in `shape`.
 
-mod audit;
+pub(crate) mod audit;
+pub(crate) mod config;
 pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod issues;
@@ -67,6 +68,7 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         .merge(oidc::routes::router())
         .merge(tokens::router())
         .merge(audit::router())
+        .merge(config::router())
         .routes(routes!(description))
         .routes(routes!(live))
         .routes(routes!(ready))

@@ -60,7 +60,10 @@ fn needed(method: &Method, path: &str) -> Needed {
     if is_below("/v1/tokens") {
         return Needed::Role(Role::Admin);
     }
-    if is_below("/v1/audit") {
+    if ["/v1/audit", "/audit", "/v1/config", "/settings"]
+        .into_iter()
+        .any(is_below)
+    {
         return Needed::Role(Role::Operator);
     }
     if is_safe(method) || path == "/logout" {
@@ -130,8 +133,16 @@ mod tests {
             check(Method::GET, path, [false, false, false, true]);
             check(Method::POST, path, [false, false, false, true]);
         }
-        check(Method::GET, "/v1/audit", [false, false, true, true]);
-        check(Method::GET, "/v1/audit/verify", [false, false, true, true]);
+        for path in [
+            "/v1/audit",
+            "/v1/audit/verify",
+            "/audit",
+            "/audit/verify",
+            "/v1/config",
+            "/settings",
+        ] {
+            check(Method::GET, path, [false, false, true, true]);
+        }
     }
 
     #[test]

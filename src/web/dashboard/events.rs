@@ -7,7 +7,7 @@ use axum::{
 };
 
 use crate::{
-    base::ids::{DeliveryId, EventId, RequestId},
+    base::ids::EventId,
     destination::Kind,
     event::{Binding, delivery::Delivery},
     registry::Snapshot,
@@ -52,7 +52,7 @@ pub(super) async fn list(
     query: Query,
 ) -> Result<Response, Problem> {
     // Whoever searches for an id of ours wants that one thing.
-    if let Some(path) = own_page(query.get("q").trim()) {
+    if let Some(path) = text::page_of(query.get("q").trim()) {
         return Ok(Redirect::to(&path).into_response());
     }
     let page = state.0.store.events(&lists::events(query.params())?).await?;
@@ -75,17 +75,6 @@ pub(super) async fn list(
         replay: query.on("/jobs/plan", &[("action", "replay")]),
     };
     Ok(Page(page).into_response())
-}
-
-fn own_page(text: &str) -> Option<String> {
-    if let Ok(id) = text.parse::<EventId>() {
-        return Some(format!("/events/{id}"));
-    }
-    if let Ok(id) = text.parse::<DeliveryId>() {
-        return Some(format!("/deliveries/{id}"));
-    }
-    let request = text.parse::<RequestId>().ok()?;
-    Some(format!("/requests/{request}"))
 }
 
 #[derive(Debug, Template)]

@@ -31,9 +31,21 @@ pub(super) enum Section {
     Destinations,
     Map,
     Jobs,
+    Audit,
+    Settings,
 }
 
-const TABS: [(Section, &str, &str); 10] = [
+impl Section {
+    /// The least role that is shown the way there.
+    const fn role(self) -> Role {
+        match self {
+            Self::Audit | Self::Settings => Role::Operator,
+            _ => Role::Viewer,
+        }
+    }
+}
+
+const TABS: [(Section, &str, &str); 12] = [
     (Section::Overview, "/", "Overview"),
     (Section::Events, "/events", "Events"),
     (Section::Deliveries, "/deliveries", "Deliveries"),
@@ -44,6 +56,8 @@ const TABS: [(Section, &str, &str); 10] = [
     (Section::Destinations, "/destinations", "Destinations"),
     (Section::Map, "/map", "Map"),
     (Section::Jobs, "/jobs", "Jobs"),
+    (Section::Audit, "/audit", "Audit"),
+    (Section::Settings, "/settings", "Settings"),
 ];
 
 #[derive(Debug)]
@@ -111,7 +125,9 @@ impl Frame {
             label,
             is_here: self.section == Some(section),
         };
-        TABS.into_iter().map(tab).collect()
+        let role = self.caller.as_ref().map(|it| it.role);
+        let is_shown = |(section, ..): &(Section, _, _)| role.is_none_or(|it| it >= section.role());
+        TABS.into_iter().filter(is_shown).map(tab).collect()
     }
 
     /// Whether there is something to log out of.

@@ -6,6 +6,7 @@
 //! what only a count can tell comes from `api::numbers`, as it was a moment ago.
 
 pub(crate) mod assets;
+mod audit;
 mod body;
 mod curl;
 mod deliveries;
@@ -19,6 +20,7 @@ mod map;
 mod overview;
 mod query;
 mod requests;
+mod settings;
 mod setup;
 mod text;
 
@@ -103,6 +105,9 @@ pub(crate) fn pages() -> Pages {
         .form("/jobs/{id}/pause", jobs::pause)
         .form("/jobs/{id}/resume", jobs::resume)
         .form("/jobs/{id}/cancel", jobs::cancel)
+        .page("/audit", audit::list)
+        .page("/audit/verify", audit::verify)
+        .page("/settings", settings::show)
         .page(login::PATH, login::show)
         .page("/assets/{name}", assets::get);
     Pages {

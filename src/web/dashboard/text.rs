@@ -4,7 +4,12 @@
 
 use std::fmt::Write as _;
 
-use crate::{event::delivery::Status, store::job::Action, web::api::shape::DeliveryJson};
+use crate::{
+    base::ids::{DeliveryId, EventId, JobId, RequestId},
+    event::delivery::Status,
+    store::job::Action,
+    web::api::shape::DeliveryJson,
+};
 
 /// Control characters as pictures (`␛`), and characters that turn, join or hide text by their numbers, so that no text looks
 /// like another one. Line feeds and tabs stay.
@@ -68,6 +73,16 @@ pub(super) fn short(id: &str) -> String {
         (Some((kind, _)), Some(end)) => format!("{kind}_…{end}"),
         _ => id.to_owned(),
     }
+}
+
+/// Where an id of ours leads.
+pub(super) fn page_of(id: &str) -> Option<String> {
+    let event = id.parse::<EventId>().map(|it| format!("/events/{it}"));
+    event
+        .or_else(|_| id.parse::<DeliveryId>().map(|it| format!("/deliveries/{it}")))
+        .or_else(|_| id.parse::<RequestId>().map(|it| format!("/requests/{it}")))
+        .or_else(|_| id.parse::<JobId>().map(|it| format!("/jobs/{it}")))
+        .ok()
 }
 
 /// Bytes.
@@ -163,6 +178,9 @@ mod tests {
         assert_eq!(moment("-"), "-");
         assert_eq!(short("evt_01jd0000000000000000abcdef"), "evt_…abcdef");
         assert_eq!(count(1, "event"), "1 event");
+        let page = page_of("job_00000000000000000000000000");
+        assert_eq!(page.unwrap(), "/jobs/job_00000000000000000000000000");
+        assert_eq!(page_of("tok_00000000000000000000000000"), None);
         assert_eq!(cut("abcdef", 4), "abc…");
     }
 

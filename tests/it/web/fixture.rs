@@ -10,7 +10,7 @@ use gatepost::{
         ids::{AttemptId, DeliveryId, EventId, IssueId, RequestId, WorkerId},
         metrics::Metrics,
     },
-    config::{self, Inputs, Settings},
+    config::{self, Inputs, Loaded, Settings},
     delivery::{self, queue::Queues},
     event::{
         self, Binding, Event, Origin,
@@ -31,6 +31,7 @@ use gatepost::{
     },
     web::{
         health::Health,
+        settings::{Effective, InForce},
         state::{self, AdminParts, AdminState, PublicState},
     },
 };
@@ -154,7 +155,14 @@ impl Fixture {
         let mut limits = limits();
         limits.idle_timeout = Duration::from_mins(1);
         let directory = TempDir::new().unwrap();
-        let settings = settings(&directory, more);
+        let loaded = loaded(&directory, more);
+        let config = InForce::new(Effective::new(
+            at(0),
+            Some("gatepost.toml".to_owned()),
+            loaded.effective.clone(),
+            loaded.warnings.clone(),
+        ));
+        let settings = settings(loaded);
         let store = Store::open(&settings.store).await.unwrap();
         store.migrate().await.unwrap();
         let registry = Registry::new(Snapshot::build(&settings.registry).unwrap());
@@ -185,6 +193,7 @@ impl Fixture {
             health,
             alerts: Alerts::new(Setup::build(&settings.alerts).unwrap()),
             stop: stop.clone(),
+            config,
         })
         .unwrap();
         Self {
@@ -370,7 +379,7 @@ pub(crate) struct Seeded {
     pub(crate) search: DeliveryId,
 }
 
-fn settings(directory: &TempDir, more: &str) -> Settings {
+fn loaded(directory: &TempDir, more: &str) -> Loaded {
     let file = directory.path().join("gatepost.toml");
     let database = directory.path().join("gatepost.db");
     let store = format!("[store]\nurl = \"sqlite:{}\"\n", database.display());
@@ -380,7 +389,10 @@ fn settings(directory: &TempDir, more: &str) -> Settings {
         flags: Vec::new(),
         environment: BTreeMap::from(ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()))),
     };
-    let loaded = config::load(&inputs).unwrap_or_else(|faults| panic!("{faults}"));
+    config::load(&inputs).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn settings(loaded: Loaded) -> Settings {
     let mut settings = loaded.settings;
     // Shorter than the config allows, so that nothing here waits long.
     settings.server.body_timeout = Duration::from_secs(3);

@@ -129,7 +129,7 @@ async fn g02_metrics_are_not_on_the_public_side() {
 fn least_role(method: &str, target: &str) -> &'static str {
     match target.split('/').nth(2) {
         Some("tokens") => "admin",
-        Some("audit") => "operator",
+        Some("audit" | "config") => "operator",
         _ if method == "GET" || target == "/logout" => "viewer",
         Some("queues") => "consumer",
         _ => "operator",

@@ -136,6 +136,19 @@ async fn with_something_in_it(app: &Fixture) -> (Seeded, Vec<(String, Vec<String
             vec!["status=dead", "github-to-billing", "Retry them"],
         ),
         (
+            "/audit?action=pause_destination".to_owned(),
+            vec!["pause_destination", "search", "done"],
+        ),
+        ("/audit/verify".to_owned(), vec!["The audit log is whole."]),
+        (
+            "/settings".to_owned(),
+            vec![
+                "sources.github.secrets[0]",
+                "{ env = &#34;GITHUB_SECRET&#34; }",
+                "[destinations.billing]",
+            ],
+        ),
+        (
             "/login?next=/events".to_owned(),
             vec!["name=\"token\"", "value=\"/events\""],
         ),
@@ -234,7 +247,13 @@ async fn a_viewer_sees_every_page_and_no_button() {
                 "{target}: {form}"
             );
         }
-        assert!(!seen.text().contains("/jobs/plan"), "{target}");
+        for hidden in ["/jobs/plan", "href=\"/audit", "href=\"/settings"] {
+            assert!(!seen.text().contains(hidden), "{target}: {hidden}");
+        }
+    }
+    for target in ["/audit", "/audit/verify", "/settings"] {
+        assert_eq!(app.as_whom(VIEWER, "GET", target).await.status, 403, "{target}");
+        assert_eq!(app.as_whom(OPERATOR, "GET", target).await.status, 200, "{target}");
     }
     assert_eq!(
         app.as_whom(VIEWER, "GET", "/jobs/plan?action=retry").await.status,

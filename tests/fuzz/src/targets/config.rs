@@ -36,7 +36,8 @@ pub(crate) fn compare(canary: &str, bytes: &[u8]) -> Verdict {
         Ok(loaded) => {
             ensure!(loaded.watched.is_empty(), "it watches {:?}", loaded.watched);
             let settings = format!("{:?}", loaded.settings);
-            [loaded.effective, loaded.warnings.join("\n"), settings].concat()
+            let effective: String = loaded.effective.iter().map(ToString::to_string).collect();
+            [effective, loaded.warnings.join("\n"), settings].concat()
         }
         Err(faults) => {
             ensure!(
