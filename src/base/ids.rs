@@ -44,10 +44,9 @@ macro_rules! typed_id {
                 self.0
             }
 
-            /// Before every id that is made at this time or later.
-            pub fn first_at(at: Timestamp) -> Self {
-                let millis = u64::try_from(at.as_micros() / 1_000).unwrap_or(0);
-                Self(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
+            /// The least one that can be made at that time, to the millisecond: where a search by time begins.
+            pub fn least_at(at: Timestamp) -> Self {
+                Self(least_at(at))
             }
 
             /// When this machine's wall clock says that it was made, to the millisecond.
@@ -124,6 +123,11 @@ typed_id!(
     WorkerId, "wrk"
 );
 
+fn least_at(at: Timestamp) -> Uuid {
+    let ms = u128::try_from(at.as_micros() / 1000).unwrap_or(0) & ((1 << 48) - 1);
+    Uuid::from_u128((ms << 80) | (7 << 76) | (2 << 62))
+}
+
 fn write_type_id(f: &mut fmt::Formatter<'_>, prefix: &str, uuid: Uuid) -> fmt::Result {
     let bits = uuid.as_u128();
     let mut text = [0_u8; TEXT_LEN];
@@ -196,6 +200,16 @@ mod tests {
         let fault = "\u{1b}[31m\r\n".repeat(20).parse::<EventId>().unwrap_err();
         assert!(fault.text.starts_with("\u{fffd}[31m\u{fffd}"), "{fault}");
         assert!(!fault.to_string().contains(char::is_control), "{fault:?}");
+    }
+
+    #[test]
+    fn a_search_by_time_begins_at_the_least_id_of_it() {
+        let id = EventId::new();
+        let made_at = id.made_at().unwrap();
+        assert!(EventId::least_at(made_at) <= id);
+        assert!(EventId::least_at(made_at.plus(Duration::from_millis(1))) > id);
+        assert_eq!(EventId::least_at(made_at).made_at(), Some(made_at));
+        assert!(EventId::least_at(Timestamp::from_micros(-1)) < id);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub mod rejected;
 pub mod rhythm;
 mod rows;
 mod sqlite;
+mod stats;
 mod value;
 pub mod wake;
 
@@ -55,7 +56,7 @@ use crate::{
         rejected::{RejectedCount, RejectedRequest},
     },
 };
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 /// Where the store is and how much of it this process may use.
 #[derive(Debug, Clone)]
@@ -505,7 +506,14 @@ impl Store {
         run!(self, ledger(now))
     }
 
-    pub async fn stats(&self, since: Timestamp) -> Result<Stats, StoreError> {
-        run!(self, stats(since))
+    /// Recent things are those since then, in parts of the time until `until`.
+    pub async fn stats(&self, since: Timestamp, until: Timestamp) -> Result<Stats, StoreError> {
+        let span = stats::Span::new(since, until);
+        run!(self, stats(span))
+    }
+
+    /// When the last event of each source came; no further back than `n_events`.
+    pub async fn last_seen(&self, n_events: u32) -> Result<BTreeMap<Arc<str>, Timestamp>, StoreError> {
+        run!(self, last_seen(n_events))
     }
 }

@@ -158,6 +158,65 @@ impl Ledger {
     }
 }
 
+/// Counts in equal parts of a span of time, the oldest part first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Series([u64; Self::N_PARTS]);
+
+impl Default for Series {
+    fn default() -> Self {
+        Self([0; Self::N_PARTS])
+    }
+}
+
+impl Series {
+    /// Of an hour, a minute is one part.
+    pub const N_PARTS: usize = 60;
+
+    /// What comes after the last part counts in it.
+    pub fn add(&mut self, part: usize, n: u64) {
+        self.0[part.min(Self::N_PARTS - 1)] += n;
+    }
+
+    pub const fn parts(&self) -> &[u64; Self::N_PARTS] {
+        &self.0
+    }
+
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Of the newest so many parts.
+    pub fn newest(&self, n_parts: usize) -> u64 {
+        self.0.iter().rev().take(n_parts).sum()
+    }
+}
+
+impl<'a> std::iter::Sum<&'a Self> for Series {
+    fn sum<I: Iterator<Item = &'a Self>>(all: I) -> Self {
+        let mut res = Self::default();
+        for it in all {
+            for (part, n) in it.0.iter().enumerate() {
+                res.0[part] += n;
+            }
+        }
+        res
+    }
+}
+
+/// Deliveries by when they were made, and by what has become of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Made {
+    pub delivered: Series,
+    pub open: Series,
+    pub dead: Series,
+}
+
+impl Made {
+    pub fn total(&self) -> u64 {
+        self.delivered.total() + self.open.total() + self.dead.total()
+    }
+}
+
 /// Numbers for gauges and the overview, by query.
 #[derive(Debug, Clone, Default)]
 pub struct Stats {
@@ -165,8 +224,14 @@ pub struct Stats {
     pub deliveries: BTreeMap<(Arc<str>, Status), u64>,
     /// When the oldest delivery that is open and due became due, by destination.
     pub oldest_due: BTreeMap<Arc<str>, Timestamp>,
+    /// When the oldest open delivery was made, by destination.
+    pub oldest_open: BTreeMap<Arc<str>, Timestamp>,
     /// Events received since `since`, by source.
-    pub recent_events: BTreeMap<Arc<str>, u64>,
+    pub recent_events: BTreeMap<Arc<str>, Series>,
+    /// When the last of them was received.
+    pub last_event: BTreeMap<Arc<str>, Timestamp>,
     /// Rejected requests kept since `since`, by source and cause.
-    pub recent_rejected: BTreeMap<(Arc<str>, String), u64>,
+    pub recent_rejected: BTreeMap<(Arc<str>, String), Series>,
+    /// Deliveries made since `since`, by destination.
+    pub recent_deliveries: BTreeMap<Arc<str>, Made>,
 }

@@ -1,15 +1,21 @@
 //! Names, meanings and buckets.
 
-use std::sync::{Mutex, atomic::AtomicU64};
+use std::{
+    sync::{Mutex, atomic::AtomicU64},
+    time::Instant,
+};
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Metric, Registry},
 };
 
-use crate::base::metrics::labels::{
-    BuildLabel, CauseLabel, CountLabel, DestinationLabel, DestinationOutcome, DestinationStatus, HeldLabel,
-    KindLabel, OutcomeLabel, SourceAnswer, SourceCall, SourceCause,
+use crate::base::metrics::{
+    labels::{
+        BuildLabel, CauseLabel, CountLabel, DestinationLabel, DestinationOutcome, DestinationStatus,
+        HeldLabel, KindLabel, OutcomeLabel, SourceAnswer, SourceCall, SourceCause,
+    },
+    window::Window,
 };
 
 pub(super) type GaugeF64 = Gauge<f64, AtomicU64>;
@@ -24,6 +30,8 @@ pub(super) struct Families {
     pub(super) unknown_source: Counter,
     pub(super) sender_calls: Family<SourceCall, Counter>,
     pub(super) ack: Histogram,
+    /// Not for Prometheus, which makes quantiles itself.
+    pub(super) recent_acks: Window,
     pub(super) body: Histogram,
     pub(super) batch_rows: Histogram,
     pub(super) batch: Histogram,
@@ -87,6 +95,7 @@ impl Families {
                 "Calls to senders, for their keys and to confirm subscriptions, by outcome",
                 Family::default(),
             ),
+            recent_acks: Window::new(Instant::now()),
             ack: add(r, "ack_seconds", "From a request's head to its answer", seconds()),
             body: add(
                 r,

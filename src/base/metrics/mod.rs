@@ -10,10 +10,11 @@ pub mod handles;
 
 mod families;
 mod labels;
+pub mod window;
 
 use std::{
     sync::{Arc, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use prometheus_client::{encoding::text, registry::Registry};
@@ -25,6 +26,7 @@ use crate::base::metrics::{
         CauseLabel, CountLabel, DestinationLabel, DestinationStatus, HeldLabel, KindLabel, OutcomeLabel,
         SourceAnswer, SourceCall,
     },
+    window::Quantiles,
 };
 
 /// A place for every metric of this process. Clones share everything.
@@ -101,6 +103,12 @@ impl Metrics {
     pub fn acknowledged(&self, n_body_bytes: usize, duration: Duration) {
         self.0.body.observe(float(n_body_bytes as u64));
         self.0.ack.observe(duration.as_secs_f64());
+        self.0.recent_acks.add(duration, Instant::now());
+    }
+
+    /// How long the answers of the last hour took, in this process. `None`: there were none.
+    pub fn recent_acks(&self) -> Option<Quantiles> {
+        self.0.recent_acks.quantiles(Instant::now())
     }
 
     pub fn committed(&self, n_events: usize, duration: Duration) {

@@ -1,17 +1,17 @@
 //! The counts that must add up, and the numbers for gauges.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    base::clock::Timestamp,
-    event::delivery::Status,
+    base::{clock::Timestamp, ids::DeliveryId},
     store::{
         error::StoreError,
         pool::on,
         postgres::Engine,
         query::{Ledger, Stats},
         rows::{self, get},
-        value::{Time, unsigned},
+        stats::{self, Span},
+        value::Time,
     },
 };
 
@@ -29,43 +29,47 @@ impl Engine {
         })
     }
 
-    pub(in crate::store) async fn stats(&self, since: Timestamp) -> Result<Stats, StoreError> {
+    pub(in crate::store) async fn stats(&self, span: Span) -> Result<Stats, StoreError> {
+        let since = Time(span.since);
         on!(&self.admin, |conn| {
-            let mut stats = Stats::default();
+            let mut res = Stats::default();
             let sql = include_str!("sql/stats_deliveries.sql");
             for row in &sqlx::query(sql).fetch_all(&mut *conn).await? {
-                let text = |name| get::<String>(row, "delivery", name);
-                let (Ok(destination), Ok(status)) = (text("destination"), text("status")) else {
-                    // A damaged word must not hide the numbers of the others.
-                    continue;
-                };
-                let (destination, status) = (Arc::<str>::from(destination), Status::parse(&status));
-                let oldest_due: Option<Time> = get(row, "delivery", "oldest_due")?;
-                if let Some(Time(at)) = oldest_due {
-                    let oldest = stats.oldest_due.entry(destination.clone()).or_insert(at);
-                    *oldest = at.min(*oldest);
-                }
-                if let Some(status) = status {
-                    let n_rows = unsigned(get(row, "delivery", "n_rows")?);
-                    stats.deliveries.insert((destination, status), n_rows);
-                }
+                stats::deliveries(&mut res, row)?;
             }
-            let sql = "select source, count(*) as n_rows from event where received_at >= $1 group by source";
-            for row in &sqlx::query(sql).bind(Time(since)).fetch_all(&mut *conn).await? {
+            let query = sqlx::query(include_str!("sql/stats_events.sql")).bind(since);
+            for row in &query.bind(span.part_us).fetch_all(&mut *conn).await? {
+                stats::events(&mut res, row)?;
+            }
+            let query = sqlx::query(include_str!("sql/stats_rejected.sql")).bind(since);
+            for row in &query.bind(span.part_us).fetch_all(&mut *conn).await? {
+                stats::rejected(&mut res, row)?;
+            }
+            let first_id = DeliveryId::least_at(span.before_ids());
+            let query = sqlx::query(include_str!("sql/stats_made.sql")).bind(since);
+            let query = query.bind(span.part_us).bind(first_id.uuid());
+            for row in &query.fetch_all(&mut *conn).await? {
+                stats::made(&mut res, row)?;
+            }
+            Ok(res)
+        })
+    }
+
+    pub(in crate::store) async fn last_seen(
+        &self,
+        n_events: u32,
+    ) -> Result<BTreeMap<Arc<str>, Timestamp>, StoreError> {
+        on!(&self.admin, |conn| {
+            let query = sqlx::query(include_str!("sql/last_seen.sql")).bind(i64::from(n_events));
+            let mut res = BTreeMap::new();
+            for row in &query.fetch_all(conn).await? {
                 let Ok(source) = get::<String>(row, "event", "source") else {
                     continue;
                 };
-                let n_rows = unsigned(get(row, "event", "n_rows")?);
-                stats.recent_events.insert(source.into(), n_rows);
+                let Time(at) = get(row, "event", "last_at")?;
+                res.insert(source.into(), at);
             }
-            let sql = include_str!("sql/stats_rejected.sql");
-            for row in &sqlx::query(sql).bind(Time(since)).fetch_all(&mut *conn).await? {
-                let source = get::<String>(row, "rejected_request", "source")?.into();
-                let cause = get(row, "rejected_request", "cause")?;
-                let n_rows = unsigned(get(row, "rejected_request", "n_rows")?);
-                stats.recent_rejected.insert((source, cause), n_rows);
-            }
-            Ok(stats)
+            Ok(res)
         })
     }
 }

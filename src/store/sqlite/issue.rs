@@ -224,7 +224,7 @@ impl Engine {
     ) -> Result<u64, StoreError> {
         on!(&self.writer, |conn| {
             sqlx::query(include_str!("sql/prune_notices.sql"))
-                .bind(NoticeId::first_at(before).uuid())
+                .bind(NoticeId::least_at(before).uuid())
                 .bind(i64::from(limit))
                 .execute(&mut *conn)
                 .await?;

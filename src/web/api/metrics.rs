@@ -8,7 +8,7 @@ use http::{HeaderValue, header};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    base::metrics::{Metrics, Observed},
+    base::metrics::{Metrics, Observed, window::Quantiles},
     store::claim::HoldTarget,
     web::{
         api::numbers::{Counted, Numbers},
@@ -30,6 +30,11 @@ pub(crate) struct Gauges {
 impl Gauges {
     pub(crate) const fn new(metrics: Metrics, numbers: Numbers) -> Self {
         Self { metrics, numbers }
+    }
+
+    /// How long this process took to answer senders in the last hour.
+    pub(crate) fn recent_acks(&self) -> Option<Quantiles> {
+        self.metrics.recent_acks()
     }
 
     async fn refresh(&self) {

@@ -13,6 +13,7 @@ mod notifications;
 pub(crate) mod numbers;
 mod queues;
 pub(crate) mod requests;
+pub(crate) mod sample;
 pub(crate) mod setup;
 pub(crate) mod shape;
 pub(crate) mod stream;
@@ -60,6 +61,7 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         .merge(notifications::router())
         .merge(transfer::router())
         .merge(setup::router())
+        .merge(sample::router())
         .merge(queues::router())
         .merge(numbers::router())
         .merge(stream::router())

@@ -1,6 +1,6 @@
 //! `/v1/ledger` and `/v1/stats`, and the same numbers as they were a moment ago, for whoever looks often.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use axum::extract::State;
@@ -33,6 +33,8 @@ const RECENT: Duration = Duration::from_hours(1);
 const FRESH: Duration = Duration::from_secs(5);
 /// For so many times as long as it took, at least: counting a very large store must not become its main work.
 const REST: u32 = 50;
+/// Events among which the last one of a source is looked for that sent nothing lately.
+const LOOKED_AT: u32 = 20_000;
 
 /// What only a count over the whole store can tell.
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ pub(crate) struct Counted {
     /// Recent things are those of the last hour.
     pub(crate) stats: Stats,
     pub(crate) holds: Vec<Hold>,
+    /// When the last event of each source came. None of one that sent nothing for long.
+    pub(crate) last_seen: BTreeMap<Arc<str>, Timestamp>,
     fresh_until: Instant,
 }
 
@@ -81,15 +85,25 @@ impl Numbers {
 
     async fn counted(&self, _turn: MutexGuard<'_, ()>) -> Result<Arc<Counted>, StoreError> {
         let asked_at = Instant::now();
-        if let Some(last) = self.last.load_full().filter(|it| asked_at < it.fresh_until) {
-            return Ok(last);
+        let last = self.last.load_full();
+        if let Some(last) = last.as_ref().filter(|it| asked_at < it.fresh_until) {
+            return Ok(Arc::clone(last));
         }
         let at = self.store.now().await?;
+        let since = at.minus(RECENT);
+        let stats = self.store.stats(since, at).await?;
+        let mut last_seen = match last.filter(|it| it.at > since) {
+            Some(last) => last.last_seen.clone(),
+            // What came between the two was never counted.
+            None => self.store.last_seen(LOOKED_AT).await?,
+        };
+        last_seen.extend(stats.last_event.clone());
         let counted = Arc::new(Counted {
             at,
             ledger: self.store.ledger(at).await?,
-            stats: self.store.stats(at.minus(RECENT)).await?,
+            stats,
             holds: self.store.holds().await?,
+            last_seen,
             fresh_until: Instant::now() + FRESH.max(asked_at.elapsed() * REST),
         });
         self.last.store(Some(Arc::clone(&counted)));
@@ -228,14 +242,14 @@ impl StatsJson {
             recent_events: events
                 .map(|(source, count)| EventCountJson {
                     source: source.to_string(),
-                    count: *count,
+                    count: count.total(),
                 })
                 .collect(),
             recent_rejected: rejected
                 .map(|((source, cause), count)| RejectedCountJson {
                     source: source.to_string(),
                     cause: cause.clone(),
-                    count: *count,
+                    count: count.total(),
                 })
                 .collect(),
         }
@@ -250,10 +264,8 @@ async fn stats(State(state): State<AdminState>, mut params: Params) -> Result<Js
     let after = params.time("after")?;
     params.finish()?;
     let store = &state.0.store;
-    let since = match after {
-        Some(it) => it,
-        None => store.now().await?.minus(RECENT),
-    };
-    let stats = store.stats(since).await?;
+    let now = store.now().await?;
+    let since = after.unwrap_or_else(|| now.minus(RECENT));
+    let stats = store.stats(since, now).await?;
     Ok(Json(StatsJson::new(&stats, since)))
 }

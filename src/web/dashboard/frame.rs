@@ -159,9 +159,10 @@ impl Frame {
     }
 }
 
-const SAYINGS: [(&str, &str); 11] = [
+const SAYINGS: [(&str, &str); 12] = [
     ("retried", "It is tried again now."),
     ("cancelled", "It is cancelled."),
+    ("sampled", "This is the sample: it came in like a real one."),
     ("replayed", "It is delivered again: see the newest deliveries."),
     ("paused", "It is paused: its deliveries wait."),
     ("resumed", "It is resumed."),

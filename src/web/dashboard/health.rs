@@ -3,16 +3,24 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    base::clock::Timestamp,
     delivery::gate::Shown,
     event::delivery::Status,
     registry::Snapshot,
-    store::claim::{Hold, HoldTarget},
-    web::{api::numbers::Counted, dashboard::text, state::Admin},
+    store::{
+        claim::{Hold, HoldTarget},
+        query::{Made, Series},
+    },
+    web::{
+        api::numbers::Counted,
+        dashboard::{chart::Chart, text},
+        state::Admin,
+    },
 };
 
 /// A due delivery that waits longer has something in its way.
 const LATE: Duration = Duration::from_mins(5);
+/// Minutes in which something must have gone well, where something went wrong in them.
+const LATELY: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
@@ -69,6 +77,7 @@ pub(super) struct DestinationHealth {
     pub(super) n_open: u64,
     pub(super) n_dead: u64,
     pub(super) oldest_due: Option<String>,
+    pub(super) chart: Chart,
 }
 
 /// A source and its numbers of the last hour.
@@ -78,6 +87,9 @@ pub(super) struct SourceHealth {
     pub(super) health: Health,
     pub(super) n_events: u64,
     pub(super) n_refused: u64,
+    /// Its last event.
+    pub(super) last_seen: Option<String>,
+    pub(super) chart: Chart,
 }
 
 pub(super) fn destinations(state: &Admin, snapshot: &Snapshot, counted: &Counted) -> Vec<DestinationHealth> {
@@ -87,17 +99,27 @@ pub(super) fn destinations(state: &Admin, snapshot: &Snapshot, counted: &Counted
         let breaker = state.lanes.get(name).map(|it| it.gate.shown());
         let oldest_due = counted.stats.oldest_due.get(name).copied();
         let open = Status::ALL.into_iter().filter(|it| it.is_open()).map(n);
+        let n_open = open.sum();
+        let lately = counted
+            .stats
+            .recent_deliveries
+            .get(name)
+            .copied()
+            .unwrap_or_default();
         DestinationHealth {
             name: Arc::clone(name),
-            health: of_destination(
+            health: of_destination(&Signs {
                 hold,
-                breaker.as_ref(),
-                n(Status::Retrying),
-                oldest_due.map(|it| counted.at.since(it)),
-            ),
-            n_open: open.sum(),
+                breaker: breaker.as_ref(),
+                n_open,
+                n_retrying: n(Status::Retrying),
+                waits: oldest_due.map(|it| counted.at.since(it)),
+                lately: &lately,
+            }),
+            n_open,
             n_dead: n(Status::Dead),
             oldest_due: oldest_due.map(|it| it.to_string()),
+            chart: Chart::of_destination(&lately),
         }
     };
     snapshot.destinations.keys().map(one).collect()
@@ -105,13 +127,21 @@ pub(super) fn destinations(state: &Admin, snapshot: &Snapshot, counted: &Counted
 
 pub(super) fn sources(snapshot: &Snapshot, counted: &Counted) -> Vec<SourceHealth> {
     let one = |name: &Arc<str>| {
-        let n_events = counted.stats.recent_events.get(name).copied().unwrap_or(0);
+        let events = counted.stats.recent_events.get(name).copied().unwrap_or_default();
+        let refused = counted
+            .stats
+            .recent_rejected
+            .iter()
+            .filter(|((it, _), _)| it == name);
+        let refused: Series = refused.map(|(_, it)| it).sum();
         let causes: Vec<_> = causes(counted, name).collect();
         SourceHealth {
             name: Arc::clone(name),
-            health: of_source(n_events, &causes, snapshot.routes_of(name).is_empty()),
-            n_events,
-            n_refused: causes.iter().map(|(_, n)| n).sum(),
+            health: of_source(events.total(), &causes, snapshot.routes_of(name).is_empty()),
+            n_events: events.total(),
+            n_refused: refused.total(),
+            last_seen: counted.last_seen.get(name).map(ToString::to_string),
+            chart: Chart::of_source(&events, &refused),
         }
     };
     snapshot.sources.keys().map(one).collect()
@@ -122,7 +152,7 @@ pub(super) fn causes<'a>(counted: &'a Counted, source: &'a str) -> impl Iterator
     let refused = counted.stats.recent_rejected.iter();
     refused
         .filter(move |((name, _), _)| **name == *source)
-        .map(|((_, cause), n)| (cause.as_str(), *n))
+        .map(|((_, cause), it)| (cause.as_str(), it.total()))
 }
 
 pub(super) fn hold_of<'a>(holds: &'a [Hold], target: &HoldTarget) -> Option<&'a Hold> {
@@ -134,17 +164,23 @@ fn of_status(counted: &Counted, destination: &Arc<str>, status: Status) -> u64 {
     counted.stats.deliveries.get(&key).copied().unwrap_or(0)
 }
 
-/// `waits`: for how long its oldest due delivery has been due.
-fn of_destination(
-    hold: Option<&Hold>,
-    breaker: Option<&Shown>,
+/// What a destination shows of itself.
+struct Signs<'a> {
+    hold: Option<&'a Hold>,
+    breaker: Option<&'a Shown>,
+    n_open: u64,
     n_retrying: u64,
+    /// For how long its oldest due delivery has been due.
     waits: Option<Duration>,
-) -> Health {
-    if let Some(hold) = hold {
+    /// What was made for it in the last hour.
+    lately: &'a Made,
+}
+
+fn of_destination(it: &Signs<'_>) -> Health {
+    if let Some(hold) = it.hold {
         return Health::new(Level::Warn, "paused", &hold.reason);
     }
-    if let Some(breaker) = breaker {
+    if let Some(breaker) = it.breaker {
         let why = breaker.reason.clone().unwrap_or_default();
         match breaker.state {
             "open" => return Health::new(Level::Bad, "failing", format!("nothing is sent to it: {why}")),
@@ -159,17 +195,25 @@ fn of_destination(
             _ => (),
         }
     }
-    let waits = waits.filter(|it| *it > LATE);
-    if let Some(waits) = waits {
+    let n_dead = it.lately.dead.newest(LATELY);
+    if n_dead > 0 && it.lately.delivered.newest(LATELY) == 0 {
+        let given_up = text::count(n_dead, "delivery", "deliveries");
+        let why = format!("of the last {LATELY} minutes {given_up} are given up and none is delivered");
+        return Health::new(Level::Bad, "failing", why);
+    }
+    if let Some(waits) = it.waits.filter(|it| *it > LATE) {
         let why = format!("its oldest delivery has been due for {}", span(waits));
         return Health::new(Level::Warn, "slow", why);
     }
-    if n_retrying > 0 {
+    if it.n_retrying > 0 {
         return Health::new(
             Level::Warn,
             "retrying",
-            format!("deliveries to be tried again: {n_retrying}"),
+            format!("deliveries to be tried again: {}", it.n_retrying),
         );
+    }
+    if it.n_open == 0 && it.lately.total() == 0 {
+        return Health::new(Level::Calm, "silent", "nothing went there in the last hour");
     }
     Health::new(Level::Good, "healthy", "")
 }
@@ -238,7 +282,11 @@ pub(super) fn troubles(
     }
     for it in destinations {
         if it.n_dead > 0 {
-            let text = format!("{} for {}.", text::count(it.n_dead, "dead letter"), it.name);
+            let text = format!(
+                "{} for {}.",
+                text::count(it.n_dead, "dead letter", "dead letters"),
+                it.name
+            );
             let href = format!("/deliveries?status=dead&destination={}", it.name);
             res.push(Trouble::new(Level::Bad, text, href, "see and retry"));
         }
@@ -271,15 +319,10 @@ pub(super) fn troubles(
     res
 }
 
-/// How long the oldest due delivery has waited, of all destinations.
-pub(super) fn oldest(counted: &Counted) -> Option<Duration> {
-    let oldest: Option<&Timestamp> = counted.stats.oldest_due.values().min();
-    oldest.map(|it| counted.at.since(*it))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::clock::Timestamp;
 
     fn breaker(state: &'static str) -> Shown {
         Shown {
@@ -297,8 +340,14 @@ mod tests {
             since: Timestamp::EPOCH,
         };
         let check = |hold, state, n_retrying, waits_s: u64, word, level| {
-            let waits = Some(Duration::from_secs(waits_s));
-            let health = of_destination(hold, Some(&breaker(state)), n_retrying, waits);
+            let health = of_destination(&Signs {
+                hold,
+                breaker: Some(&breaker(state)),
+                n_open: 1,
+                n_retrying,
+                waits: Some(Duration::from_secs(waits_s)),
+                lately: &Made::default(),
+            });
             assert_eq!((health.word, health.level), (word, level));
         };
         check(Some(&hold), "open", 9, 9999, "paused", Level::Warn);
@@ -309,6 +358,29 @@ mod tests {
         check(None, "closed", 9, 1, "retrying", Level::Warn);
         check(None, "closed", 0, 1, "healthy", Level::Good);
         check(None, "off", 0, 0, "healthy", Level::Good);
+    }
+
+    #[test]
+    fn a_destination_fails_where_nothing_went_well_lately() {
+        let check = |n_dead: u64, n_delivered: u64, part, n_open, word| {
+            let mut lately = Made::default();
+            lately.dead.add(part, n_dead);
+            lately.delivered.add(part, n_delivered);
+            let health = of_destination(&Signs {
+                hold: None,
+                breaker: None,
+                n_open,
+                n_retrying: 0,
+                waits: None,
+                lately: &lately,
+            });
+            assert_eq!(health.word, word);
+        };
+        check(3, 0, 59, 0, "failing");
+        check(3, 1, 59, 0, "healthy");
+        check(3, 0, 49, 0, "healthy");
+        check(0, 0, 59, 0, "silent");
+        check(0, 0, 59, 1, "healthy");
     }
 
     #[test]

@@ -113,7 +113,7 @@ pub(super) async fn show(State(state): State<AdminState>, caller: Caller) -> Ans
         let note = format!(
             "{}, {} in the last hour",
             it.health.word,
-            text::count(it.n_events, "event")
+            text::count(it.n_events, "event", "events")
         );
         sources.add(
             &it.name,

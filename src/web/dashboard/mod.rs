@@ -8,6 +8,7 @@
 pub(crate) mod assets;
 mod audit;
 mod body;
+mod chart;
 mod curl;
 mod deliveries;
 mod events;
@@ -93,6 +94,7 @@ pub(crate) fn pages() -> Pages {
         .form("/issues/{id}/ignore", issues::ignore)
         .form("/issues/{id}/reopen", issues::reopen)
         .page("/sources", setup::sources)
+        .form("/sources/{name}/sample", setup::send_sample)
         .page("/destinations", setup::destinations)
         .form("/destinations/{name}/pause", setup::pause)
         .form("/destinations/{name}/resume", setup::resume)

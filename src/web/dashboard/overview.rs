@@ -4,8 +4,10 @@ use askama::Template;
 use axum::extract::State;
 
 use crate::{
-    store::query::Ledger,
+    base::clock::Timestamp,
+    store::query::{Ledger, Series},
     web::{
+        api::numbers::Counted,
         auth::Caller,
         dashboard::{
             frame::{Answer, Frame, Page, Section},
@@ -16,6 +18,9 @@ use crate::{
     },
 };
 
+/// Minutes that a rate is of.
+const LATELY: usize = 5;
+
 #[derive(Debug, Template)]
 #[template(path = "overview.html")]
 pub(super) struct OverviewPage {
@@ -24,10 +29,18 @@ pub(super) struct OverviewPage {
     headline: String,
     troubles: Vec<Trouble>,
     n_events: u64,
+    rate_in: String,
+    n_delivered: u64,
+    rate_out: String,
     n_refused: u64,
     n_dead: u64,
-    oldest: String,
     n_issues: u64,
+    /// Since when the oldest open delivery is open.
+    oldest_open: String,
+    /// How long the longest wait of what is due has been.
+    oldest_due: String,
+    /// Of acknowledgements, the median and the 99th percentile.
+    acks: Option<(String, String)>,
     sources: Vec<SourceHealth>,
     destinations: Vec<DestinationHealth>,
     ledger: Ledger,
@@ -40,17 +53,24 @@ pub(super) async fn show(State(state): State<AdminState>, caller: Caller) -> Ans
     let sources = health::sources(&snapshot, &counted);
     let destinations = health::destinations(&state.0, &snapshot, &counted);
     let troubles = health::troubles(&counted, &sources, &destinations);
+    let (events, delivered) = (all_events(&counted), all_delivered(&counted));
+    let acks = state.0.gauges.recent_acks();
     let verdict = troubles.first().map_or(Level::Good, |it| it.level);
     Ok(Page(OverviewPage {
         frame: Frame::new(caller, Section::Overview, "Overview").fresh_every(5),
         headline: headline(verdict, troubles.len() as u64),
         verdict,
         troubles,
-        n_events: counted.stats.recent_events.values().sum(),
-        n_refused: counted.stats.recent_rejected.values().sum(),
+        n_events: events.total(),
+        rate_in: text::rate(events.newest(LATELY), LATELY as u64),
+        n_delivered: delivered.total(),
+        rate_out: text::rate(delivered.newest(LATELY), LATELY as u64),
+        n_refused: sources.iter().map(|it| it.n_refused).sum(),
         n_dead: destinations.iter().map(|it| it.n_dead).sum(),
-        oldest: health::oldest(&counted).map_or_else(|| "none".to_owned(), health::span),
         n_issues: state.0.store.live_issues().await?.len() as u64,
+        oldest_open: age(&counted, counted.stats.oldest_open.values().min()),
+        oldest_due: age(&counted, counted.stats.oldest_due.values().min()),
+        acks: acks.map(|it| (text::quick(it.p50), text::quick(it.p99))),
         sources,
         destinations,
         ledger: counted.ledger.clone(),
@@ -58,8 +78,25 @@ pub(super) async fn show(State(state): State<AdminState>, caller: Caller) -> Ans
     }))
 }
 
+fn all_events(counted: &Counted) -> Series {
+    counted.stats.recent_events.values().sum()
+}
+
+fn all_delivered(counted: &Counted) -> Series {
+    counted
+        .stats
+        .recent_deliveries
+        .values()
+        .map(|it| &it.delivered)
+        .sum()
+}
+
+fn age(counted: &Counted, since: Option<&Timestamp>) -> String {
+    since.map_or_else(|| "none".to_owned(), |it| health::span(counted.at.since(*it)))
+}
+
 fn headline(verdict: Level, n_troubles: u64) -> String {
-    let things = text::count(n_troubles, "thing");
+    let things = text::count(n_troubles, "thing", "things");
     let verb = if n_troubles == 1 { "is" } else { "are" };
     match verdict {
         Level::Bad => format!("{things} {verb} wrong or to be looked at."),

@@ -115,7 +115,7 @@ pub(super) async fn accept(
         frame: Frame::new(caller, Section::Requests, "Accepted again"),
         headline: format!(
             "{n_accepted} of {} accepted",
-            text::count(rows.len() as u64, "request")
+            text::count(rows.len() as u64, "request", "requests")
         ),
         rows,
     });

@@ -6,9 +6,13 @@ use axum::{extract::State, response::Redirect};
 use crate::{
     store::claim::HoldTarget,
     web::{
-        api::setup::{self, Because, DestinationJson, RouteJson, SourceJson},
+        api::{
+            sample::{self, Told},
+            setup::{self, Because, DestinationJson, RouteJson, SourceJson},
+        },
         auth::Caller,
         dashboard::{
+            chart::Chart,
             events::proof,
             frame::{self, Answer, Frame, Page, Section},
             health::{self, Health},
@@ -40,6 +44,10 @@ pub(super) struct SourceView {
     register: String,
     note: Option<String>,
     verified: &'static str,
+    last_seen: Option<String>,
+    chart: Chart,
+    /// Whether we hold what signs.
+    has_sample: bool,
 }
 
 pub(super) async fn sources(State(state): State<AdminState>, caller: Caller) -> Answer<SourcesPage> {
@@ -48,10 +56,14 @@ pub(super) async fn sources(State(state): State<AdminState>, caller: Caller) -> 
     let healths = health::sources(&snapshot, &counted);
     let shown = setup::all_sources(&state.0);
     let views = shown.into_iter().filter_map(|source| {
-        let row = snapshot.source(&source.name)?.provider();
+        let configured = snapshot.source(&source.name)?;
+        let row = configured.provider();
         let health = healths.iter().find(|it| *it.name == *source.name)?;
         Some(SourceView {
             health: health.health.clone(),
+            last_seen: health.last_seen.clone(),
+            chart: health.chart.clone(),
+            has_sample: sample::is_possible(configured),
             url: source.url.clone().unwrap_or_else(|| source.path.clone()),
             has_public_url: source.url.is_some(),
             provider: row.title.to_string(),
@@ -68,6 +80,20 @@ pub(super) async fn sources(State(state): State<AdminState>, caller: Caller) -> 
     }))
 }
 
+/// To the event that it became.
+pub(super) async fn send_sample(
+    State(state): State<AdminState>,
+    Name(name): Name,
+    Form(mut form): Form,
+) -> Result<Redirect, Problem> {
+    let told = Told {
+        r#type: form.text("type")?,
+    };
+    form.finish()?;
+    let sent = sample::send_one(&state.0, &name, &told).await?;
+    Ok(frame::done(None, format!("/events/{}", sent.id), "sampled"))
+}
+
 #[derive(Debug, Template)]
 #[template(path = "destinations.html")]
 pub(super) struct DestinationsPage {
@@ -82,6 +108,7 @@ pub(super) struct DestinationView {
     health: Health,
     n_open: u64,
     n_dead: u64,
+    chart: Chart,
 }
 
 pub(super) async fn destinations(
@@ -102,6 +129,7 @@ pub(super) async fn destinations(
             health: it.health.clone(),
             n_open: it.n_open,
             n_dead: it.n_dead,
+            chart: it.chart.clone(),
             destination,
         })
     });

@@ -2,7 +2,7 @@
 //!
 //! Arguments are references because templates pass such.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use crate::{
     base::ids::{DeliveryId, EventId, JobId, RequestId},
@@ -112,8 +112,28 @@ pub(super) fn span_ms(ms: &u64) -> String {
 }
 
 /// `1 dead letter`, `2 dead letters`.
-pub(super) fn count(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+pub(super) fn count(n: u64, one: &str, more: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { more })
+}
+
+/// `n` in so many minutes, for each: `0.4 a minute`, `35 a minute`.
+pub(super) fn rate(n: u64, n_minutes: u64) -> String {
+    let tenths = n * 10 / n_minutes.max(1);
+    match tenths {
+        0 if n > 0 => "less than 0.1 a minute".to_owned(),
+        0..100 => format!("{}.{} a minute", tenths / 10, tenths % 10),
+        _ => format!("{} a minute", tenths / 10),
+    }
+}
+
+/// A time that was measured in less than seconds: `850 µs`, `1.2 ms`, `340 ms`.
+pub(super) fn quick(took: Duration) -> String {
+    match took.as_micros() {
+        us @ 0..1_000 => format!("{us} µs"),
+        us @ 1_000..100_000 => format!("{}.{} ms", us / 1_000, us % 1_000 / 100),
+        us @ 100_000..10_000_000 => format!("{} ms", us / 1_000),
+        us => format!("{} s", us / 1_000_000),
+    }
 }
 
 /// Where a destination leads; a URL says itself what it is.
@@ -177,7 +197,20 @@ mod tests {
         assert_eq!(moment("2026-01-01T00:00:07.123456Z"), "2026-01-01 00:00:07 UTC");
         assert_eq!(moment("-"), "-");
         assert_eq!(short("evt_01jd0000000000000000abcdef"), "evt_…abcdef");
-        assert_eq!(count(1, "event"), "1 event");
+        assert_eq!(count(1, "event", "events"), "1 event");
+        assert_eq!(
+            (rate(0, 5), rate(2, 5)),
+            ("0.0 a minute".to_owned(), "0.4 a minute".to_owned())
+        );
+        assert_eq!(
+            (rate(1, 60), rate(90, 5)),
+            ("less than 0.1 a minute".to_owned(), "18 a minute".to_owned())
+        );
+        assert_eq!(quick(Duration::from_micros(1_250)), "1.2 ms");
+        assert_eq!(
+            (quick(Duration::from_micros(999)), quick(Duration::from_secs(75))),
+            ("999 µs".to_owned(), "75 s".to_owned())
+        );
         let page = page_of("job_00000000000000000000000000");
         assert_eq!(page.unwrap(), "/jobs/job_00000000000000000000000000");
         assert_eq!(page_of("tok_00000000000000000000000000"), None);

@@ -179,7 +179,7 @@ async fn live_with(store: &TestStore, damage: &str) -> Result<(), String> {
     told("mark_held", store.mark_held(later).await)?;
     told("next_due", store.next_due(&["billing".into()]).await)?;
     told("ledger", store.ledger(later).await)?;
-    told("stats", store.stats(at(-9)).await)?;
+    told("stats", store.stats(at(-9), later).await)?;
     told("event", store.event(good_event).await)?;
     let events = EventQuery {
         limit: 9,

@@ -323,7 +323,7 @@ store_case!(g12_numbers_come_from_the_rows, |store| {
         .unwrap();
     let claims = store.claim_billing(WorkerId::new(), 1, at(1)).await;
     store.settle_one(&claims[0], Outcome::Delivered, at(1)).await;
-    let stats = store.stats(at(500)).await.unwrap();
+    let stats = store.stats(at(500), at(1_100)).await.unwrap();
     let of = |destination: &str, status| stats.deliveries.get(&(destination.into(), status)).copied();
     assert_eq!(of("billing", Status::Delivered), Some(1));
     assert_eq!(of("billing", Status::Pending), Some(1));
@@ -331,7 +331,25 @@ store_case!(g12_numbers_come_from_the_rows, |store| {
     assert_eq!(stats.oldest_due.get("billing"), Some(&at(0)));
     assert_eq!(stats.oldest_due.get("mail"), Some(&at(1_000)));
     assert_eq!(stats.recent_events.len(), 1);
-    assert_eq!(stats.recent_events.get("github"), Some(&1));
+    // The 50th of 60 parts of 600 seconds begins 500 seconds after the beginning.
+    let github = stats.recent_events["github"];
+    assert_eq!((github.total(), github.parts()[50]), (1, 1));
+    assert_eq!(stats.last_event["github"], at(1_000));
+    let since = store.stats(at(0), at(60)).await.unwrap();
+    assert_eq!(since.recent_events["stripe"].parts()[0], 2);
+    // What is later than its end counts in the last part.
+    assert_eq!(since.recent_events["github"].newest(1), 1);
+    let made = since.recent_deliveries["billing"];
+    assert_eq!(
+        (made.delivered.total(), made.open.total(), made.dead.total()),
+        (1, 1, 0)
+    );
+    assert_eq!(since.recent_deliveries["mail"].open.total(), 1);
+    assert!(since.oldest_open["billing"] >= at(0));
+    let seen = store.last_seen(9).await.unwrap();
+    assert_eq!((seen.len(), seen["github"]), (2, at(1_000)));
+    // Of the two newest, none is the other's; ids are in the order of their making.
+    assert_eq!(store.last_seen(1).await.unwrap().len(), 1);
 });
 
 store_case!(f13_untaken_work_and_expired_leases_count_as_stuck, |store| {

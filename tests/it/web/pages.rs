@@ -432,6 +432,44 @@ async fn a_refused_request_is_accepted_by_its_button() {
 }
 
 #[tokio::test]
+async fn a_sample_comes_in_like_a_real_event() {
+    let app = Fixture::start().await;
+    let html = app.page("/sources").await;
+    assert!(html.contains("action=\"/sources/github/sample\""), "{html}");
+    let sent = app.submit("/sources/github/sample", "type=push").await;
+    assert_eq!(sent.status, 303, "{sent:?}");
+    let event = app.page(sent.header("location").unwrap()).await;
+    for word in [
+        "This is the sample",
+        "x-hub-signature-256",
+        "the signature covers the body",
+        "github-to-billing",
+    ] {
+        assert!(event.contains(word), "`{word}`: {event}");
+    }
+    let unknown = app.submit("/sources/nobody/sample", "").await;
+    assert_eq!(
+        (unknown.status, unknown.text().contains("no source has the name")),
+        (404, true)
+    );
+    let answer = app.post("/v1/sources/open/sample", r#"{"type":"a.b"}"#).await;
+    assert_eq!(answer.json()["status"], "accepted", "{answer:?}");
+    let log = app.page("/audit?action=send_sample").await;
+    assert!(
+        log.contains("github") && log.contains("open") && log.contains("404"),
+        "{log}"
+    );
+    let overview = app.page("/").await;
+    for word in [
+        "2</b>events in",
+        "in the last hour: 0 delivered, 2 open",
+        "class=\"chart\"",
+    ] {
+        assert!(overview.contains(word), "`{word}`: {overview}");
+    }
+}
+
+#[tokio::test]
 async fn assets_are_kept_for_ever_and_named_by_what_is_in_them() {
     let app = Fixture::with_tokens().await;
     let login = app.get("/login").await;
