@@ -240,13 +240,46 @@ where
         "select id, source, cause, explanation, received_at, method, target, client, headers, size, \
          body is not null as has_body, accepted_as from rejected_request",
     );
+    requests_that(&mut it, query);
+    it.id("id < ", query.cursor.map(crate::base::ids::RequestId::uuid));
+    it.finish(" order by id desc", query.limit)
+}
+
+/// Of the newest so many, by source and cause.
+pub(super) fn request_tallies<DB>(query: &RequestQuery, n_scanned: u32) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let mut it = Conditions::<DB>::new(
+        "select source, cause, count(*) as n_found, sum(is_acceptable) as n_acceptable from (select source, cause, \
+         case when body is not null and accepted_as is null then 1 else 0 end as is_acceptable from rejected_request",
+    );
+    requests_that(&mut it, query);
+    it.builder
+        .push(" order by id desc limit ")
+        .push_bind(i64::from(n_scanned));
+    it.builder.push(") as newest group by source, cause order by source, cause");
+    it.builder
+}
+
+/// The conditions of a list of rejected requests, but for its page.
+fn requests_that<DB>(it: &mut Conditions<DB>, query: &RequestQuery)
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
     it.text("source = ", query.source.as_ref());
     it.text("cause = ", query.cause.as_ref());
     it.time("received_at >= ", query.after);
     it.time("received_at < ", query.before);
     it.part(&["explanation"], query.q.as_ref());
-    it.id("id < ", query.cursor.map(crate::base::ids::RequestId::uuid));
-    it.finish(" order by id desc", query.limit)
 }
 
 pub(super) fn jobs<DB>(query: &JobQuery) -> QueryBuilder<DB>

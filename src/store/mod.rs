@@ -51,7 +51,9 @@ use crate::{
             Action, Bounds, DeliveryTally, EventTally, Filter, FoundDelivery, Job, JobQuery, Look, NewJob,
             Pace, Reach, State, Step,
         },
-        query::{DeliveryQuery, EventQuery, EventSummary, Ledger, Page, RequestQuery, RequestSummary, Stats},
+        query::{
+            DeliveryQuery, EventQuery, EventSummary, Ledger, Page, RequestQuery, RequestSummary, RequestTally, Stats,
+        },
         record::{NewDelivery, NewEvent, Recorded},
         rejected::{RejectedCount, RejectedRequest},
     },
@@ -476,6 +478,16 @@ impl Store {
     ) -> Result<Page<RequestSummary, RequestId>, StoreError> {
         let query = query.clone();
         run!(self, requests(query))
+    }
+
+    /// Counts, of the newest `n_scanned` rejected requests that the filter finds, those of each kind. Looks at no cursor.
+    pub async fn count_requests(
+        &self,
+        query: &RequestQuery,
+        n_scanned: u32,
+    ) -> Result<Vec<RequestTally>, StoreError> {
+        let query = query.clone();
+        run!(self, count_requests(query, n_scanned))
     }
 
     pub async fn event(&self, id: EventId) -> Result<Event, StoreError> {

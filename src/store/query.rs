@@ -91,6 +91,16 @@ pub struct RequestQuery {
     pub cursor: Option<RequestId>,
 }
 
+/// So many rejected requests of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestTally {
+    pub source: Arc<str>,
+    pub cause: String,
+    pub n_found: u64,
+    /// Of these, those that were kept whole and are not accepted yet.
+    pub n_acceptable: u64,
+}
+
 /// A rejected request without its body.
 #[derive(Debug, Clone)]
 pub struct RequestSummary {

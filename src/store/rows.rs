@@ -21,7 +21,7 @@ use crate::{
         filter,
         issue::{self, Backlog, Change, DeadLetters, Issue, Notice, Place, Refusals, Severity},
         job::{Action, DeliveryTally, EventTally, FoundDelivery, Job, Look, Pace, Reach, State, Target},
-        query::{EventSummary, Ledger, Page, RequestSummary, Stuck},
+        query::{EventSummary, Ledger, Page, RequestSummary, RequestTally, Stuck},
         rejected::RejectedRequest,
         rhythm::Rhythm,
         value::{Time, unsigned},
@@ -226,6 +226,16 @@ pub(super) fn request_summary(row: &impl StoreRow) -> Result<RequestSummary, Sto
         size: unsigned(get(row, TABLE, "size")?),
         has_body: get(row, TABLE, "has_body")?,
         accepted_as: get::<Option<Uuid>>(row, TABLE, "accepted_as")?.map(EventId::from_uuid),
+    })
+}
+
+pub(super) fn request_tally(row: &impl StoreRow) -> Result<RequestTally, StoreError> {
+    const TABLE: &str = "rejected_request";
+    Ok(RequestTally {
+        source: get::<String>(row, TABLE, "source")?.into(),
+        cause: get(row, TABLE, "cause")?,
+        n_found: unsigned(get(row, TABLE, "n_found")?),
+        n_acceptable: unsigned(get(row, TABLE, "n_acceptable")?),
     })
 }
 

@@ -137,6 +137,11 @@ impl Params {
         }
     }
 
+    /// What was not asked for yet.
+    pub(crate) fn left(&self) -> &[(String, String)] {
+        &self.left
+    }
+
     /// Text; empty counts as absent, so that a form's empty field does not filter.
     pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         self.asked.push(name);

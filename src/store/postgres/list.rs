@@ -8,7 +8,7 @@ use crate::{
         filter,
         pool::on,
         postgres::Engine,
-        query::{DeliveryQuery, EventQuery, EventSummary, Page, RequestQuery, RequestSummary},
+        query::{DeliveryQuery, EventQuery, EventSummary, Page, RequestQuery, RequestSummary, RequestTally},
         rows,
     },
 };
@@ -61,6 +61,18 @@ impl Engine {
         on!(&self.admin, |conn| {
             let rows = filter::requests(&query).build().fetch_all(conn).await?;
             rows::page(&rows, query.limit, rows::request_summary, RequestId::from_uuid)
+        })
+    }
+
+    pub(in crate::store) async fn count_requests(
+        &self,
+        query: RequestQuery,
+        n_scanned: u32,
+    ) -> Result<Vec<RequestTally>, StoreError> {
+        on!(&self.admin, |conn| {
+            let mut query = filter::request_tallies(&query, n_scanned);
+            let rows = query.build().fetch_all(conn).await?;
+            rows.iter().map(rows::request_tally).collect()
         })
     }
 

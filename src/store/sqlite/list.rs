@@ -7,7 +7,7 @@ use crate::{
         error::StoreError,
         filter,
         pool::on,
-        query::{DeliveryQuery, EventQuery, EventSummary, Page, RequestQuery, RequestSummary},
+        query::{DeliveryQuery, EventQuery, EventSummary, Page, RequestQuery, RequestSummary, RequestTally},
         rows,
         sqlite::Engine,
     },
@@ -61,6 +61,18 @@ impl Engine {
         on!(&self.readers, |conn| {
             let rows = filter::requests(&query).build().fetch_all(conn).await?;
             rows::page(&rows, query.limit, rows::request_summary, RequestId::from_uuid)
+        })
+    }
+
+    pub(in crate::store) async fn count_requests(
+        &self,
+        query: RequestQuery,
+        n_scanned: u32,
+    ) -> Result<Vec<RequestTally>, StoreError> {
+        on!(&self.readers, |conn| {
+            let mut query = filter::request_tallies(&query, n_scanned);
+            let rows = query.build().fetch_all(conn).await?;
+            rows.iter().map(rows::request_tally).collect()
         })
     }
 

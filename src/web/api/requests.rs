@@ -1,10 +1,13 @@
 //! `/v1/requests`: what was rejected, and accepting it after all.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -28,6 +31,13 @@ use crate::{
         view::View,
     },
 };
+
+/// The result of one that is an event now.
+const ACCEPTED: &str = "accepted";
+/// How long one call goes on with all that a filter finds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Of those that stay refused, so many are told of one by one.
+const SHOWN: usize = 50;
 
 pub(crate) fn router() -> OpenApiRouter<AdminState> {
     OpenApiRouter::new()
@@ -82,6 +92,8 @@ struct Accept {
     cause: Option<String>,
     after: Option<String>,
     before: Option<String>,
+    /// Part of the explanation.
+    q: Option<String>,
     limit: Option<u32>,
     cursor: Option<String>,
 }
@@ -125,7 +137,7 @@ async fn accept(State(state): State<AdminState>, Input(wanted): Input<Accept>) -
 }
 
 pub(crate) fn note(data: &[ReacceptedJson]) -> Note {
-    let n_accepted = data.iter().filter(|it| it.result == "accepted").count();
+    let n_accepted = data.iter().filter(|it| it.result == ACCEPTED).count();
     Note {
         detail: Some(format!("{n_accepted} of {} accepted", data.len())),
         ..Note::default()
@@ -143,7 +155,7 @@ pub(crate) async fn accept_ids(state: &Admin, ids: Vec<RequestId>) -> Result<Vec
             Err(err) => return Err(err.into()),
         });
     }
-    let n_accepted = data.iter().filter(|it| it.result == "accepted").count();
+    let n_accepted = data.iter().filter(|it| it.result == ACCEPTED).count();
     if n_accepted > 0 {
         state.wake.now();
         tracing::info!(
@@ -154,13 +166,56 @@ pub(crate) async fn accept_ids(state: &Admin, ids: Vec<RequestId>) -> Result<Vec
     Ok(data)
 }
 
+/// What became of all that a filter found.
+#[derive(Debug, Default)]
+pub(crate) struct AcceptedAll {
+    /// By what became of them: the `result` of each, and how many.
+    pub(crate) results: BTreeMap<&'static str, u64>,
+    /// The first of those that were not accepted.
+    pub(crate) refused: Vec<ReacceptedJson>,
+    /// Where to go on: it took too long for one answer.
+    pub(crate) next: Option<RequestId>,
+}
+
+impl AcceptedAll {
+    pub(crate) fn n_accepted(&self) -> u64 {
+        self.results.get(ACCEPTED).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn n_tried(&self) -> u64 {
+        self.results.values().sum()
+    }
+}
+
+/// A page of them after the other, the newest first, from the query's cursor on, for as long as whoever asked may wait.
+pub(crate) async fn accept_all(state: &Admin, mut query: RequestQuery) -> Result<AcceptedAll, Problem> {
+    let began = Instant::now();
+    let mut res = AcceptedAll::default();
+    query.limit = MAX_LIMIT;
+    loop {
+        let page = state.store.requests(&query).await?;
+        let fit = page.rows.iter().filter(|it| it.has_body && it.accepted_as.is_none());
+        for it in accept_ids(state, fit.map(|it| it.id).collect()).await? {
+            *res.results.entry(it.result).or_default() += 1;
+            if it.result != ACCEPTED && res.refused.len() < SHOWN {
+                res.refused.push(it);
+            }
+        }
+        res.next = page.next;
+        if res.next.is_none() || began.elapsed() > PATIENCE {
+            return Ok(res);
+        }
+        query.cursor = page.next;
+    }
+}
+
 enum Chosen {
     Ids(Vec<RequestId>),
     Filter(RequestQuery),
 }
 
 fn chosen(wanted: &Accept) -> Result<Chosen, Problem> {
-    let has_filter = [&wanted.source, &wanted.cause, &wanted.after, &wanted.before]
+    let has_filter = [&wanted.source, &wanted.cause, &wanted.after, &wanted.before, &wanted.q]
         .iter()
         .any(|it| it.is_some());
     let most = MAX_LIMIT as usize;
@@ -168,7 +223,7 @@ fn chosen(wanted: &Accept) -> Result<Chosen, Problem> {
         Some(_) if has_filter => Err(Problem::invalid("ids", "given without a filter", "both")),
         None if !has_filter => Err(Problem::invalid(
             "ids",
-            "needed where no filter (`source`, `cause`, `after`, `before`) is given",
+            "needed where no filter (`source`, `cause`, `after`, `before`, `q`) is given",
             "neither",
         )),
         Some(ids) if ids.len() > most => Err(Problem::invalid(
@@ -185,7 +240,7 @@ fn chosen(wanted: &Accept) -> Result<Chosen, Problem> {
             cause: wanted.cause.clone(),
             after: time("after", wanted.after.as_deref())?,
             before: time("before", wanted.before.as_deref())?,
-            q: None,
+            q: wanted.q.clone(),
             limit: limit(wanted.limit)?,
             cursor: wanted
                 .cursor
@@ -233,7 +288,7 @@ fn became(id: RequestId, what: Reaccepted) -> ReacceptedJson {
         ..ReacceptedJson::new(id, result)
     };
     match what {
-        Reaccepted::Accepted(event) => with_event("accepted", event),
+        Reaccepted::Accepted(event) => with_event(ACCEPTED, event),
         Reaccepted::Duplicate(event) => with_event("duplicate", event),
         Reaccepted::Conflict(event) => with_event("conflict", event),
         Reaccepted::AlreadyAccepted(event) => with_event("already_accepted", event),

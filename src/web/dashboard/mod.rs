@@ -85,6 +85,7 @@ pub(crate) fn pages() -> Pages {
         .form("/deliveries/{id}/retry", deliveries::retry)
         .form("/deliveries/{id}/cancel", deliveries::cancel)
         .page("/requests", requests::list)
+        .page("/requests/plan", requests::plan)
         .page("/requests/{id}", requests::show)
         .form("/requests/accept", requests::accept)
         .page("/issues", issues::list)

@@ -84,7 +84,7 @@ impl Query {
     }
 
     /// What narrows the list down, without what only turns its pages.
-    fn conditions(&self) -> impl Iterator<Item = (String, String)> {
+    pub(super) fn conditions(&self) -> impl Iterator<Item = (String, String)> {
         self.pairs()
             .filter(|(name, value)| !value.is_empty() && !["cursor", "limit"].contains(&name.as_str()))
     }

@@ -8,7 +8,7 @@ use axum::{
 
 use crate::{
     base::ids::RequestId,
-    store::query::RequestSummary,
+    store::query::{RequestSummary, RequestTally},
     web::{
         api::{
             lists,
@@ -23,8 +23,9 @@ use crate::{
             text,
         },
         error::Problem,
-        extract::{Form, Id},
+        extract::{Form, Id, Params},
         state::AdminState,
+        trail::Note,
         view::View,
     },
 };
@@ -35,10 +36,13 @@ pub(super) struct RequestsPage {
     frame: Frame,
     filters: Filters,
     rows: Vec<RequestJson>,
-    /// Of these, those that can be verified again.
-    n_acceptable: usize,
     pager: Pager,
+    /// To the plan of accepting all that the filter finds.
+    plan: String,
 }
+
+/// Refused requests that a plan counts.
+const MOST_COUNTED: u32 = 20_000;
 
 pub(super) async fn list(
     State(state): State<AdminState>,
@@ -49,10 +53,6 @@ pub(super) async fn list(
     let snapshot = state.0.registry.current();
     let row = |it: &RequestSummary| RequestJson::new(it, &View::new(&state.0, &caller, &it.source));
     let rows = page.rows.iter().map(row).collect();
-    let acceptable = page
-        .rows
-        .iter()
-        .filter(|it| it.has_body && it.accepted_as.is_none());
     Ok(Page(RequestsPage {
         frame: Frame::new(caller, Section::Requests, "Refused requests").fresh_every(if query.is_plain() {
             5
@@ -64,9 +64,9 @@ pub(super) async fn list(
             .source(&query, &snapshot)
             .text(&query, "cause", "Cause", "signature_mismatch")
             .times(&query),
-        n_acceptable: acceptable.count(),
         rows,
         pager: query.pager(page.next),
+        plan: query.on("/requests/plan", &[]),
     }))
 }
 
@@ -93,31 +93,100 @@ pub(super) async fn show(
 }
 
 #[derive(Debug, Template)]
+#[template(path = "request_plan.html")]
+pub(super) struct RequestPlanPage {
+    frame: Frame,
+    conditions: Vec<(String, String)>,
+    tallies: Vec<RequestTally>,
+    n_acceptable: u64,
+    /// False: there is more than was counted.
+    is_whole: bool,
+}
+
+/// Counts, so it is not for who may only look.
+pub(super) async fn plan(
+    State(state): State<AdminState>,
+    caller: Caller,
+    query: Query,
+) -> Answer<RequestPlanPage> {
+    let frame = Frame::new(caller, Section::Requests, "Accept again");
+    if !frame.may_change {
+        return Err(Problem::forbidden("this needs a token with the role `operator`"));
+    }
+    let wanted = lists::requests(query.params())?;
+    let tallies = state.0.store.count_requests(&wanted, MOST_COUNTED).await?;
+    let n_found: u64 = tallies.iter().map(|it| it.n_found).sum();
+    Ok(Page(RequestPlanPage {
+        frame,
+        conditions: query.conditions().collect(),
+        n_acceptable: tallies.iter().map(|it| it.n_acceptable).sum(),
+        is_whole: n_found < u64::from(MOST_COUNTED),
+        tallies,
+    }))
+}
+
+#[derive(Debug, Template)]
 #[template(path = "accepted.html")]
 pub(super) struct AcceptedPage {
     frame: Frame,
     headline: String,
+    /// Of a filter: what became of how many. Each of them is not listed.
+    results: Vec<(&'static str, u64)>,
     rows: Vec<ReacceptedJson>,
+    /// The form that goes on with the rest of what the filter finds.
+    rest: Vec<(String, String)>,
 }
 
-/// Answers at once with what became of each: a request that was accepted before says so the second time.
+/// Answers at once with what became of each, or, with `all`, of all that the filter finds; what takes too long for one answer goes
+/// on by a second form. A request that was accepted before says so the second time.
 pub(super) async fn accept(
     State(state): State<AdminState>,
     caller: Caller,
     Form(mut form): Form,
 ) -> Result<Response, Problem> {
+    if form.text("all")?.is_some() {
+        return accept_all(&state, caller, form).await;
+    }
     let ids = form.ids::<RequestId>("id")?;
     form.finish()?;
     let rows = requests::accept_ids(&state.0, ids).await?;
-    let n_accepted = rows.iter().filter(|it| it.result == "accepted").count();
     let note = requests::note(&rows);
+    let n_accepted = rows.iter().filter(|it| it.result == "accepted").count();
     let page = Page(AcceptedPage {
         frame: Frame::new(caller, Section::Requests, "Accepted again"),
-        headline: format!(
-            "{n_accepted} of {} accepted",
-            text::count(rows.len() as u64, "request", "requests")
-        ),
+        headline: headline(n_accepted as u64, rows.len() as u64),
+        results: Vec::new(),
         rows,
+        rest: Vec::new(),
     });
     Ok(note.on(page.into_response()))
+}
+
+async fn accept_all(state: &AdminState, caller: Caller, form: Params) -> Result<Response, Problem> {
+    let mut rest = form.left().to_vec();
+    let done = requests::accept_all(&state.0, lists::requests(form)?).await?;
+    match done.next {
+        Some(next) => {
+            rest.retain(|(name, _)| name != "cursor");
+            rest.push(("cursor".to_owned(), next.to_string()));
+        }
+        None => rest.clear(),
+    }
+    let (n_accepted, n_tried) = (done.n_accepted(), done.n_tried());
+    let note = Note {
+        detail: Some(format!("{n_accepted} of {n_tried} accepted, by a filter")),
+        ..Note::default()
+    };
+    let page = Page(AcceptedPage {
+        frame: Frame::new(caller, Section::Requests, "Accepted again"),
+        headline: headline(n_accepted, n_tried),
+        results: done.results.into_iter().collect(),
+        rows: done.refused,
+        rest,
+    });
+    Ok(note.on(page.into_response()))
+}
+
+fn headline(n_accepted: u64, n_tried: u64) -> String {
+    format!("{n_accepted} of {} accepted", text::count(n_tried, "request", "requests"))
 }
