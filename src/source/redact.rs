@@ -42,6 +42,11 @@ impl Redact {
         }
     }
 
+    /// Whether anything in bodies is hidden.
+    pub const fn hides_values(&self) -> bool {
+        !self.body.is_empty()
+    }
+
     /// `name` in lower case.
     pub fn hides_header(&self, name: &str) -> bool {
         self.headers.iter().any(|it| it == name)

@@ -14,14 +14,18 @@ use crate::store::{
 pub(super) trait Engine: Database {
     /// The operator that compares without regard to case.
     const LIKE: &'static str;
+    /// What stands around some bytes to ask whether the body holds them.
+    const HOLDS: [&'static str; 2];
 }
 
 impl Engine for sqlx::Postgres {
     const LIKE: &'static str = " ilike ";
+    const HOLDS: [&'static str; 2] = ["position(", " in event.body) > 0"];
 }
 
 impl Engine for sqlx::Sqlite {
     const LIKE: &'static str = " like ";
+    const HOLDS: [&'static str; 2] = ["instr(event.body, ", ") > 0"];
 }
 
 /// Rows asked of the database for a page: one more than it shows, to know whether there is another page.
@@ -122,6 +126,10 @@ where
     }
 }
 
+/// What a list shows of an event.
+pub(super) const SELECT_EVENTS: &str = "select event.id, event.source, event.external_id, event.type, event.origin, event.verified, \
+     event.occurred_at, event.received_at, event.headers, length(event.body) as size from event";
+
 pub(super) fn events<DB>(query: &EventQuery) -> QueryBuilder<DB>
 where
     DB: Engine,
@@ -130,10 +138,7 @@ where
     Uuid: for<'t> Encode<'t, DB> + Type<DB>,
     Time: for<'t> Encode<'t, DB> + Type<DB>,
 {
-    let mut it = Conditions::<DB>::new(
-        "select event.id, event.source, event.external_id, event.type, event.origin, event.verified, \
-         event.occurred_at, event.received_at, event.headers, length(event.body) as size from event",
-    );
+    let mut it = Conditions::<DB>::new(SELECT_EVENTS);
     events_that(&mut it, query);
     it.id("event.id < ", query.cursor.map(crate::base::ids::EventId::uuid));
     it.finish(" order by event.id desc", query.limit)
@@ -262,7 +267,8 @@ where
     it.builder
         .push(" order by id desc limit ")
         .push_bind(i64::from(n_scanned));
-    it.builder.push(") as newest group by source, cause order by source, cause");
+    it.builder
+        .push(") as newest group by source, cause order by source, cause");
     it.builder
 }
 

@@ -99,12 +99,7 @@ where
     Uuid: for<'t> Encode<'t, DB> + Type<DB>,
     Time: for<'t> Encode<'t, DB> + Type<DB>,
 {
-    let mut it = of_events::<DB>(
-        filter,
-        reach,
-        "select event.id, event.source, event.external_id, event.type, event.origin, event.verified, \
-         event.occurred_at, event.received_at, event.headers, length(event.body) as size from event",
-    );
+    let mut it = of_events::<DB>(filter, reach, filter::SELECT_EVENTS);
     it.push(" order by event.id limit ").push_bind(i64::from(n_found));
     it
 }

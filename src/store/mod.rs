@@ -21,6 +21,7 @@ pub mod issue;
 pub mod job;
 mod look;
 mod migrations;
+pub mod neighbours;
 mod pool;
 mod postgres;
 pub mod query;
@@ -28,6 +29,7 @@ pub mod record;
 pub mod rejected;
 pub mod rhythm;
 mod rows;
+pub mod search;
 mod sqlite;
 mod stats;
 mod value;
@@ -52,7 +54,8 @@ use crate::{
             Pace, Reach, State, Step,
         },
         query::{
-            DeliveryQuery, EventQuery, EventSummary, Ledger, Page, RequestQuery, RequestSummary, RequestTally, Stats,
+            DeliveryQuery, EventQuery, EventSummary, Ledger, Page, RequestQuery, RequestSummary,
+            RequestTally, Stats,
         },
         record::{NewDelivery, NewEvent, Recorded},
         rejected::{RejectedCount, RejectedRequest},
@@ -497,6 +500,27 @@ impl Store {
     pub async fn events(&self, query: &EventQuery) -> Result<Page<EventSummary, EventId>, StoreError> {
         let query = query.clone();
         run!(self, events(query))
+    }
+
+    /// The events of the filter whose bodies hold these bytes, as far as the bounds reach.
+    pub async fn search_events(
+        &self,
+        query: &EventQuery,
+        text: &[u8],
+        bounds: search::Bounds,
+    ) -> Result<search::Found, StoreError> {
+        let (query, text) = (query.clone(), text.to_vec());
+        run!(self, search_events(query, text, bounds))
+    }
+
+    /// Deliveries of the same resource around those of this event, at most `n_each` on either side; where several routes order it,
+    /// by the first. Only those that wait, are dead or are delivered. `None`: no route orders it.
+    pub async fn neighbours(
+        &self,
+        event: EventId,
+        n_each: u32,
+    ) -> Result<Option<neighbours::Neighbours>, StoreError> {
+        run!(self, neighbours(event, n_each))
     }
 
     pub async fn delivery(&self, id: DeliveryId) -> Result<Delivery, StoreError> {

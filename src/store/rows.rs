@@ -69,7 +69,7 @@ pub(super) fn get<T: Value>(
     })
 }
 
-fn parsed<T>(
+pub(super) fn parsed<T>(
     row: &impl StoreRow,
     table: &'static str,
     name: &'static str,

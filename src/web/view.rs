@@ -107,6 +107,11 @@ impl View {
         shape::headers(headers, |name| self.hides_header(name))
     }
 
+    /// Whether the source has rules about its bodies.
+    pub(crate) fn hides_values(&self) -> bool {
+        self.redact.hides_values()
+    }
+
     pub(crate) fn hides_header(&self, name: &str) -> bool {
         self.redact.hides_header(name)
     }

@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(window.quantiles(at(60)).unwrap().n, 2);
         assert_eq!(window.quantiles(at(61)), None);
         // Its place is another's, who begins at nothing.
-        window.add(Duration::from_secs(3_600), at(60));
+        window.add(Duration::from_hours(1), at(60));
         let found = window.quantiles(at(60)).unwrap();
         assert_eq!((found.n, found.p99), (3, end(N_BUCKETS - 1)));
     }

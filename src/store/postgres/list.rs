@@ -6,10 +6,12 @@ use crate::{
     store::{
         error::StoreError,
         filter,
+        neighbours::{self, Neighbours},
         pool::on,
         postgres::Engine,
         query::{DeliveryQuery, EventQuery, EventSummary, Page, RequestQuery, RequestSummary, RequestTally},
         rows,
+        search::{self, Bounds, Found},
     },
 };
 
@@ -31,6 +33,52 @@ impl Engine {
         on!(&self.admin, |conn| {
             let rows = filter::events(&query).build().fetch_all(conn).await?;
             rows::page(&rows, query.limit, rows::event_summary, EventId::from_uuid)
+        })
+    }
+
+    pub(in crate::store) async fn search_events(
+        &self,
+        query: EventQuery,
+        text: Vec<u8>,
+        bounds: Bounds,
+    ) -> Result<Found, StoreError> {
+        on!(&self.admin, |conn| {
+            let rows = search::sizes(&query, bounds)
+                .build()
+                .fetch_all(&mut *conn)
+                .await?;
+            let Some(reach) = search::reach(&rows, bounds)? else {
+                return Ok(Found::nothing());
+            };
+            let rows = search::holding(&query, &text, reach)
+                .build()
+                .fetch_all(conn)
+                .await?;
+            let page = rows::page(&rows, query.limit, rows::event_summary, EventId::from_uuid)?;
+            Ok(Found::new(page, reach))
+        })
+    }
+
+    pub(in crate::store) async fn neighbours(
+        &self,
+        event: EventId,
+        n_each: u32,
+    ) -> Result<Option<Neighbours>, StoreError> {
+        on!(&self.admin, |conn| {
+            let row = sqlx::query(include_str!("sql/stand.sql"))
+                .bind(event.uuid())
+                .fetch_optional(&mut *conn)
+                .await?;
+            let Some(stand) = row.map(|it| neighbours::stand(&it)).transpose()? else {
+                return Ok(None);
+            };
+            let mut found = Vec::new();
+            for mut side in neighbours::sides(&stand, n_each) {
+                for row in &side.build().fetch_all(&mut *conn).await? {
+                    found.push(neighbours::neighbour(row)?);
+                }
+            }
+            Ok(Some(neighbours::nearest(stand, found, n_each)))
         })
     }
 

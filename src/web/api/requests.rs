@@ -194,7 +194,10 @@ pub(crate) async fn accept_all(state: &Admin, mut query: RequestQuery) -> Result
     query.limit = MAX_LIMIT;
     loop {
         let page = state.store.requests(&query).await?;
-        let fit = page.rows.iter().filter(|it| it.has_body && it.accepted_as.is_none());
+        let fit = page
+            .rows
+            .iter()
+            .filter(|it| it.has_body && it.accepted_as.is_none());
         for it in accept_ids(state, fit.map(|it| it.id).collect()).await? {
             *res.results.entry(it.result).or_default() += 1;
             if it.result != ACCEPTED && res.refused.len() < SHOWN {
@@ -215,9 +218,15 @@ enum Chosen {
 }
 
 fn chosen(wanted: &Accept) -> Result<Chosen, Problem> {
-    let has_filter = [&wanted.source, &wanted.cause, &wanted.after, &wanted.before, &wanted.q]
-        .iter()
-        .any(|it| it.is_some());
+    let has_filter = [
+        &wanted.source,
+        &wanted.cause,
+        &wanted.after,
+        &wanted.before,
+        &wanted.q,
+    ]
+    .iter()
+    .any(|it| it.is_some());
     let most = MAX_LIMIT as usize;
     match &wanted.ids {
         Some(_) if has_filter => Err(Problem::invalid("ids", "given without a filter", "both")),

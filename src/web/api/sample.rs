@@ -31,7 +31,7 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
 /// What the sample says.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Told {
+pub(crate) struct SampleInput {
     /// The event's type; the provider's sample has one of its own.
     pub(crate) r#type: Option<String>,
 }
@@ -48,18 +48,18 @@ pub(crate) struct SampledJson {
 /// Signs a sample event with the first secret of a source, as its provider would, and takes it in as if it had been sent: it is
 /// verified, stored, and delivered to where its routes lead.
 #[utoipa::path(post, path = "/v1/sources/{name}/sample", tag = "setup", operation_id = "send_sample",
-    params(("name" = String, Path, description = "The source")), request_body = Told,
+    params(("name" = String, Path, description = "The source")), request_body = SampleInput,
     responses((status = 200, body = SampledJson), (status = 404, body = ProblemJson<'_>),
         (status = 409, body = ProblemJson<'_>), (status = 503, body = ProblemJson<'_>)))]
 async fn send(
     State(state): State<AdminState>,
     Name(name): Name,
-    Input(told): Input<Told>,
+    Input(told): Input<SampleInput>,
 ) -> Result<Json<SampledJson>, Problem> {
     send_one(&state.0, &name, &told).await.map(Json)
 }
 
-pub(crate) async fn send_one(state: &Admin, name: &str, told: &Told) -> Result<SampledJson, Problem> {
+pub(crate) async fn send_one(state: &Admin, name: &str, told: &SampleInput) -> Result<SampledJson, Problem> {
     let source = state.registry.current().sources.get(name).cloned();
     let source =
         source.ok_or_else(|| Problem::not_found(format!("no source has the name `{}`", shortened(name))))?;

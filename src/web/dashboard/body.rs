@@ -4,17 +4,24 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
-use crate::web::{dashboard::text, error::Problem, view::Withheld};
+use crate::web::{
+    dashboard::{room::Room, text},
+    error::Problem,
+    view::Withheld,
+};
 
-/// Bytes of a body that a page holds; all of it is behind the link.
-const SHOWN: usize = 64 * 1024;
+/// Bytes of a body that are looked at; all of it is behind the link.
+const READ: usize = 64 * 1024;
+/// What it takes of a page at most, as it came and indented.
+const RAW: usize = 40_000;
+const PRETTY: usize = 60_000;
 /// Deeper levels stay on one line: indenting them would make a page of blanks.
 const MAX_DEPTH: usize = 24;
 
 #[derive(Debug)]
 pub(super) struct BodyView {
     pub(super) raw: String,
-    /// Indented; absent where it is no JSON, or too large.
+    /// Indented; absent where it is no JSON, or takes too much of the page.
     pub(super) pretty: Option<String>,
     /// What is not shown, or what it is.
     pub(super) remark: String,
@@ -23,10 +30,10 @@ pub(super) struct BodyView {
 }
 
 impl BodyView {
-    /// What the caller may see of it.
-    pub(super) fn shown(bytes: Result<Cow<'_, [u8]>, Withheld>) -> Self {
+    /// What the caller may see of it, and what there is room for.
+    pub(super) fn shown(bytes: Result<Cow<'_, [u8]>, Withheld>, room: &mut Room) -> Self {
         match bytes {
-            Ok(bytes) => Self::new(&bytes),
+            Ok(bytes) => Self::new(&bytes, room),
             Err(why) => Self {
                 raw: String::new(),
                 pretty: None,
@@ -36,38 +43,46 @@ impl BodyView {
         }
     }
 
-    fn new(bytes: &[u8]) -> Self {
-        let is_whole = bytes.len() <= SHOWN;
-        let shown = &bytes[..bytes.len().min(SHOWN)];
-        let n_shown = text::size(&(shown.len() as u64));
-        match std::str::from_utf8(shown) {
-            Ok(it) if is_whole => {
-                let pretty = is_json(it).then(|| text::visible(&indented(it)));
-                Self {
-                    raw: text::visible(it),
-                    remark: if pretty.is_some() { "JSON" } else { "Text" }.to_owned(),
-                    pretty,
-                    is_withheld: false,
-                }
-            }
+    fn new(bytes: &[u8], room: &mut Room) -> Self {
+        let read = &bytes[..bytes.len().min(READ)];
+        let is_whole = read.len() == bytes.len();
+        let text = match std::str::from_utf8(read) {
+            Ok(text) => text,
             // The cut may go through a character.
-            it if it.is_ok() || it.is_err_and(|at| !is_whole && shown.len() - at.valid_up_to() < 4) => Self {
-                raw: text::visible(&String::from_utf8_lossy(shown)),
-                pretty: None,
-                remark: format!("The first {n_shown}; the rest is not shown here."),
-                is_withheld: false,
-            },
-            _ => Self {
-                raw: dump(&shown[..shown.len().min(4096)]),
-                pretty: None,
-                remark: "Not text: its first bytes, in hexadecimal and as letters.".to_owned(),
-                is_withheld: false,
-            },
+            Err(at) if !is_whole && read.len() - at.valid_up_to() < 4 => {
+                std::str::from_utf8(&read[..at.valid_up_to()]).unwrap_or_default()
+            }
+            Err(_) => {
+                let (raw, _) = room.fit(&dump(&read[..read.len().min(4096)]), RAW);
+                return Self {
+                    raw,
+                    pretty: None,
+                    remark: "Not text: its first bytes, in hexadecimal and as letters.".to_owned(),
+                    is_withheld: false,
+                };
+            }
+        };
+        let is_json = is_whole && is_json(text);
+        let pretty = is_json.then(|| room.whole(&indented(text), PRETTY)).flatten();
+        let (raw, n_shown) = room.fit(text, RAW);
+        let remark = match () {
+            () if n_shown < bytes.len() => {
+                let shown = text::size(&(n_shown as u64));
+                format!("The first {shown} as it came; the rest is not shown here.")
+            }
+            () if is_json => "JSON".to_owned(),
+            () => "Text".to_owned(),
+        };
+        Self {
+            raw,
+            pretty,
+            remark,
+            is_withheld: false,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.raw.is_empty()
+        self.raw.is_empty() && self.pretty.is_none()
     }
 }
 
@@ -173,22 +188,31 @@ mod tests {
         }
     }
 
+    fn view(bytes: &[u8]) -> BodyView {
+        BodyView::new(bytes, &mut Room::new(100_000))
+    }
+
     #[test]
     fn deep_json_does_not_become_a_page_of_blanks() {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-        let view = BodyView::new(deep.as_bytes());
-        assert!(view.pretty.unwrap().len() < 30_000);
+        assert!(view(deep.as_bytes()).pretty.unwrap().len() < 30_000);
+        // Many lines far to the right: as it came, and no more.
+        let wide = format!("{}{}0{}", "[".repeat(24), "0,".repeat(20_000), "]".repeat(24));
+        let wide = view(wide.as_bytes());
+        assert_eq!((wide.pretty, wide.raw.len()), (None, 40_000));
     }
 
     #[test]
     fn large_and_binary_bodies_are_cut_and_said_to_be() {
         // The cut goes through a character.
         let large = format!("a{}", "ä".repeat(5 << 20));
-        let view = BodyView::new(large.as_bytes());
-        assert!(view.raw.len() <= SHOWN + 8 && view.pretty.is_none());
-        assert!(view.remark.starts_with("The first 64.0 KiB"), "{}", view.remark);
-        let view = BodyView::new(b"\xff\x00ab");
-        assert_eq!(view.raw, format!("00000000  {:<47}  ..ab", "ff 00 61 62"));
-        assert!(BodyView::new(b"").is_empty());
+        let large = view(large.as_bytes());
+        assert!(large.raw.len() <= RAW && large.pretty.is_none());
+        assert!(large.remark.starts_with("The first 39.0 KiB"), "{}", large.remark);
+        let binary = view(b"\xff\x00ab");
+        assert_eq!(binary.raw, format!("00000000  {:<47}  ..ab", "ff 00 61 62"));
+        assert!(view(b"").is_empty());
+        // Markup is heavy.
+        assert_eq!(view("<".repeat(10_000).as_bytes()).raw.len(), RAW / 5);
     }
 }

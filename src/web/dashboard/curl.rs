@@ -3,11 +3,17 @@
 use crate::{
     base::ids::EventId,
     event::{Event, headers::Headers},
-    web::{api::shape::CREDENTIALS, dashboard::text::is_misleading, view::View},
+    web::{
+        api::shape::CREDENTIALS,
+        dashboard::{room, text::is_misleading},
+        view::View,
+    },
 };
 
 /// Bytes of a body that still fit into a command that somebody pastes.
 const MAX_BODY: usize = 32 * 1024;
+/// What all of it takes of a page.
+const MAX_WEIGHT: usize = 40_000;
 /// Headers that the client makes itself, or that were about the connection that it came by.
 const LEFT_OUT: [&str; 9] = [
     "host",
@@ -30,27 +36,38 @@ pub(super) struct Curl {
 impl Curl {
     /// `url`: where to. Of what is kept from the caller nothing is in it.
     pub(super) fn new(event: &Event, view: &View, url: &str) -> Self {
-        let mut command = format!("curl -X POST {}", quoted(url));
-        for (name, value) in headers(&event.headers).filter(|(name, _)| !view.hides_header(name)) {
-            command.push_str(" \\\n  -H ");
-            command.push_str(&quoted(&format!("{name}: {value}")));
-        }
         let shown = view.bytes(&event.body).ok();
-        let body = shown.as_deref().and_then(pasteable);
-        command.push_str(" \\\n  --data-binary ");
-        command.push_str(&match body {
-            Some(text) => quoted(text),
-            None => file(event.id),
-        });
+        let body = shown.as_deref().and_then(pasteable).map(quoted);
+        let headers = || headers(&event.headers).filter(|(name, _)| !view.hides_header(name));
+        let with_body = body.map(|it| written(url, headers(), &it));
+        if let Some(command) = with_body.filter(|it| room::weight_of(it) <= MAX_WEIGHT) {
+            return Self {
+                command,
+                remark: "Sends what came once more. Credentials are left out; a signature may be too old by now.",
+            };
+        }
+        let without = written(url, headers(), &file(event.id));
+        let command = if room::weight_of(&without) <= MAX_WEIGHT {
+            without
+        } else {
+            written(url, std::iter::empty(), &file(event.id))
+        };
         Self {
             command,
-            remark: if body.is_some() {
-                "Sends what came once more. Credentials are left out; a signature may be too old by now."
-            } else {
-                "The body does not fit into a command: download it first, under the name that is given here."
-            },
+            remark: "The body does not fit into a command: download it first, under the name that is given here.",
         }
     }
+}
+
+fn written<'a>(url: &str, headers: impl Iterator<Item = (&'a str, &'a str)>, data: &str) -> String {
+    let mut res = format!("curl -X POST {}", quoted(url));
+    for (name, value) in headers {
+        res.push_str(" \\\n  -H ");
+        res.push_str(&quoted(&format!("{name}: {value}")));
+    }
+    res.push_str(" \\\n  --data-binary ");
+    res.push_str(data);
+    res
 }
 
 fn file(id: EventId) -> String {

@@ -7,15 +7,13 @@ use crate::{
     base::ids::DeliveryId,
     event::{attempt::Attempt, delivery::Status},
     web::{
-        api::{
-            deliveries, lists,
-            shape::{DeliveryJson, HeaderJson},
-        },
+        api::{deliveries, lists, shape::DeliveryJson},
         auth::Caller,
         dashboard::{
             body::BodyView,
             frame::{self, Answer, Frame, Page, Section},
             query::{Filters, Pager, Query},
+            room::{self, HeaderView, Room},
             text,
         },
         error::Problem,
@@ -88,7 +86,7 @@ pub(super) struct AttemptView {
     trigger: &'static str,
     status_code: Option<u16>,
     error: Option<String>,
-    headers: Vec<HeaderJson>,
+    headers: Vec<HeaderView>,
     body: BodyView,
 }
 
@@ -99,7 +97,7 @@ impl AttemptView {
 }
 
 impl AttemptView {
-    fn new(attempt: &Attempt, view: &View) -> Self {
+    fn new(attempt: &Attempt, view: &View, room: &mut Room) -> Self {
         Self {
             number: attempt.number,
             started_at: attempt.started_at.to_string(),
@@ -107,8 +105,8 @@ impl AttemptView {
             trigger: attempt.trigger.as_str(),
             status_code: attempt.status_code,
             error: attempt.error.clone(),
-            headers: view.headers(&attempt.response_headers),
-            body: BodyView::shown(view.bytes(&attempt.response_body)),
+            body: BodyView::shown(view.bytes(&attempt.response_body), room),
+            headers: room::headers(&view.headers(&attempt.response_headers), room),
         }
     }
 }
@@ -125,6 +123,8 @@ pub(super) async fn show(
     let outlet = snapshot.destination(&delivery.destination);
     let view = View::of_role(&state.0, &caller);
     let said = query.get("said");
+    // The newest attempt is what people look for; what is left is for those before it.
+    let mut room = Room::new(110_000);
     Ok(Page(DeliveryPage {
         frame: Frame::new(caller, Section::Deliveries, "Delivery")
             .fresh_every(3)
@@ -136,7 +136,7 @@ pub(super) async fn show(
         attempts: attempts
             .iter()
             .rev()
-            .map(|it| AttemptView::new(it, &view))
+            .map(|it| AttemptView::new(it, &view, &mut room))
             .collect(),
         it: DeliveryJson::from(&delivery),
     }))

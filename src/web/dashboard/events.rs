@@ -5,20 +5,25 @@ use axum::{
     extract::State,
     response::{IntoResponse, Redirect, Response},
 };
+use bytes::Bytes;
+use url::form_urlencoded;
 
 use crate::{
     base::ids::EventId,
     destination::Kind,
-    event::{Binding, delivery::Delivery},
+    event::{Binding, Event, delivery::Delivery},
     registry::Snapshot,
+    source,
     store::{
         job::Target,
-        query::{DeliveryQuery, MAX_LIMIT},
+        neighbours::Neighbours,
+        query::{self, DeliveryQuery, EventQuery, EventSummary},
+        search::Bounds,
     },
     web::{
         api::{
             events, lists,
-            shape::{DeliveryJson, EventSummaryJson, HeaderJson},
+            shape::{DeliveryJson, EventSummaryJson},
         },
         auth::Caller,
         dashboard::{
@@ -26,6 +31,7 @@ use crate::{
             curl::Curl,
             frame::{self, Answer, Frame, Page, Section},
             query::{Filters, Pager, Query},
+            room::{self, HeaderView, Room},
             text,
         },
         error::Problem,
@@ -35,6 +41,16 @@ use crate::{
     },
 };
 
+/// How far one search for a text in bodies goes.
+const SEARCH: Bounds = Bounds {
+    n_events: 5_000,
+    n_bytes: 64 << 20,
+};
+/// Deliveries that the page of an event shows.
+const N_DELIVERIES: u32 = 50;
+/// Neighbours on either side.
+const N_NEIGHBOURS: u32 = 8;
+
 #[derive(Debug, Template)]
 #[template(path = "events.html")]
 pub(super) struct EventsPage {
@@ -42,8 +58,17 @@ pub(super) struct EventsPage {
     filters: Filters,
     rows: Vec<EventSummaryJson>,
     pager: Pager,
-    /// To the plan of a replay of all that the filter finds.
-    replay: String,
+    /// How far a search for a text in bodies came; absent where none was made.
+    searched: Option<Searched>,
+    /// To the plan of a replay of all that the filter finds. A search is no filter of it.
+    replay: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Searched {
+    /// How many were looked at; absent where the page was full before.
+    n_events: Option<String>,
+    back_to: Option<String>,
 }
 
 pub(super) async fn list(
@@ -55,16 +80,19 @@ pub(super) async fn list(
     if let Some(path) = text::page_of(query.get("q").trim()) {
         return Ok(Redirect::to(&path).into_response());
     }
-    let page = state.0.store.events(&lists::events(query.params())?).await?;
+    let mut params = query.params();
+    let wanted = params.text("text")?;
+    let (page, searched) = match &wanted {
+        Some(text) => search(&state, &caller, &lists::events(params)?, text).await?,
+        None => (state.0.store.events(&lists::events(params)?).await?, None),
+    };
     let snapshot = state.0.registry.current();
+    let is_plain = query.is_plain();
     let page = EventsPage {
-        frame: Frame::new(caller, Section::Events, "Events").fresh_every(if query.is_plain() {
-            5
-        } else {
-            0
-        }),
+        frame: Frame::new(caller, Section::Events, "Events").fresh_every(if is_plain { 5 } else { 0 }),
         filters: Filters::new("/events")
             .text(&query, "q", "Search", "an id, or part of a type")
+            .text(&query, "text", "Text in the body", "in_1Sk2, byte for byte")
             .source(&query, &snapshot)
             .text(&query, "type", "Type", "invoice.*")
             .status(&query)
@@ -72,24 +100,71 @@ pub(super) async fn list(
             .times(&query),
         rows: page.rows.iter().map(EventSummaryJson::from).collect(),
         pager: query.pager(page.next),
-        replay: query.on("/jobs/plan", &[("action", "replay")]),
+        replay: searched
+            .is_none()
+            .then(|| query.on("/jobs/plan", &[("action", "replay")])),
+        searched,
     };
     Ok(Page(page).into_response())
+}
+
+/// Of the events of the filter, those whose bodies hold the text, as far as the caller is shown them.
+async fn search(
+    state: &AdminState,
+    caller: &Caller,
+    query: &EventQuery,
+    wanted: &str,
+) -> Result<(query::Page<EventSummary, EventId>, Option<Searched>), Problem> {
+    let store = &state.0.store;
+    View::of_role(&state.0, caller).bytes(b"")?;
+    let found = store.search_events(query, wanted.as_bytes(), SEARCH).await?;
+    let mut rows = Vec::new();
+    for it in found.rows {
+        let view = View::new(&state.0, caller, &it.source);
+        // What is hidden in the body must not be found out by asking for it.
+        let is_shown = !view.hides_values() || {
+            let event = store.event(it.id).await?;
+            view.bytes(&event.body)
+                .is_ok_and(|shown| holds(&shown, wanted.as_bytes()))
+        };
+        if is_shown {
+            rows.push(it);
+        }
+    }
+    let searched = Searched {
+        n_events: found.n_looked_at.map(|it| text::count(it, "event", "events")),
+        back_to: found.back_to.map(|it| it.to_string()),
+    };
+    let page = query::Page {
+        rows,
+        next: found.next,
+    };
+    Ok((page, Some(searched)))
+}
+
+fn holds(body: &[u8], text: &[u8]) -> bool {
+    text.is_empty() || body.windows(text.len()).any(|it| it == text)
 }
 
 #[derive(Debug, Template)]
 #[template(path = "event.html")]
 pub(super) struct EventPage {
     frame: Frame,
+    id: EventId,
     event: EventSummaryJson,
     verified: &'static str,
-    headers: Vec<HeaderJson>,
+    headers: Vec<HeaderView>,
     body: BodyView,
     deliveries: Vec<DeliveryJson>,
+    /// There are more: the list has all.
+    has_more: bool,
     /// Where a replay may go.
     destinations: Vec<String>,
     curl: Curl,
     here: String,
+    /// What it is about, and where to look for more of that.
+    resource: Option<(String, String)>,
+    timeline: Option<Neighbours>,
 }
 
 pub(super) async fn show(
@@ -101,10 +176,12 @@ pub(super) async fn show(
     let event = state.0.store.event(id).await?;
     let wanted = DeliveryQuery {
         event_id: Some(id),
-        limit: MAX_LIMIT,
+        limit: N_DELIVERIES,
         ..DeliveryQuery::default()
     };
-    let deliveries = state.0.store.deliveries(&wanted).await?.rows;
+    let found = state.0.store.deliveries(&wanted).await?;
+    let (deliveries, has_more) = (found.rows, found.next.is_some());
+    let timeline = state.0.store.neighbours(id, N_NEIGHBOURS).await?;
     let snapshot = state.0.registry.current();
     let routes = snapshot.routes_of(&event.source).iter();
     let mut destinations: Vec<_> = routes.map(|it| it.destination.to_string()).collect();
@@ -112,19 +189,38 @@ pub(super) async fn show(
     destinations.dedup();
     let said = query.get("said");
     let view = View::new(&state.0, &caller, &event.source);
+    let mut room = Room::new(110_000);
     Ok(Page(EventPage {
         frame: Frame::new(caller, Section::Events, "Event")
             .fresh_every(3)
             .saying(Some(&said)),
+        id,
         verified: proof(event.binding),
-        headers: view.headers(&event.headers),
-        body: BodyView::shown(view.bytes(&event.body)),
+        // The body first: it is what people look for.
+        body: BodyView::shown(view.bytes(&event.body), &mut room),
+        headers: room::headers(&view.headers(&event.headers), &mut room),
         deliveries: deliveries.iter().map(DeliveryJson::from).collect(),
+        has_more,
         destinations,
         curl: Curl::new(&event, &view, &handler(&snapshot, &deliveries)),
         event: EventSummaryJson::from(&event),
         here: format!("/events/{id}"),
+        resource: resource(&snapshot, &view, event).map(|it| {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("text", &it)
+                .finish();
+            (it, format!("/events?{query}"))
+        }),
+        timeline: timeline.filter(|it| it.rows.len() > 1),
     }))
+}
+
+/// What the event is about, as its provider says it, from what of it may be shown.
+fn resource(snapshot: &Snapshot, view: &View, event: Event) -> Option<String> {
+    let source = snapshot.source(&event.source)?;
+    let body = Bytes::from(view.bytes(&event.body).ok()?.into_owned());
+    let shown = Event { body, ..event };
+    source::resource(source.provider(), &shown).filter(|it| !it.is_empty())
 }
 
 /// What the word means.

@@ -21,6 +21,7 @@ mod map;
 mod overview;
 mod query;
 mod requests;
+mod room;
 mod settings;
 mod setup;
 mod text;

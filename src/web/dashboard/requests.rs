@@ -20,6 +20,7 @@ use crate::{
             body::BodyView,
             frame::{Answer, Frame, Page, Section},
             query::{Filters, Pager, Query},
+            room::{self, HeaderView, Room},
             text,
         },
         error::Problem,
@@ -76,6 +77,7 @@ pub(super) struct RequestPage {
     frame: Frame,
     it: RequestJson,
     body: Option<BodyView>,
+    headers: Vec<HeaderView>,
 }
 
 pub(super) async fn show(
@@ -85,10 +87,14 @@ pub(super) async fn show(
 ) -> Answer<RequestPage> {
     let request = state.0.store.request(id).await?;
     let view = View::new(&state.0, &caller, &request.source);
+    let mut room = Room::new(110_000);
+    let it = RequestDetailJson::new(&request, &view).summary;
+    let body = request.body.as_deref();
     Ok(Page(RequestPage {
         frame: Frame::new(caller, Section::Requests, "Refused request"),
-        body: request.body.as_deref().map(|it| BodyView::shown(view.bytes(it))),
-        it: RequestDetailJson::new(&request, &view).summary,
+        body: body.map(|it| BodyView::shown(view.bytes(it), &mut room)),
+        headers: room::headers(&it.headers, &mut room),
+        it,
     }))
 }
 
@@ -188,5 +194,8 @@ async fn accept_all(state: &AdminState, caller: Caller, form: Params) -> Result<
 }
 
 fn headline(n_accepted: u64, n_tried: u64) -> String {
-    format!("{n_accepted} of {} accepted", text::count(n_tried, "request", "requests"))
+    format!(
+        "{n_accepted} of {} accepted",
+        text::count(n_tried, "request", "requests")
+    )
 }

@@ -7,7 +7,7 @@ use crate::{
     store::claim::HoldTarget,
     web::{
         api::{
-            sample::{self, Told},
+            sample::{self, SampleInput},
             setup::{self, Because, DestinationJson, RouteJson, SourceJson},
         },
         auth::Caller,
@@ -86,7 +86,7 @@ pub(super) async fn send_sample(
     Name(name): Name,
     Form(mut form): Form,
 ) -> Result<Redirect, Problem> {
-    let told = Told {
+    let told = SampleInput {
         r#type: form.text("type")?,
     };
     form.finish()?;

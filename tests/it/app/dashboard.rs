@@ -6,7 +6,7 @@ use crate::app::{
     api::Api,
     app_case, eventually,
     receiver::Reply,
-    sender::{event, event_body},
+    sender::{OTHER_SECRET, event, event_body, stripe_with},
     site::TestApp,
 };
 
@@ -113,6 +113,39 @@ app_case!(many_are_retried_by_a_plan_and_a_job, |site| {
     until_said(&app, "/jobs", "3 of 3").await;
     app.finish().await;
 });
+
+app_case!(
+    all_that_came_with_a_new_secret_is_accepted_once_it_is_known,
+    |site| {
+        let app = site.start().await;
+        let mut n_refused = 0;
+        for n in 0..5 {
+            let body = event_body(&format!("evt_{n}"), "invoice.paid");
+            assert_eq!(app.post(&stripe_with(OTHER_SECRET, body)).await.status, 401);
+            n_refused += 1;
+        }
+        app.until_rejected("signature_mismatch", n_refused).await;
+        let list = page(&app, "/requests?source=stripe").await;
+        let plan = page(&app, link(&list, "/requests/plan")).await;
+        assert!(plan.contains("<dt>Requests</dt><dd>5</dd>"), "{plan}");
+        site.write("stripe.secret", OTHER_SECRET);
+        app.running.reload();
+        let done = eventually("the new secret holds", || async {
+            let done = app.submit("/requests/accept", "all=1&source=stripe").await;
+            done.contains("5 of 5 requests accepted").then_some(done)
+        })
+        .await;
+        assert!(
+            done.contains("<dt><code>accepted</code></dt><dd>5</dd>"),
+            "{done}"
+        );
+        let again = app.submit("/requests/accept", "all=1&source=stripe").await;
+        assert!(again.contains("0 of 0 requests accepted"), "{again}");
+        let log = page(&app, "/audit?action=accept_requests").await;
+        assert!(log.contains("5 of 5 accepted, by a filter"), "{log}");
+        app.finish().await;
+    }
+);
 
 app_case!(a_refused_request_is_explained, |site| {
     let app = site.start().await;

@@ -19,6 +19,8 @@ use crate::app::soon;
 pub(crate) enum Reply {
     Status(u16),
     With(u16, &'static str, String),
+    /// With a body.
+    Says(u16, Bytes),
     /// Answers 200 after a while, or once `Receiver::open` was called.
     Slow(Duration),
     /// Never answers.
@@ -161,6 +163,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     match reply.unwrap_or(Reply::Status(200)) {
         Reply::Status(status) => answer(status, None),
         Reply::With(status, name, value) => answer(status, Some((name, value))),
+        Reply::Says(status, body) => Response::builder().status(status).body(Body::from(body)).unwrap(),
         Reply::Slow(wait) => {
             // Either is as good.
             let _ = tokio::time::timeout(wait, opened(&shared)).await;

@@ -18,6 +18,7 @@ mod record;
 mod reject;
 mod retention;
 mod schema;
+mod search;
 mod settle;
 
 use std::{ops::Deref, sync::Arc, time::Duration};

@@ -12,6 +12,7 @@ mod framing;
 mod guard;
 mod listener;
 mod login;
+mod page_work;
 mod pages;
 mod receive;
 mod tokens;

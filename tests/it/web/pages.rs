@@ -13,11 +13,11 @@ use crate::web::{
     wire::Answer,
 };
 
-const OPERATOR: &str = "canary-operator-token";
-const VIEWER: &str = "canary-viewer-token";
+pub(crate) const OPERATOR: &str = "canary-operator-token";
+pub(crate) const VIEWER: &str = "canary-viewer-token";
 
 impl Fixture {
-    async fn page(&self, target: &str) -> String {
+    pub(crate) async fn page(&self, target: &str) -> String {
         let answer = self.get(target).await;
         assert_eq!(answer.status, 200, "{target}: {answer:?}");
         assert_eq!(
@@ -28,7 +28,7 @@ impl Fixture {
         answer.text().to_owned()
     }
 
-    async fn submit(&self, target: &str, form: &str) -> Answer {
+    pub(crate) async fn submit(&self, target: &str, form: &str) -> Answer {
         let length = form.len();
         let head = format!(
             "POST {target} HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\ncontent-length: {length}\r\n\
@@ -37,7 +37,7 @@ impl Fixture {
         self.admin.ask(format!("{head}{form}")).await
     }
 
-    async fn as_whom(&self, token: &str, method: &str, target: &str) -> Answer {
+    pub(crate) async fn as_whom(&self, token: &str, method: &str, target: &str) -> Answer {
         let head = format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         let form = "content-type: application/x-www-form-urlencoded\r\ncontent-length: 0\r\n";
         let request = format!("{head}{form}authorization: Bearer {token}\r\n\r\n");
@@ -138,6 +138,10 @@ async fn with_something_in_it(app: &Fixture) -> (Seeded, Vec<(String, Vec<String
         (
             "/audit?action=pause_destination".to_owned(),
             vec!["pause_destination", "search", "done"],
+        ),
+        (
+            "/requests/plan?source=github".to_owned(),
+            vec!["<dt>Requests</dt><dd>1</dd>", "signature_mismatch"],
         ),
         ("/audit/verify".to_owned(), vec!["The audit log is whole."]),
         (
@@ -432,44 +436,6 @@ async fn a_refused_request_is_accepted_by_its_button() {
 }
 
 #[tokio::test]
-async fn a_sample_comes_in_like_a_real_event() {
-    let app = Fixture::start().await;
-    let html = app.page("/sources").await;
-    assert!(html.contains("action=\"/sources/github/sample\""), "{html}");
-    let sent = app.submit("/sources/github/sample", "type=push").await;
-    assert_eq!(sent.status, 303, "{sent:?}");
-    let event = app.page(sent.header("location").unwrap()).await;
-    for word in [
-        "This is the sample",
-        "x-hub-signature-256",
-        "the signature covers the body",
-        "github-to-billing",
-    ] {
-        assert!(event.contains(word), "`{word}`: {event}");
-    }
-    let unknown = app.submit("/sources/nobody/sample", "").await;
-    assert_eq!(
-        (unknown.status, unknown.text().contains("no source has the name")),
-        (404, true)
-    );
-    let answer = app.post("/v1/sources/open/sample", r#"{"type":"a.b"}"#).await;
-    assert_eq!(answer.json()["status"], "accepted", "{answer:?}");
-    let log = app.page("/audit?action=send_sample").await;
-    assert!(
-        log.contains("github") && log.contains("open") && log.contains("404"),
-        "{log}"
-    );
-    let overview = app.page("/").await;
-    for word in [
-        "2</b>events in",
-        "in the last hour: 0 delivered, 2 open",
-        "class=\"chart\"",
-    ] {
-        assert!(overview.contains(word), "`{word}`: {overview}");
-    }
-}
-
-#[tokio::test]
 async fn assets_are_kept_for_ever_and_named_by_what_is_in_them() {
     let app = Fixture::with_tokens().await;
     let login = app.get("/login").await;
@@ -593,8 +559,7 @@ async fn g04_huge_and_deep_bodies_leave_the_page_usable() {
     for (n, body) in [huge, deep, binary].into_iter().enumerate() {
         let id = seed_hostile(&app, n, "x", body).await;
         let html = app.page(&format!("/events/{id}")).await;
-        // A byte of markup takes five to show.
-        assert!(html.len() < 600_000, "{} bytes", html.len());
+        assert!(html.len() < 180_000, "{} bytes", html.len());
         assert!(html.contains("download"), "{n}");
         assert!(!html.contains("<u>"), "{n}");
     }
