@@ -71,7 +71,7 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
         RoleName::Ingest => Role::Ingest,
         RoleName::Deliver => Role::Deliver,
     };
-    let res = app::serve(loaded, inputs, role, open_up).await;
+    let res = Box::pin(app::serve(loaded, inputs, role, open_up)).await;
     res.map(|()| Ended::Fine).map_err(with_hint)
 }
 
