@@ -2,12 +2,16 @@
 
 use crate::app::{
     browser::tab::Tab,
+    eventually,
     receiver::Reply,
     sender::{OTHER_SECRET, event_body, stripe_with},
     site::{Site, TestApp},
 };
 
 const CONFIG: &str = r#"
+[issues]
+every = "1s"
+
 [sources.stripe]
 provider = "stripe"
 secrets = [{ file = "stripe.secret" }]
@@ -97,6 +101,10 @@ pub(super) async fn set() -> (Site, TestApp) {
     }
     app.until_rejected("signature_mismatch", 3).await;
     app.until_open(0).await;
+    eventually("its dead letters are an issue", || async {
+        (!app.list("/v1/issues").await.is_empty()).then_some(())
+    })
+    .await;
     let pause = app.command(
         "/v1/destinations/warehouse/pause",
         r#"{"reason":"moving to the new hall"}"#,
