@@ -42,6 +42,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    pub(super) fn not_found(what: &'static str, id: impl ToString) -> Self {
+        Self::NotFound {
+            what,
+            id: id.to_string(),
+        }
+    }
+
     /// Stable name for metrics.
     pub const fn kind(&self) -> &'static str {
         match self {

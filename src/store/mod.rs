@@ -4,6 +4,9 @@
 //! A method runs in a task of its own to its end, whatever becomes of its caller: sqlx 0.8.4 to 0.9.0 hand a connection
 //! with an open transaction back to the pool when a `begin` is dropped (launchbadge/sqlx 4385).
 //!
+//! What both engines say alike stands once, in `common`: each engine compiles its files as modules of its own, with its own
+//! `Engine`, `Connection` and pools, and says in `dialect` what it must say otherwise.
+//!
 //! Times that decide something (leases, schedules) are on the store's own clock: see `Store::now`.
 //!
 //! Imports: `base`, `event`.
@@ -23,6 +26,7 @@ mod look;
 mod migrations;
 pub mod neighbours;
 mod pool;
+#[allow(clippy::duplicate_mod, reason = "both engines compile what is in `common`")]
 mod postgres;
 pub mod query;
 pub mod record;
@@ -30,6 +34,7 @@ pub mod rejected;
 pub mod rhythm;
 mod rows;
 pub mod search;
+#[allow(clippy::duplicate_mod, reason = "both engines compile what is in `common`")]
 mod sqlite;
 mod stats;
 mod value;

@@ -4,31 +4,46 @@
 //! wherever that can be: a statement outside a transaction commits by itself, which saves the round trips of `begin`
 //! and `commit`.
 
+#[path = "../common/access.rs"]
 mod access;
+#[path = "../common/audit.rs"]
 mod audit;
-mod claim;
-pub(super) mod error;
+#[path = "../common/hold.rs"]
 mod hold;
+#[path = "../common/issue.rs"]
 mod issue;
+#[path = "../common/job.rs"]
 mod job;
+#[path = "../common/ledger.rs"]
 mod ledger;
+#[path = "../common/list.rs"]
 mod list;
+#[path = "../common/operate.rs"]
+mod operate;
+#[path = "../common/retention.rs"]
+mod retention;
+#[path = "../common/rhythm.rs"]
+mod rhythm;
+
+mod advance;
+mod claim;
+mod dialect;
+pub(super) mod error;
 mod once;
 mod open;
-mod operate;
 mod order;
+mod prune;
 mod record;
 mod reject;
-mod retention;
-mod rhythm;
+mod replay;
 mod settle;
 mod slots;
 mod warnings;
 
-use sqlx::PgConnection;
+use sqlx::{Postgres, Transaction};
 
 use crate::{
-    base::clock::Timestamp,
+    base::{clock::Timestamp, ids::WorkerId},
     store::{
         error::StoreError,
         pool::{Pool, on},
@@ -37,13 +52,15 @@ use crate::{
     },
 };
 
+type Connection = sqlx::PgConnection;
+
 #[derive(Debug)]
 pub(super) struct Engine {
-    ingest: Pool<PgConnection>,
-    delivery: Pool<PgConnection>,
+    ingest: Pool<Connection>,
+    delivery: Pool<Connection>,
     /// Retention and the marking of what is held.
-    chores: Pool<PgConnection>,
-    admin: Pool<PgConnection>,
+    chores: Pool<Connection>,
+    admin: Pool<Connection>,
     /// Without the time limits of the pools, for migrations.
     options: sqlx::postgres::PgConnectOptions,
     slots: Slots,
@@ -59,6 +76,23 @@ impl Engine {
         })
     }
 
+    pub(in crate::store) async fn attend(
+        &self,
+        worker: WorkerId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<u32, StoreError> {
+        on!(&self.delivery, |conn| {
+            let n_there: i64 = sqlx::query_scalar(include_str!("sql/attend.sql"))
+                .bind(worker.uuid())
+                .bind(Time(now))
+                .bind(Time(until))
+                .fetch_one(conn)
+                .await?;
+            Ok(u32::try_from(n_there).unwrap_or(u32::MAX))
+        })
+    }
+
     #[expect(clippy::unused_async, reason = "the other engine has work to do")]
     pub(super) async fn checkpoint(&self) -> Result<(), StoreError> {
         Ok(())
@@ -70,4 +104,33 @@ impl Engine {
         self.delivery.close().await;
         self.ingest.close().await;
     }
+
+    const fn admin_reader(&self) -> &Pool<Connection> {
+        &self.admin
+    }
+
+    const fn admin_writer(&self) -> &Pool<Connection> {
+        &self.admin
+    }
+
+    const fn chore_reader(&self) -> &Pool<Connection> {
+        &self.chores
+    }
+
+    const fn chore_writer(&self) -> &Pool<Connection> {
+        &self.chores
+    }
+}
+
+async fn begin(conn: &mut Connection) -> Result<Transaction<'_, Postgres>, StoreError> {
+    use sqlx::Connection as _;
+    Ok(conn.begin().await?)
+}
+
+/// A transaction that sees one moment throughout, and changes nothing.
+async fn snapshot(conn: &mut Connection) -> Result<Transaction<'_, Postgres>, StoreError> {
+    use sqlx::Connection as _;
+    Ok(conn
+        .begin_with("begin isolation level repeatable read read only")
+        .await?)
 }

@@ -5,14 +5,12 @@ use std::collections::HashMap;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::{
-    base::clock::Timestamp,
     event::once::Once,
     store::{
         error::StoreError,
-        pool::on,
-        postgres::{Engine, record::record},
+        postgres::record::record,
         record::{NewDelivery, NewEvent, REPEAT, Recorded, SkipCause},
-        value::{Time, signed},
+        value::signed,
     },
 };
 
@@ -64,17 +62,4 @@ fn rounds<'b>(deliveries: impl Iterator<Item = &'b NewDelivery>) -> Vec<Vec<Comp
 
 fn micros(once: &Once) -> i64 {
     signed(once.within.as_micros().try_into().unwrap_or(u64::MAX))
-}
-
-impl Engine {
-    pub(in crate::store) async fn prune_once(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        on!(&self.chores, |conn| {
-            let done = sqlx::query(include_str!("sql/prune_once.sql"))
-                .bind(Time(now))
-                .bind(i64::from(limit))
-                .execute(conn)
-                .await?;
-            Ok(done.rows_affected())
-        })
-    }
 }

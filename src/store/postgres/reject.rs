@@ -87,7 +87,7 @@ impl Engine {
                     .fetch_optional(&mut *transaction)
                     .await?;
             match accepted_as {
-                None => return Err(not_found(request)),
+                None => return Err(StoreError::not_found("request", request)),
                 // Done before: the answer is the same as then, and nothing is counted twice.
                 Some(Some(id)) if id == batch[0].event.id.uuid() => return Ok(Recorded::Accepted),
                 Some(Some(id)) => return Ok(Recorded::Duplicate(EventId::from_uuid(id))),
@@ -107,23 +107,6 @@ impl Engine {
             transaction.commit().await?;
             Ok(answer)
         })
-    }
-
-    pub(in crate::store) async fn request(&self, id: RequestId) -> Result<RejectedRequest, StoreError> {
-        on!(&self.admin, |conn| {
-            let row = sqlx::query(include_str!("sql/request.sql"))
-                .bind(id.uuid())
-                .fetch_optional(conn)
-                .await?;
-            crate::store::rows::request(&row.ok_or_else(|| not_found(id))?)
-        })
-    }
-}
-
-fn not_found(id: RequestId) -> StoreError {
-    StoreError::NotFound {
-        what: "request",
-        id: id.to_string(),
     }
 }
 

@@ -4,34 +4,49 @@
 //! process at a time, held by a lock file. What comes in and what is settled goes through `direct`, a transaction at a call;
 //! all else through sqlx, whose every statement goes to a thread of its connection and back.
 
+#[path = "../common/access.rs"]
 mod access;
+#[path = "../common/audit.rs"]
 mod audit;
+#[path = "../common/hold.rs"]
+mod hold;
+#[path = "../common/issue.rs"]
+mod issue;
+#[path = "../common/job.rs"]
+mod job;
+#[path = "../common/ledger.rs"]
+mod ledger;
+#[path = "../common/list.rs"]
+mod list;
+#[path = "../common/operate.rs"]
+mod operate;
+#[path = "../common/retention.rs"]
+mod retention;
+#[path = "../common/rhythm.rs"]
+mod rhythm;
+
+mod advance;
 mod claim;
 mod clock;
+mod dialect;
 mod direct;
 pub(super) mod error;
-mod hold;
 mod ids;
-mod issue;
-mod job;
-mod ledger;
-mod list;
 mod lock;
 mod once;
 mod open;
-mod operate;
+mod prune;
 mod record;
 mod reject;
-mod retention;
-mod rhythm;
+mod replay;
 mod settle;
 
 use std::{path::PathBuf, sync::atomic::AtomicBool};
 
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{Sqlite, Transaction};
 
 use crate::{
-    base::clock::Timestamp,
+    base::{clock::Timestamp, ids::WorkerId},
     store::{
         error::StoreError,
         pool::Pool,
@@ -39,14 +54,16 @@ use crate::{
     },
 };
 
+type Connection = sqlx::SqliteConnection;
+
 #[derive(Debug)]
 pub(super) struct Engine {
-    writer: Pool<SqliteConnection>,
+    writer: Pool<Connection>,
     /// In use only while the writer is lent.
     direct: Direct,
-    readers: Pool<SqliteConnection>,
+    readers: Pool<Connection>,
     /// Copies the log back into the file while the writer goes on.
-    checkpointer: Pool<SqliteConnection>,
+    checkpointer: Pool<Connection>,
     path: PathBuf,
     /// The last commit of events failed, so a lock alone does not show whether the next one would go in.
     is_suspect: AtomicBool,
@@ -62,17 +79,56 @@ impl Engine {
         Ok(self.clock.now())
     }
 
+    /// One process has the file.
+    #[expect(clippy::unused_async, reason = "the other engine has work to do")]
+    pub(in crate::store) async fn attend(
+        &self,
+        _worker: WorkerId,
+        _now: Timestamp,
+        _until: Timestamp,
+    ) -> Result<u32, StoreError> {
+        Ok(1)
+    }
+
+    /// Of the file system that the file is on.
+    pub(super) fn free_space(&self) -> Option<u64> {
+        let found = rustix::fs::statvfs(&self.path).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.checkpointer.close().await;
         self.writer.close().await;
         self.direct.close();
     }
+
+    const fn admin_reader(&self) -> &Pool<Connection> {
+        &self.readers
+    }
+
+    const fn admin_writer(&self) -> &Pool<Connection> {
+        &self.writer
+    }
+
+    const fn chore_reader(&self) -> &Pool<Connection> {
+        &self.readers
+    }
+
+    const fn chore_writer(&self) -> &Pool<Connection> {
+        &self.writer
+    }
 }
 
 /// A transaction that has the right to write from its start: one that asks for it later is refused at once where
 /// another writes, without waiting.
-async fn begin(conn: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite>, StoreError> {
-    use sqlx::Connection;
+async fn begin(conn: &mut Connection) -> Result<Transaction<'_, Sqlite>, StoreError> {
+    use sqlx::Connection as _;
     Ok(conn.begin_with("begin immediate").await?)
+}
+
+/// A transaction that sees one moment throughout.
+async fn snapshot(conn: &mut Connection) -> Result<Transaction<'_, Sqlite>, StoreError> {
+    use sqlx::Connection as _;
+    Ok(conn.begin().await?)
 }

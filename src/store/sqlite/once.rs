@@ -6,9 +6,7 @@ use crate::{
     base::clock::Timestamp,
     store::{
         error::StoreError,
-        pool::on,
         record::{NewDelivery, REPEAT, Skip, SkipCause, Start},
-        sqlite::Engine,
         value::{Time, clean},
     },
 };
@@ -36,17 +34,4 @@ pub(super) fn repeat(
             reason: REPEAT.to_owned(),
         })
     }))
-}
-
-impl Engine {
-    pub(in crate::store) async fn prune_once(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        on!(&self.writer, |conn| {
-            let done = sqlx::query(include_str!("sql/prune_once.sql"))
-                .bind(Time(now))
-                .bind(i64::from(limit))
-                .execute(conn)
-                .await?;
-            Ok(done.rows_affected())
-        })
-    }
 }

@@ -14,7 +14,6 @@ use crate::{
     store::{
         error::StoreError,
         fold::Repeats,
-        pool::on,
         record::{NewEvent, Recorded},
         rejected::{RejectedCount, RejectedRequest},
         sqlite::{Engine, record::record},
@@ -113,7 +112,7 @@ impl Engine {
                 )
                 .optional()?;
             match accepted_as.map(|it| it.map(Uuid::from_bytes)) {
-                None => return Err(not_found(request)),
+                None => return Err(StoreError::not_found("request", request)),
                 // Done before: the answer is the same as then, and nothing is counted twice.
                 Some(Some(id)) if id == batch[0].event.id.uuid() => return Ok(Recorded::Accepted),
                 Some(Some(id)) => return Ok(Recorded::Duplicate(EventId::from_uuid(id))),
@@ -135,23 +134,6 @@ impl Engine {
             Ok(answer)
         })
         .await
-    }
-
-    pub(in crate::store) async fn request(&self, id: RequestId) -> Result<RejectedRequest, StoreError> {
-        on!(&self.readers, |conn| {
-            let row = sqlx::query(include_str!("sql/request.sql"))
-                .bind(id.uuid())
-                .fetch_optional(conn)
-                .await?;
-            crate::store::rows::request(&row.ok_or_else(|| not_found(id))?)
-        })
-    }
-}
-
-fn not_found(id: RequestId) -> StoreError {
-    StoreError::NotFound {
-        what: "request",
-        id: id.to_string(),
     }
 }
 

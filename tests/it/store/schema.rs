@@ -22,6 +22,12 @@ fn files(folder: &str) -> Vec<(String, String)> {
     files
 }
 
+/// What the engine's store says: its own texts, and those that it shares with the other.
+fn statements(engine: &str) -> Vec<(String, String)> {
+    let own = files(&format!("src/store/{engine}/sql"));
+    own.into_iter().chain(files("src/store/common/sql")).collect()
+}
+
 /// A connection of the test's own.
 async fn connection<C: Connection>(store: &TestStore) -> C {
     C::connect(store.settings.url.expose_str().unwrap())
@@ -46,7 +52,7 @@ fn both_engines_have_the_same_migrations() {
 async fn every_postgres_statement_is_understood() {
     let store = TestStore::postgres().await;
     let mut conn = connection::<PgConnection>(&store).await;
-    for (name, sql) in files("src/store/postgres/sql") {
+    for (name, sql) in statements("postgres") {
         assert!(sql.starts_with("--"), "{name} says what it does");
         if let Err(error) = conn
             .prepare(QueryBuilder::<sqlx::Postgres>::new(sql).into_sql())
@@ -97,7 +103,7 @@ async fn results_and_leases_are_written_by_the_ids_of_their_deliveries() {
 async fn every_sqlite_statement_is_understood() {
     let store = TestStore::sqlite().await;
     let mut conn = connection::<SqliteConnection>(&store).await;
-    for (name, sql) in files("src/store/sqlite/sql") {
+    for (name, sql) in statements("sqlite") {
         assert!(sql.starts_with("--"), "{name} says what it does");
         if let Err(error) = conn
             .prepare(QueryBuilder::<sqlx::Sqlite>::new(sql).into_sql())
@@ -166,7 +172,7 @@ async fn the_postgres_schema_is_as_written_down() {
 async fn e10_no_statement_of_sqlites_hot_path_reads_every_delivery() {
     let store = TestStore::sqlite().await;
     let mut conn = connection::<SqliteConnection>(&store).await;
-    for (name, sql) in files("src/store/sqlite/sql") {
+    for (name, sql) in statements("sqlite") {
         // The numbers for people count every row; the last three begin at the end of a table and stop soon.
         if matches!(
             name.as_str(),
@@ -195,7 +201,7 @@ async fn e10_no_statement_of_sqlites_hot_path_reads_every_delivery() {
 async fn e10_where_nothing_is_held_no_waiting_delivery_is_looked_at() {
     let store = TestStore::sqlite().await;
     let mut conn = connection::<SqliteConnection>(&store).await;
-    let (_, sql) = files("src/store/sqlite/sql")
+    let (_, sql) = statements("sqlite")
         .into_iter()
         .find(|(name, _)| name == "mark_held.sql")
         .unwrap();

@@ -1,0 +1,92 @@
+//! Holding back a route or a destination, and letting it go.
+
+use crate::{
+    base::clock::Timestamp,
+    store::{
+        claim::{Hold, HoldTarget},
+        error::StoreError,
+        pool::on,
+        rows::{self, target_columns},
+        value::{Time, clean},
+    },
+};
+
+use super::{Engine, dialect};
+
+/// Rows marked by one statement: a large backlog must not keep the writer for long.
+const CHUNK: i64 = 5_000;
+
+impl Engine {
+    pub(in crate::store) async fn hold(
+        &self,
+        target: HoldTarget,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (kind, name) = target_columns(&target);
+        on!(self.chore_writer(), |conn| {
+            sqlx::query(
+                "insert into hold (kind, name, reason, since) values ($1, $2, $3, $4) on conflict do nothing",
+            )
+            .bind(kind)
+            .bind(clean(name))
+            .bind(clean(&reason))
+            .bind(Time(now))
+            .execute(conn)
+            .await?;
+            Ok(())
+        })?;
+        self.mark(dialect::MARK_HELD, None).await
+    }
+
+    pub(in crate::store) async fn resume(
+        &self,
+        target: HoldTarget,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (kind, name) = target_columns(&target);
+        on!(self.chore_writer(), |conn| {
+            sqlx::query("delete from hold where kind = $1 and name = $2")
+                .bind(kind)
+                .bind(clean(name))
+                .execute(conn)
+                .await?;
+            Ok(())
+        })?;
+        self.mark(dialect::MARK_FREE, Some(now)).await
+    }
+
+    pub(in crate::store) async fn mark_held(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let n_held = self.mark(dialect::MARK_HELD, None).await?;
+        // Also what a resume left behind that did not get to its end.
+        let n_free = self.mark(dialect::MARK_FREE, Some(now)).await?;
+        Ok(n_held + n_free)
+    }
+
+    pub(in crate::store) async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let rows =
+                sqlx::query("select kind, name, reason, since from hold order by kind, name limit 10000")
+                    .fetch_all(conn)
+                    .await?;
+            rows.iter().map(rows::hold).collect()
+        })
+    }
+
+    async fn mark(&self, sql: &'static str, due_at: Option<Timestamp>) -> Result<u64, StoreError> {
+        let mut n_rows = 0;
+        loop {
+            let n_marked = on!(self.chore_writer(), |conn| {
+                let mut query = sqlx::query(sql).bind(CHUNK);
+                if let Some(due_at) = due_at {
+                    query = query.bind(Time(due_at));
+                }
+                Ok(query.execute(conn).await?.rows_affected())
+            })?;
+            n_rows += n_marked;
+            if n_marked == 0 {
+                return Ok(n_rows);
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What the admin side reads, one row or one page at a time.
+
+use crate::{
+    base::ids::{DeliveryId, EventId, RequestId},
+    event::{Event, attempt::Attempt, delivery::Delivery},
+    store::{
+        error::StoreError,
+        filter,
+        neighbours::{self, Neighbours},
+        pool::on,
+        query::{DeliveryQuery, EventQuery, EventSummary, Page, RequestQuery, RequestSummary, RequestTally},
+        rejected::RejectedRequest,
+        rows,
+        search::{self, Bounds, Found},
+    },
+};
+
+use super::Engine;
+
+impl Engine {
+    pub(in crate::store) async fn event(&self, id: EventId) -> Result<Event, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let row = sqlx::query(include_str!("sql/event.sql"))
+                .bind(id.uuid())
+                .fetch_optional(conn)
+                .await?;
+            rows::event(&row.ok_or_else(|| StoreError::not_found("event", id))?)
+        })
+    }
+
+    pub(in crate::store) async fn events(
+        &self,
+        query: EventQuery,
+    ) -> Result<Page<EventSummary, EventId>, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let rows = filter::events(&query).build().fetch_all(conn).await?;
+            rows::page(&rows, query.limit, rows::event_summary, EventId::from_uuid)
+        })
+    }
+
+    pub(in crate::store) async fn search_events(
+        &self,
+        query: EventQuery,
+        text: Vec<u8>,
+        bounds: Bounds,
+    ) -> Result<Found, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let rows = search::sizes(&query, bounds)
+                .build()
+                .fetch_all(&mut *conn)
+                .await?;
+            let Some(reach) = search::reach(&rows, bounds)? else {
+                return Ok(Found::nothing());
+            };
+            let rows = search::holding(&query, &text, reach)
+                .build()
+                .fetch_all(conn)
+                .await?;
+            let page = rows::page(&rows, query.limit, rows::event_summary, EventId::from_uuid)?;
+            Ok(Found::new(page, reach))
+        })
+    }
+
+    pub(in crate::store) async fn neighbours(
+        &self,
+        event: EventId,
+        n_each: u32,
+    ) -> Result<Option<Neighbours>, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let row = sqlx::query(include_str!("sql/stand.sql"))
+                .bind(event.uuid())
+                .fetch_optional(&mut *conn)
+                .await?;
+            let Some(stand) = row.map(|it| neighbours::stand(&it)).transpose()? else {
+                return Ok(None);
+            };
+            let mut found = Vec::new();
+            for mut side in neighbours::sides(&stand, n_each) {
+                for row in &side.build().fetch_all(&mut *conn).await? {
+                    found.push(neighbours::neighbour(row)?);
+                }
+            }
+            Ok(Some(neighbours::nearest(stand, found, n_each)))
+        })
+    }
+
+    pub(in crate::store) async fn request(&self, id: RequestId) -> Result<RejectedRequest, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let row = sqlx::query(include_str!("sql/request.sql"))
+                .bind(id.uuid())
+                .fetch_optional(conn)
+                .await?;
+            rows::request(&row.ok_or_else(|| StoreError::not_found("request", id))?)
+        })
+    }
+
+    pub(in crate::store) async fn delivery(&self, id: DeliveryId) -> Result<Delivery, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let row = sqlx::query(include_str!("sql/delivery.sql"))
+                .bind(id.uuid())
+                .fetch_optional(conn)
+                .await?;
+            rows::delivery(&row.ok_or_else(|| StoreError::not_found("delivery", id))?)
+        })
+    }
+
+    pub(in crate::store) async fn deliveries(
+        &self,
+        query: DeliveryQuery,
+    ) -> Result<Page<Delivery, DeliveryId>, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let rows = filter::deliveries(&query).build().fetch_all(conn).await?;
+            rows::page(&rows, query.limit, rows::delivery, DeliveryId::from_uuid)
+        })
+    }
+
+    pub(in crate::store) async fn requests(
+        &self,
+        query: RequestQuery,
+    ) -> Result<Page<RequestSummary, RequestId>, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let rows = filter::requests(&query).build().fetch_all(conn).await?;
+            rows::page(&rows, query.limit, rows::request_summary, RequestId::from_uuid)
+        })
+    }
+
+    pub(in crate::store) async fn count_requests(
+        &self,
+        query: RequestQuery,
+        n_scanned: u32,
+    ) -> Result<Vec<RequestTally>, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let mut query = filter::request_tallies(&query, n_scanned);
+            let rows = query.build().fetch_all(conn).await?;
+            rows.iter().map(rows::request_tally).collect()
+        })
+    }
+
+    pub(in crate::store) async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let rows = sqlx::query(include_str!("sql/attempts.sql"))
+                .bind(id.uuid())
+                .fetch_all(conn)
+                .await?;
+            rows.iter().map(rows::attempt).collect()
+        })
+    }
+}
