@@ -4,6 +4,8 @@
 //! there was when it was made. Its cursor moves in the transaction that does a step's work, and only from where the
 //! step began: a step that is done twice, by a replica that was thought dead, changes nothing the second time.
 
+use std::{sync::Arc, time::Duration};
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -14,11 +16,13 @@ use crate::{
     },
     event::delivery::Status,
     store::{
-        query::{DeliveryQuery, EventQuery},
+        Engine, Store, detached,
+        error::StoreError,
+        query::{DeliveryQuery, EventQuery, EventSummary, Page},
         record::NewDelivery,
+        run,
     },
 };
-use std::{sync::Arc, time::Duration};
 
 /// What a job does to all that it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,4 +320,103 @@ pub struct Step {
     /// Of these, with how many nothing is to be done.
     pub n_skipped: u64,
     pub work: Work,
+}
+
+impl Store {
+    /// A job over all that its filter finds among what there is now.
+    pub async fn create_job(&self, new: NewJob, now: Timestamp) -> Result<Job, StoreError> {
+        let id = JobId::new();
+        run!(self, create_job(id, new, now))
+    }
+
+    pub async fn job(&self, id: JobId) -> Result<Job, StoreError> {
+        run!(self, job(id))
+    }
+
+    pub async fn jobs(&self, query: &JobQuery) -> Result<Page<Job, JobId>, StoreError> {
+        let query = query.clone();
+        run!(self, jobs(query))
+    }
+
+    /// Pauses a job, lets it go on, or cancels it: no step of it begins after the answer. `Conflict` for one that has ended.
+    pub async fn move_job(&self, id: JobId, state: State, now: Timestamp) -> Result<Job, StoreError> {
+        if let Some(job) = run!(self, move_job(id, state, now))? {
+            return Ok(job);
+        }
+        let job = self.job(id).await?;
+        Err(StoreError::Conflict {
+            what: "job",
+            id: id.to_string(),
+            status: job.state.as_str().to_owned(),
+            wanted: state.as_str(),
+        })
+    }
+
+    /// The next deliveries that a retry or a cancel would change, in the order of their ids.
+    pub async fn look_for_deliveries(
+        &self,
+        action: Action,
+        filter: &Filter,
+        reach: Reach,
+        bounds: Bounds,
+    ) -> Result<Look<FoundDelivery>, StoreError> {
+        let filter = filter.clone();
+        run!(self, look_for_deliveries(action, filter, reach, bounds))
+    }
+
+    /// The next events that a replay would deliver, in the order of their ids.
+    pub async fn look_for_events(
+        &self,
+        filter: &Filter,
+        reach: Reach,
+        bounds: Bounds,
+    ) -> Result<Look<EventSummary>, StoreError> {
+        let filter = filter.clone();
+        run!(self, look_for_events(filter, reach, bounds))
+    }
+
+    /// Counts what a retry or a cancel would change among the next `n_scanned` deliveries.
+    pub async fn count_deliveries(
+        &self,
+        action: Action,
+        filter: &Filter,
+        reach: Reach,
+        n_scanned: u32,
+    ) -> Result<Look<DeliveryTally>, StoreError> {
+        let filter = filter.clone();
+        run!(self, count_deliveries(action, filter, reach, n_scanned))
+    }
+
+    /// Counts what a replay would deliver among the next `n_scanned` events.
+    pub async fn count_events(
+        &self,
+        filter: &Filter,
+        reach: Reach,
+        n_scanned: u32,
+    ) -> Result<Look<EventTally>, StoreError> {
+        let filter = filter.clone();
+        run!(self, count_events(filter, reach, n_scanned))
+    }
+
+    /// How many deliveries to this destination are due and in nobody's hands; counted no further than `at_most`.
+    pub async fn n_waiting(
+        &self,
+        destination: &str,
+        now: Timestamp,
+        at_most: u32,
+    ) -> Result<u32, StoreError> {
+        let destination = destination.to_owned();
+        run!(self, n_waiting(destination, now, at_most))
+    }
+
+    /// How long the last attempts took, by destination.
+    pub async fn paces(&self) -> Result<Vec<Pace>, StoreError> {
+        run!(self, paces())
+    }
+
+    /// Does one step of a running job and moves its cursor on, both or neither. False: the job does not run any more, or
+    /// its cursor is elsewhere, and nothing was done.
+    pub async fn advance_job(&self, step: Step, now: Timestamp) -> Result<bool, StoreError> {
+        run!(self, advance_job(step, now))
+    }
 }

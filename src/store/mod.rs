@@ -43,7 +43,7 @@ pub mod wake;
 use crate::{
     base::{
         clock::Timestamp,
-        ids::{DeliveryId, EventId, JobId, RequestId, WorkerId},
+        ids::{DeliveryId, EventId, WorkerId},
         secret::Secret,
     },
     event::{
@@ -54,16 +54,8 @@ use crate::{
     store::{
         claim::{Claim, Hold, HoldTarget, Settled, Settlement, Wanted},
         error::StoreError,
-        job::{
-            Action, Bounds, DeliveryTally, EventTally, Filter, FoundDelivery, Job, JobQuery, Look, NewJob,
-            Pace, Reach, State, Step,
-        },
-        query::{
-            DeliveryQuery, EventQuery, EventSummary, Ledger, Page, RequestQuery, RequestSummary,
-            RequestTally, Stats,
-        },
+        query::{DeliveryQuery, EventQuery, EventSummary, Ledger, Page, Stats},
         record::{NewDelivery, NewEvent, Recorded},
-        rejected::{RejectedCount, RejectedRequest},
     },
 };
 use std::{collections::BTreeMap, future::Future, sync::Arc};
@@ -357,145 +349,6 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         run!(self, replay(event, deliveries, now))
-    }
-
-    /// A job over all that its filter finds among what there is now.
-    pub async fn create_job(&self, new: NewJob, now: Timestamp) -> Result<Job, StoreError> {
-        let id = JobId::new();
-        run!(self, create_job(id, new, now))
-    }
-
-    pub async fn job(&self, id: JobId) -> Result<Job, StoreError> {
-        run!(self, job(id))
-    }
-
-    pub async fn jobs(&self, query: &JobQuery) -> Result<Page<Job, JobId>, StoreError> {
-        let query = query.clone();
-        run!(self, jobs(query))
-    }
-
-    /// Pauses a job, lets it go on, or cancels it: no step of it begins after the answer. `Conflict` for one that has ended.
-    pub async fn move_job(&self, id: JobId, state: State, now: Timestamp) -> Result<Job, StoreError> {
-        if let Some(job) = run!(self, move_job(id, state, now))? {
-            return Ok(job);
-        }
-        let job = self.job(id).await?;
-        Err(StoreError::Conflict {
-            what: "job",
-            id: id.to_string(),
-            status: job.state.as_str().to_owned(),
-            wanted: state.as_str(),
-        })
-    }
-
-    /// The next deliveries that a retry or a cancel would change, in the order of their ids.
-    pub async fn look_for_deliveries(
-        &self,
-        action: Action,
-        filter: &Filter,
-        reach: Reach,
-        bounds: Bounds,
-    ) -> Result<Look<FoundDelivery>, StoreError> {
-        let filter = filter.clone();
-        run!(self, look_for_deliveries(action, filter, reach, bounds))
-    }
-
-    /// The next events that a replay would deliver, in the order of their ids.
-    pub async fn look_for_events(
-        &self,
-        filter: &Filter,
-        reach: Reach,
-        bounds: Bounds,
-    ) -> Result<Look<EventSummary>, StoreError> {
-        let filter = filter.clone();
-        run!(self, look_for_events(filter, reach, bounds))
-    }
-
-    /// Counts what a retry or a cancel would change among the next `n_scanned` deliveries.
-    pub async fn count_deliveries(
-        &self,
-        action: Action,
-        filter: &Filter,
-        reach: Reach,
-        n_scanned: u32,
-    ) -> Result<Look<DeliveryTally>, StoreError> {
-        let filter = filter.clone();
-        run!(self, count_deliveries(action, filter, reach, n_scanned))
-    }
-
-    /// Counts what a replay would deliver among the next `n_scanned` events.
-    pub async fn count_events(
-        &self,
-        filter: &Filter,
-        reach: Reach,
-        n_scanned: u32,
-    ) -> Result<Look<EventTally>, StoreError> {
-        let filter = filter.clone();
-        run!(self, count_events(filter, reach, n_scanned))
-    }
-
-    /// How many deliveries to this destination are due and in nobody's hands; counted no further than `at_most`.
-    pub async fn n_waiting(
-        &self,
-        destination: &str,
-        now: Timestamp,
-        at_most: u32,
-    ) -> Result<u32, StoreError> {
-        let destination = destination.to_owned();
-        run!(self, n_waiting(destination, now, at_most))
-    }
-
-    /// How long the last attempts took, by destination.
-    pub async fn paces(&self) -> Result<Vec<Pace>, StoreError> {
-        run!(self, paces())
-    }
-
-    /// Does one step of a running job and moves its cursor on, both or neither. False: the job does not run any more, or
-    /// its cursor is elsewhere, and nothing was done.
-    pub async fn advance_job(&self, step: Step, now: Timestamp) -> Result<bool, StoreError> {
-        run!(self, advance_job(step, now))
-    }
-
-    /// Keeps and counts rejected requests, and counts those that are not kept.
-    pub async fn reject(
-        &self,
-        batch: Vec<RejectedRequest>,
-        only_counted: Vec<RejectedCount>,
-    ) -> Result<(), StoreError> {
-        run!(self, reject(batch, only_counted))
-    }
-
-    /// Records the event that a rejected request became after all, and marks the request. It counts as received a second
-    /// time. A request that was accepted before answers with the event that it became.
-    pub async fn accept_rejected(
-        &self,
-        request: RequestId,
-        event: NewEvent,
-        now: Timestamp,
-    ) -> Result<Recorded, StoreError> {
-        run!(self, accept_rejected(request, event, now))
-    }
-
-    pub async fn request(&self, id: RequestId) -> Result<RejectedRequest, StoreError> {
-        run!(self, request(id))
-    }
-
-    pub async fn requests(
-        &self,
-        query: &RequestQuery,
-    ) -> Result<Page<RequestSummary, RequestId>, StoreError> {
-        let query = query.clone();
-        run!(self, requests(query))
-    }
-
-    /// Counts, of the newest `n_scanned` rejected requests that the filter finds, those of each kind. Looks at no cursor.
-    pub async fn count_requests(
-        &self,
-        query: &RequestQuery,
-        n_scanned: u32,
-    ) -> Result<Vec<RequestTally>, StoreError> {
-        let query = query.clone();
-        run!(self, count_requests(query, n_scanned))
     }
 
     pub async fn event(&self, id: EventId) -> Result<Event, StoreError> {

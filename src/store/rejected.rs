@@ -5,8 +5,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    base::{clock::Timestamp, ids::RequestId},
+    base::{
+        clock::Timestamp,
+        ids::{EventId, RequestId},
+    },
     event::headers::Headers,
+    store::{
+        Engine, Store, detached,
+        error::StoreError,
+        query::{Page, RequestQuery, RequestSummary, RequestTally},
+        record::{NewEvent, Recorded},
+        run,
+    },
 };
 
 /// A request that was rejected, or that conflicted with a stored event.
@@ -30,7 +40,7 @@ pub struct RejectedRequest {
     /// The body's size in bytes.
     pub size: u64,
     /// Set once it was accepted after all: the event that it became.
-    pub accepted_as: Option<crate::base::ids::EventId>,
+    pub accepted_as: Option<EventId>,
 }
 
 /// Rejections that were only counted: more came than are kept.
@@ -38,4 +48,48 @@ pub struct RejectedRequest {
 pub struct RejectedCount {
     pub source: Arc<str>,
     pub n_requests: u64,
+}
+
+impl Store {
+    /// Keeps and counts rejected requests, and counts those that are not kept.
+    pub async fn reject(
+        &self,
+        batch: Vec<RejectedRequest>,
+        only_counted: Vec<RejectedCount>,
+    ) -> Result<(), StoreError> {
+        run!(self, reject(batch, only_counted))
+    }
+
+    /// Records the event that a rejected request became after all, and marks the request. It counts as received a second
+    /// time. A request that was accepted before answers with the event that it became.
+    pub async fn accept_rejected(
+        &self,
+        request: RequestId,
+        event: NewEvent,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        run!(self, accept_rejected(request, event, now))
+    }
+
+    pub async fn request(&self, id: RequestId) -> Result<RejectedRequest, StoreError> {
+        run!(self, request(id))
+    }
+
+    pub async fn requests(
+        &self,
+        query: &RequestQuery,
+    ) -> Result<Page<RequestSummary, RequestId>, StoreError> {
+        let query = query.clone();
+        run!(self, requests(query))
+    }
+
+    /// Counts, of the newest `n_scanned` rejected requests that the filter finds, those of each kind. Looks at no cursor.
+    pub async fn count_requests(
+        &self,
+        query: &RequestQuery,
+        n_scanned: u32,
+    ) -> Result<Vec<RequestTally>, StoreError> {
+        let query = query.clone();
+        run!(self, count_requests(query, n_scanned))
+    }
 }
