@@ -143,6 +143,48 @@ fn what_is_rare_is_there_where_it_is_named() {
 }
 
 #[test]
+fn what_is_seldom_is_there_where_it_is_named() {
+    for (expression, expected) in [
+        ("new Date(0).getTime()", "0"),
+        ("/b+/.exec('abb')[0]", r#""bb""#),
+        ("'a1b'.match('[0-9]')[0]", r#""1""#),
+        ("'a1b'.search('1')", "1"),
+        ("[...'a1b2'.matchAll('[0-9]')].length", "2"),
+        ("RegExp('x').test('x')", "true"),
+        ("[...new Map([[1, 2]])]", "[[1,2]]"),
+        ("[...new Set([1, 1])]", "[1]"),
+        ("new WeakMap() instanceof WeakMap", "true"),
+        ("new Proxy({ a: 1 }, {}).a", "1"),
+        ("typeof Promise.resolve(1)", r#""object""#),
+        ("typeof (async () => 1)()", r#""object""#),
+        ("typeof Array.fromAsync", r#""function""#),
+        // Those that say no such word.
+        ("'a,b'.split(',')", r#"["a","b"]"#),
+        ("'aa'.replaceAll('a', 'b') + 'x'.replace('x', 'y')", r#""bby""#),
+        ("[...(function* () { yield 1 })()]", "[1]"),
+        ("[3, 1].sort().concat([2]).at(-1)", "2"),
+        ("Object.entries({ a: `${1 + 1}` })", r#"[["a","2"]]"#),
+        (
+            "[Math.max(1, 2), parseInt('7x'), JSON.stringify({}), 2n ** 3n + '']",
+            r#"[2,7,"{}","8"]"#,
+        ),
+        (
+            "encodeURIComponent('a b') + typeof Reflect + typeof Symbol.iterator",
+            r#""a%20bobjectsymbol""#,
+        ),
+    ] {
+        let program = format!("request.body = {expression}; return request");
+        let output = run(&program, b"{}").unwrap_or_else(|it| panic!("{expression}: {it}"));
+        let shown = if output.is_json {
+            text(&output).to_owned()
+        } else {
+            format!("{:?}", text(&output))
+        };
+        assert_eq!(shown, expected, "{expression}");
+    }
+}
+
+#[test]
 fn faults_of_a_program_are_named_with_their_place() {
     let cases = [
         ("let a = ;", "test.js:1"),
