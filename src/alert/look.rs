@@ -230,7 +230,7 @@ impl Looker<'_> {
         }
         if is_on(Rule::Ledger) {
             match &*self.context.ledger.borrow() {
-                Some(ledger) => found.extend(find::ledger(rules, ledger)),
+                Some(audit) => found.extend(find::ledger(rules, &audit.ledger)),
                 None => {
                     not_known.insert(Rule::Ledger.as_str());
                 }

@@ -25,7 +25,7 @@ use crate::{
     delivery::lanes::Lanes,
     egress::{client, error::Failure, guard::Reach},
     registry::{Fault, Registry},
-    store::{Store, clock::StoreClock, issue::Severity, query::Ledger},
+    store::{Store, clock::StoreClock, issue::Severity, query::Audit},
 };
 
 /// What the operator says of issues and of who is told.
@@ -148,7 +148,7 @@ pub struct Context {
     /// Empty in a process that does not deliver.
     pub lanes: Lanes,
     /// As this process counted it last; `None` until it has.
-    pub ledger: watch::Receiver<Option<Ledger>>,
+    pub ledger: watch::Receiver<Option<Audit>>,
     pub alerts: Alerts,
 }
 

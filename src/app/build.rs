@@ -197,7 +197,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         .last
         .start("jobs", bulk::work::run(jobs, steps.stop_claiming.clone()));
 
-    let (count, ledger) = watch::channel(None);
+    let (count, audited) = watch::channel(None);
     let chores = maintenance::Context {
         store: store.clone(),
         clock: clock.clone(),
@@ -222,7 +222,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         metrics: metrics.clone(),
         worker,
         lanes: lanes.clone(),
-        ledger,
+        ledger: audited.clone(),
         alerts: alerts.clone(),
     };
     groups
@@ -260,6 +260,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         queues,
         health,
         alerts: alerts.clone(),
+        audited,
         stop: stop.clone(),
         config: in_force.clone(),
     })

@@ -1,9 +1,16 @@
 //! Rings when the ledger does not add up, or when work is stuck.
 
-use crate::{maintenance::Context, store::error::StoreError};
+use std::time::Instant;
+
+use crate::{
+    maintenance::Context,
+    store::{error::StoreError, query::Audit},
+};
 
 pub async fn run(context: &Context) -> Result<(), StoreError> {
-    let ledger = context.store.ledger(context.clock.now()).await?;
+    let (at, began) = (context.clock.now(), Instant::now());
+    let ledger = context.store.ledger(at).await?;
+    let took = began.elapsed();
     if !ledger.is_balanced() {
         tracing::error!(
             ?ledger,
@@ -18,6 +25,6 @@ pub async fn run(context: &Context) -> Result<(), StoreError> {
             "{n_stuck} deliveries are past their time and nobody has moved them for a minute"
         );
     }
-    context.ledger.send_replace(Some(ledger));
+    context.ledger.send_replace(Some(Audit { at, took, ledger }));
     Ok(())
 }

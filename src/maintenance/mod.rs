@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     base::{ids::WorkerId, metrics::Metrics},
-    store::{Store, clock::StoreClock, error::StoreError, query::Ledger},
+    store::{Store, clock::StoreClock, error::StoreError, query::Audit},
 };
 
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ pub struct Context {
     pub worker: WorkerId,
     pub settings: Settings,
     /// Where the last count is told.
-    pub ledger: watch::Sender<Option<Ledger>>,
+    pub ledger: watch::Sender<Option<Audit>>,
 }
 
 /// With the lease of a dead replica this decides how soon its work is taken over: within 15 s.

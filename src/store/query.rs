@@ -1,6 +1,6 @@
 //! What the admin side reads.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     base::{
@@ -142,6 +142,15 @@ pub struct Ledger {
     pub stuck: Stuck,
 }
 
+/// A count of the ledger. It reads every row.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    /// When, by the store's clock.
+    pub at: Timestamp,
+    pub took: Duration,
+    pub ledger: Ledger,
+}
+
 /// Open deliveries that nobody moves though they are past their time by more than a minute. Every open status is here, so
 /// that none can age unseen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -230,11 +239,11 @@ impl Made {
 /// Numbers for gauges and the overview, by query.
 #[derive(Debug, Clone, Default)]
 pub struct Stats {
-    /// By destination and status. Deliveries in the store only.
+    /// Open and dead ones in the store, by destination and status. What is over otherwise only the ledger counts.
     pub deliveries: BTreeMap<(Arc<str>, Status), u64>,
     /// When the oldest delivery that is open and due became due, by destination.
     pub oldest_due: BTreeMap<Arc<str>, Timestamp>,
-    /// When the oldest open delivery was made, by destination.
+    /// When the oldest open delivery was made, by destination: on the clock of the process that made it.
     pub oldest_open: BTreeMap<Arc<str>, Timestamp>,
     /// Events received since `since`, by source.
     pub recent_events: BTreeMap<Arc<str>, Series>,

@@ -1,9 +1,9 @@
 //! Rows of counts, put together the same for both engines. A damaged word must not hide the numbers of the others.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    base::clock::Timestamp,
+    base::{clock::Timestamp, ids::DeliveryId},
     event::delivery::Status,
     store::{
         error::StoreError,
@@ -40,7 +40,7 @@ impl Span {
     }
 }
 
-/// By destination and status.
+/// Open and dead ones, by destination and status.
 pub(super) fn deliveries(stats: &mut Stats, row: &impl StoreRow) -> Result<(), StoreError> {
     const TABLE: &str = "delivery";
     let text = |name| get::<String>(row, TABLE, name);
@@ -48,20 +48,25 @@ pub(super) fn deliveries(stats: &mut Stats, row: &impl StoreRow) -> Result<(), S
         return Ok(());
     };
     let destination = Arc::<str>::from(destination);
-    for (name, times) in [
-        ("oldest_due", &mut stats.oldest_due),
-        ("oldest_open", &mut stats.oldest_open),
-    ] {
-        if let Some(Time(at)) = get::<Option<Time>>(row, TABLE, name)? {
-            let oldest = times.entry(Arc::clone(&destination)).or_insert(at);
-            *oldest = at.min(*oldest);
-        }
+    if let Some(Time(at)) = get::<Option<Time>>(row, TABLE, "oldest_due")? {
+        keep_oldest(&mut stats.oldest_due, &destination, at);
     }
     if let Some(status) = Status::parse(&status) {
+        if status.is_open()
+            && let Ok(oldest) = get(row, TABLE, "oldest_id")
+            && let Some(at) = DeliveryId::from_uuid(oldest).made_at()
+        {
+            keep_oldest(&mut stats.oldest_open, &destination, at);
+        }
         let n_rows = unsigned(get(row, TABLE, "n_rows")?);
         stats.deliveries.insert((destination, status), n_rows);
     }
     Ok(())
+}
+
+fn keep_oldest(oldest: &mut BTreeMap<Arc<str>, Timestamp>, destination: &Arc<str>, at: Timestamp) {
+    let kept = oldest.entry(Arc::clone(destination)).or_insert(at);
+    *kept = at.min(*kept);
 }
 
 /// By source and part of the time.

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use ipnet::IpNet;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -14,7 +15,7 @@ use crate::{
     egress::{error::Failure, guard::Reach},
     ingest::Ingest,
     registry::Registry,
-    store::{Store, clock::StoreClock, wake::Wake},
+    store::{Store, clock::StoreClock, query::Audit, wake::Wake},
     web::{
         AdminSettings, ServerSettings, api,
         api::{metrics::Gauges, numbers::Numbers, stream::Newest},
@@ -121,6 +122,8 @@ pub struct AdminParts<'a> {
     pub queues: Queues,
     pub health: Health,
     pub alerts: Alerts,
+    /// What the chore that counts the ledger tells.
+    pub audited: watch::Receiver<Option<Audit>>,
     pub stop: CancellationToken,
     pub config: InForce,
 }
@@ -135,7 +138,7 @@ impl AdminState {
             parts.store.clone(),
             parts.clock.clone(),
         );
-        let numbers = Numbers::new(parts.store.clone());
+        let numbers = Numbers::new(parts.store.clone(), parts.audited);
         Ok(Self(Arc::new(Admin {
             auth,
             sign_on,

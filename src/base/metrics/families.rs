@@ -60,6 +60,13 @@ pub(super) struct Families {
     pub(super) store_up: Gauge,
 }
 
+/// At 1 from the start: what was not counted yet is not known to be off.
+fn sound() -> Gauge {
+    let gauge = Gauge::default();
+    gauge.set(1);
+    gauge
+}
+
 impl Families {
     pub(super) fn new() -> Self {
         let mut registry = Registry::with_prefix("gatepost");
@@ -184,7 +191,7 @@ impl Families {
             deliveries: add(
                 r,
                 "deliveries",
-                "Deliveries in the store, by status",
+                "Open and dead deliveries in the store, by status",
                 Family::default(),
             ),
             oldest_due: add(
@@ -206,7 +213,7 @@ impl Families {
                  cancelled + skipped",
                 Family::default(),
             ),
-            ledger_balanced: add(r, "ledger_balanced", "1 if the counts add up", Gauge::default()),
+            ledger_balanced: add(r, "ledger_balanced", "1 unless the counts do not add up", sound()),
             stuck: add(
                 r,
                 "deliveries_stuck",

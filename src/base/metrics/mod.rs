@@ -44,8 +44,9 @@ pub struct Observed {
     pub held_destinations: Vec<Arc<str>>,
     /// The ledger's counts, by name.
     pub ledger: Vec<(&'static str, u64)>,
-    pub is_ledger_balanced: bool,
-    pub stuck: u64,
+    /// None: the ledger was not counted, and stays as it was.
+    pub is_ledger_balanced: Option<bool>,
+    pub stuck: Option<u64>,
 }
 
 impl Default for Metrics {
@@ -197,8 +198,12 @@ impl Metrics {
                 .get_or_create(&CountLabel { count })
                 .set(whole(*value));
         }
-        inner.ledger_balanced.set(i64::from(observed.is_ledger_balanced));
-        inner.stuck.set(whole(observed.stuck));
+        if let Some(is_balanced) = observed.is_ledger_balanced {
+            inner.ledger_balanced.set(i64::from(is_balanced));
+        }
+        if let Some(n_stuck) = observed.stuck {
+            inner.stuck.set(whole(n_stuck));
+        }
     }
 
     /// OpenMetrics text: `application/openmetrics-text; version=1.0.0; charset=utf-8`.

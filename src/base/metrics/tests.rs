@@ -37,8 +37,8 @@ fn filled() -> (Metrics, InFlight) {
         held_routes: vec!["stripe-to-billing".into()],
         held_destinations: Vec::new(),
         ledger: vec![("received", 9)],
-        is_ledger_balanced: true,
-        stuck: 0,
+        is_ledger_balanced: Some(true),
+        stuck: Some(0),
     });
     (metrics, one)
 }

@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     base::metrics::{Metrics, Observed, window::Quantiles},
-    store::claim::HoldTarget,
+    store::{claim::HoldTarget, query::Ledger},
     web::{
         api::numbers::{Counted, Numbers},
         state::AdminState,
@@ -52,10 +52,9 @@ impl Gauges {
     }
 }
 
-fn observed(counted: &Counted) -> Observed {
-    let ledger = &counted.ledger;
-    let mut observed = Observed {
-        is_ledger_balanced: ledger.is_balanced(),
+fn of_ledger(ledger: &Ledger) -> Observed {
+    Observed {
+        is_ledger_balanced: Some(ledger.is_balanced()),
         ledger: vec![
             ("received", ledger.received),
             ("rejected", ledger.rejected),
@@ -69,9 +68,16 @@ fn observed(counted: &Counted) -> Observed {
             ("cancelled", ledger.cancelled),
             ("skipped", ledger.skipped),
         ],
-        stuck: ledger.stuck.total(),
+        stuck: Some(ledger.stuck.total()),
         ..Observed::default()
-    };
+    }
+}
+
+fn observed(counted: &Counted) -> Observed {
+    let mut observed = counted
+        .audit
+        .as_ref()
+        .map_or_else(Observed::default, |it| of_ledger(&it.ledger));
     for hold in &counted.holds {
         match &hold.target {
             HoldTarget::Route(name) => observed.held_routes.push(name.clone()),

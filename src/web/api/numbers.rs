@@ -6,8 +6,8 @@ use arc_swap::ArcSwapOption;
 use axum::extract::State;
 use serde::Serialize;
 use tokio::{
-    sync::{Mutex, MutexGuard},
-    time::Instant,
+    sync::{Mutex, MutexGuard, watch},
+    time::{Instant, timeout},
 };
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -18,7 +18,7 @@ use crate::{
         Store,
         claim::Hold,
         error::StoreError,
-        query::{Ledger, Stats},
+        query::{Audit, Ledger, Stats},
     },
     web::{
         error::{Problem, ProblemJson},
@@ -33,15 +33,18 @@ const RECENT: Duration = Duration::from_hours(1);
 const FRESH: Duration = Duration::from_secs(5);
 /// For so many times as long as it took, at least: counting a very large store must not become its main work.
 const REST: u32 = 50;
+/// The longest that somebody who looks waits for a count of every row.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Events among which the last one of a source is looked for that sent nothing lately.
 const LOOKED_AT: u32 = 20_000;
 
-/// What only a count over the whole store can tell.
+/// What only a count can tell.
 #[derive(Debug, Clone)]
 pub(crate) struct Counted {
     /// When, by the store's clock.
     pub(crate) at: Timestamp,
-    pub(crate) ledger: Ledger,
+    /// None: it takes too long to be waited for, and no chore has done it yet.
+    pub(crate) audit: Option<Audit>,
     /// Recent things are those of the last hour.
     pub(crate) stats: Stats,
     pub(crate) holds: Vec<Hold>,
@@ -54,15 +57,18 @@ pub(crate) struct Counted {
 #[derive(Debug, Clone)]
 pub(crate) struct Numbers {
     store: Store,
+    /// The last count of the ledger by the chore of it.
+    audited: watch::Receiver<Option<Audit>>,
     last: Arc<ArcSwapOption<Counted>>,
     /// Held by whoever counts.
     counting: Arc<Mutex<()>>,
 }
 
 impl Numbers {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store, audited: watch::Receiver<Option<Audit>>) -> Self {
         Self {
             store,
+            audited,
             last: Arc::default(),
             counting: Arc::default(),
         }
@@ -100,7 +106,7 @@ impl Numbers {
         last_seen.extend(stats.last_event.clone());
         let counted = Arc::new(Counted {
             at,
-            ledger: self.store.ledger(at).await?,
+            audit: self.audit(at).await,
             stats,
             holds: self.store.holds().await?,
             last_seen,
@@ -108,6 +114,27 @@ impl Numbers {
         });
         self.last.store(Some(Arc::clone(&counted)));
         Ok(counted)
+    }
+
+    /// The ledger as it is now where that is counted soon, else as the chore counted it last.
+    async fn audit(&self, at: Timestamp) -> Option<Audit> {
+        let last = self.audited.borrow().clone();
+        if last.as_ref().is_some_and(|it| it.took * REST > FRESH) {
+            return last;
+        }
+        let began = Instant::now();
+        match timeout(PATIENCE, self.store.ledger(at)).await {
+            Ok(Ok(ledger)) => Some(Audit {
+                at,
+                took: began.elapsed(),
+                ledger,
+            }),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "cannot count the ledger");
+                last
+            }
+            Err(_) => last,
+        }
     }
 }
 
@@ -182,7 +209,7 @@ async fn ledger(State(state): State<AdminState>, params: Params) -> Result<Json<
 #[derive(Debug, Serialize, ToSchema)]
 struct StatsJson {
     since: String,
-    /// Deliveries in the store, by destination and status.
+    /// Open and dead deliveries, by destination and status. Those that are over otherwise are in the ledger.
     deliveries: Vec<DeliveryCountJson>,
     /// Since when the oldest open and due delivery of a destination waits.
     oldest_due: Vec<OldestDueJson>,

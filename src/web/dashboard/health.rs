@@ -265,12 +265,12 @@ pub(super) fn troubles(
     destinations: &[DestinationHealth],
 ) -> Vec<Trouble> {
     let mut res = Vec::new();
-    let ledger = &counted.ledger;
-    if !ledger.is_balanced() {
+    let ledger = counted.audit.as_ref().map(|it| &it.ledger);
+    if ledger.is_some_and(|it| !it.is_balanced()) {
         let text = "The ledger does not add up: rows are missing or were counted twice.";
         res.push(Trouble::new(Level::Bad, text, "#ledger", "see the ledger"));
     }
-    let n_stuck = ledger.stuck.total();
+    let n_stuck = ledger.map_or(0, |it| it.stuck.total());
     if n_stuck > 0 {
         let text = format!("Open deliveries that nobody moves, though they are past their time: {n_stuck}.");
         res.push(Trouble::new(

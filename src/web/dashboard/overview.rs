@@ -5,7 +5,7 @@ use axum::extract::State;
 
 use crate::{
     base::clock::Timestamp,
-    store::query::{Ledger, Series},
+    store::query::{Audit, Series},
     web::{
         api::numbers::Counted,
         auth::Caller,
@@ -43,8 +43,8 @@ pub(super) struct OverviewPage {
     acks: Option<(String, String)>,
     sources: Vec<SourceHealth>,
     destinations: Vec<DestinationHealth>,
-    ledger: Ledger,
-    counted_at: String,
+    n_open: u64,
+    audit: Option<Audit>,
 }
 
 pub(super) async fn show(State(state): State<AdminState>, caller: Caller) -> Answer<OverviewPage> {
@@ -73,8 +73,8 @@ pub(super) async fn show(State(state): State<AdminState>, caller: Caller) -> Ans
         acks: acks.map(|it| (text::quick(it.p50), text::quick(it.p99))),
         sources,
         destinations,
-        ledger: counted.ledger.clone(),
-        counted_at: counted.at.to_string(),
+        n_open: n_open(&counted),
+        audit: counted.audit.clone(),
     }))
 }
 
@@ -89,6 +89,12 @@ fn all_delivered(counted: &Counted) -> Series {
         .values()
         .map(|it| &it.delivered)
         .sum()
+}
+
+fn n_open(counted: &Counted) -> u64 {
+    let deliveries = counted.stats.deliveries.iter();
+    let open = deliveries.filter(|((_, status), _)| status.is_open());
+    open.map(|(_, n)| n).sum()
 }
 
 fn age(counted: &Counted, since: Option<&Timestamp>) -> String {

@@ -325,7 +325,8 @@ store_case!(g12_numbers_come_from_the_rows, |store| {
     store.settle_one(&claims[0], Outcome::Delivered, at(1)).await;
     let stats = store.stats(at(500), at(1_100)).await.unwrap();
     let of = |destination: &str, status| stats.deliveries.get(&(destination.into(), status)).copied();
-    assert_eq!(of("billing", Status::Delivered), Some(1));
+    // What is over is only in the ledger.
+    assert_eq!(of("billing", Status::Delivered), None);
     assert_eq!(of("billing", Status::Pending), Some(1));
     assert_eq!(of("mail", Status::Pending), Some(1));
     assert_eq!(stats.oldest_due.get("billing"), Some(&at(0)));
@@ -345,7 +346,10 @@ store_case!(g12_numbers_come_from_the_rows, |store| {
         (1, 1, 0)
     );
     assert_eq!(since.recent_deliveries["mail"].open.total(), 1);
-    assert!(since.oldest_open["billing"] >= at(0));
+    assert!(
+        since.oldest_open["billing"]
+            >= gatepost::base::clock::wall_now().minus(std::time::Duration::from_mins(5))
+    );
     let seen = store.last_seen(9).await.unwrap();
     assert_eq!((seen.len(), seen["github"]), (2, at(1_000)));
     // Of the two newest, none is the other's; ids are in the order of their making.

@@ -192,6 +192,7 @@ impl Fixture {
             queues: queues(&settings, &store, &registry, &stop),
             health,
             alerts: Alerts::new(Setup::build(&settings.alerts).unwrap()),
+            audited: tokio::sync::watch::channel(None).1,
             stop: stop.clone(),
             config,
         })
