@@ -40,6 +40,7 @@ impl Case {
             binding: Binding::Body,
             occurred_at: Some(now),
             received_at: now,
+            query: String::new(),
             headers: Headers::from_pairs([
                 ("content-type", &b"application/json"[..]),
                 ("user-agent", b"Stripe/1.0"),

@@ -295,6 +295,7 @@ fn without_body(found: EventSummary) -> Event {
         binding: found.binding,
         occurred_at: found.occurred_at,
         received_at: found.received_at,
+        query: String::new(),
         headers: Headers::default(),
         body: Bytes::new(),
     }

@@ -101,6 +101,7 @@ fn outcome(settings: &Settings, test: &RouteTest) -> Result<Outcome> {
     let event = trial::event(
         of_source,
         test.event_type.clone(),
+        test.query.as_deref(),
         Headers::from_pairs(headers),
         read_body(&test.event)?,
     );

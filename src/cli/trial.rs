@@ -53,13 +53,15 @@ pub(crate) fn find_route(settings: &registry::Settings, name: &str) -> Result<Ro
 pub(crate) fn event(
     of_source: &source::Settings,
     event_type: Option<String>,
+    query: Option<&str>,
     headers: Headers,
     body: Bytes,
 ) -> Event {
     let now = wall_now();
+    let path = format!("/webhooks/{}", of_source.name);
     let request = Request {
         method: http::Method::POST,
-        target: format!("/webhooks/{}", of_source.name),
+        target: query.map_or_else(|| path.clone(), |it| format!("{path}?{it}")),
         headers,
         body,
         client: None,
@@ -77,6 +79,7 @@ pub(crate) fn event(
         binding: Binding::Body,
         occurred_at: names.occurred_at,
         received_at: now,
+        query: of_source.provider.kept_query(&request.target),
         headers: request.headers,
         body: request.body,
     }

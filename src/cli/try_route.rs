@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// The route: its `name`, or source-to-destination
     route: String,
     /// A stored event (evt_...)
-    #[arg(long, value_name = "ID", conflicts_with_all = ["file", "headers", "event_type"], required_unless_present = "file")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["file", "headers", "query", "event_type"], required_unless_present = "file")]
     event: Option<String>,
     /// A body, byte for byte; `-` reads stdin
     #[arg(long, value_name = "BODY")]
@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// A header beside the body; give it once for each
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<OsString>,
+    /// What stood behind the `?` of its URL
+    #[arg(long, value_name = "NAME=VALUE&...")]
+    query: Option<String>,
     /// The event's type, where the body does not say it
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
@@ -68,7 +71,14 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
         (Some(id), _) => stored(file, &args, id).await?,
         (None, Some(body)) => {
             let event_type = args.event_type.clone();
-            trial::event(of_source, event_type, headers(&args.headers)?, read_body(body)?)
+            let query = args.query.as_deref();
+            trial::event(
+                of_source,
+                event_type,
+                query,
+                headers(&args.headers)?,
+                read_body(body)?,
+            )
         }
         (None, None) => {
             return Err(Failure::usage(
@@ -114,6 +124,7 @@ fn event_of(value: &Value, body: Bytes) -> Option<Event> {
         binding: Binding::parse(&text(value, "verified"))?,
         occurred_at: None,
         received_at: wall_now(),
+        query: optional("query").unwrap_or_default(),
         headers: Headers::from_pairs(
             pairs
                 .iter()

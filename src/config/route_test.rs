@@ -19,6 +19,8 @@ pub struct RouteTest {
     /// Where the body does not say it.
     pub event_type: Option<String>,
     pub headers: Vec<(String, String)>,
+    /// Of its URL, as it is written.
+    pub query: Option<String>,
     pub expect: Expected,
     /// A file with what is sent.
     pub body: Option<PathBuf>,
@@ -59,6 +61,7 @@ pub(super) fn route_test(idx: usize, node: &Node, reading: &mut Reading<'_>) -> 
     let event = section.need("event", reading, value::text);
     let event_type = section.read("type", reading, value::text);
     let headers = headers(&mut section, reading);
+    let query = section.read("query", reading, value::text);
     let expect = section.need("expect", reading, value::choice(EXPECTED));
     let body = section.read("body", reading, value::text);
     section.finish(reading);
@@ -78,6 +81,7 @@ pub(super) fn route_test(idx: usize, node: &Node, reading: &mut Reading<'_>) -> 
         event: reading.directory.join(event),
         event_type: event_type?,
         headers: headers?,
+        query: query?,
         expect,
         body: body.map(|it| reading.directory.join(it)),
     })

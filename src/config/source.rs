@@ -133,8 +133,9 @@ fn redact(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Redact
         )
     });
     let headers = table.list("headers", reading, value::text);
+    let query = table.list("query", reading, value::text);
     table.finish(reading);
-    Ok(Redact::new(body?, &headers?))
+    Ok(Redact::new(body?, &headers?).hiding_query(query?))
 }
 
 /// One of the options that a provider may have beside `secrets`: text, or a reference.

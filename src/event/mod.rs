@@ -34,10 +34,28 @@ pub struct Event {
     /// When the sender says that it happened.
     pub occurred_at: Option<Timestamp>,
     pub received_at: Timestamp,
+    /// What stood behind the `?` of the URL, as it was written, without the credentials in it. Empty: nothing, or it came before
+    /// this was kept.
+    pub query: String,
     /// Every header that arrived, in order, as bytes.
     pub headers: Headers,
     /// The body, byte for byte as the sender signed it.
     pub body: Bytes,
+}
+
+impl Event {
+    /// Where it came to.
+    pub fn path(&self) -> String {
+        format!("/webhooks/{}", self.source)
+    }
+
+    /// The same with its query, as far as that is kept.
+    pub fn target(&self) -> String {
+        match self.query.as_str() {
+            "" => self.path(),
+            query => format!("{}?{query}", self.path()),
+        }
+    }
 }
 
 /// What the signature of a request covers, from the strongest to the weakest.

@@ -86,6 +86,7 @@ pub fn new_event(source: &Source, request: Request, verified: &Verified, origin:
             binding: verified.binding(),
             occurred_at: verified.occurred_at(),
             received_at: request.received_at,
+            query: source.provider().kept_query(&request.target),
             headers: request.headers,
             body: if trial::has(Flaw::BodyIsTrimmed) {
                 request.body.slice_ref(request.body.trim_ascii_end())

@@ -67,8 +67,8 @@ impl Ingest {
         };
         let request = Request {
             method: http::Method::POST,
-            // An event keeps no query: schemes that sign one refuse it here.
-            target: format!("/webhooks/{}", exported.source),
+            // Credentials of its query are not kept: schemes that look for one there refuse it here.
+            target: exported.target(),
             headers: exported.headers.clone(),
             body: exported.body.clone(),
             client: None,

@@ -20,6 +20,7 @@ pub mod id_token;
 pub mod json;
 mod jwk;
 mod jwt;
+mod kept_query;
 mod key;
 mod listed;
 mod mac;

@@ -18,6 +18,7 @@ pub(super) fn event(body: &[u8], headers: &[(&str, &[u8])]) -> Event {
         binding: Binding::Body,
         occurred_at: Some(Timestamp::from_unix_seconds(50)),
         received_at: Timestamp::from_unix_seconds(100),
+        query: String::new(),
         headers: Headers::from_pairs(headers.iter().copied()),
         body: Bytes::copy_from_slice(body),
     }

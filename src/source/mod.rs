@@ -370,21 +370,21 @@ pub fn names(provider: &Provider, request: &Request) -> Names {
 
 /// The types of a stored event beside its own, read again: those of a batch's other elements.
 pub fn further_types(provider: &Provider, event: &Event) -> Vec<String> {
-    provider.names(&call_of(event)).further_types
+    provider.names(&call_of(event, &event.target())).further_types
 }
 
 /// The id of what a stored event is about, as its provider names it.
 pub fn resource(provider: &Provider, event: &Event) -> Option<String> {
-    let resource = provider.resource(&call_of(event))?;
+    let resource = provider.resource(&call_of(event, &event.target()))?;
     Some(String::from_utf8_lossy(&resource).into_owned())
 }
 
-/// The request that a stored event came by, as far as it is kept: what stood in the URL is not.
-fn call_of(event: &Event) -> Call<'_> {
+/// The request that a stored event came by, as far as it is kept.
+fn call_of<'a>(event: &'a Event, target: &'a str) -> Call<'a> {
     Call {
         method: "POST",
         url: None,
-        target: "/",
+        target,
         headers: &event.headers,
         body: &event.body,
     }

@@ -1,4 +1,4 @@
-//! What of a source's events people are not shown: values in the body, and headers.
+//! What of a source's events people are not shown: values in the body, headers, and fields of the URL's query.
 //!
 //! What is stored and what handlers get stays as it came. A body that the rules cannot be applied to (it is no JSON) is
 //! not shown at all: a rule that fails must not show what it was to hide.
@@ -7,6 +7,7 @@ use std::{borrow::Cow, fmt, ops::Range};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use url::form_urlencoded;
 
 /// What stands in place of a value.
 pub const REDACTED: &str = "[redacted]";
@@ -17,6 +18,8 @@ pub struct Redact {
     body: Vec<Pointer>,
     /// In lower case.
     headers: Vec<String>,
+    /// As they are written once decoded.
+    query: Vec<String>,
 }
 
 /// A JSON pointer (RFC 6901) whose part `*` stands for every element or member.
@@ -39,6 +42,16 @@ impl Redact {
         Self {
             body,
             headers: headers.iter().map(|it| it.to_ascii_lowercase()).collect(),
+            query: Vec::new(),
+        }
+    }
+
+    /// The same, with these fields of the query hidden.
+    #[must_use]
+    pub fn hiding_query(self, fields: Vec<String>) -> Self {
+        Self {
+            query: fields,
+            ..self
         }
     }
 
@@ -50,6 +63,14 @@ impl Redact {
     /// `name` in lower case.
     pub fn hides_header(&self, name: &str) -> bool {
         self.headers.iter().any(|it| it == name)
+    }
+
+    /// A query as it may be shown.
+    pub fn query(&self, query: &str) -> String {
+        without_fields(query, |field| {
+            let name = form_urlencoded::parse(field.as_bytes()).next();
+            name.is_some_and(|(name, _)| self.query.iter().any(|it| *it == name))
+        })
     }
 
     /// The body as it may be shown: every other byte stays where it is. `None`: not at all.
@@ -69,6 +90,19 @@ impl Redact {
             Cow::Owned(without(text, spans))
         })
     }
+}
+
+/// A query without the values of the fields that are hidden, which are given as they are written. Their names stay.
+pub fn without_fields(query: &str, is_hidden: impl Fn(&str) -> bool) -> String {
+    let shown = |field: &str| {
+        if is_hidden(field) {
+            let name = field.split_once('=').map_or(field, |(name, _)| name);
+            format!("{name}={REDACTED}")
+        } else {
+            field.to_owned()
+        }
+    };
+    query.split('&').map(shown).collect::<Vec<_>>().join("&")
 }
 
 /// Where in `text` the values stand that the pointer means: all of them, also where a name stands twice. `None` for what cannot be
@@ -224,6 +258,23 @@ mod tests {
         assert!(rules.hides_header("x-customer"));
         assert!(!rules.hides_header("x-customer-id"));
         assert!(!Redact::default().hides_header("x-customer"));
+    }
+
+    #[test]
+    fn fields_of_the_query_go_by_name() {
+        let rules = redact(&[]).hiding_query(vec!["email".to_owned(), "a b".to_owned()]);
+        for (query, shown) in [
+            ("", ""),
+            ("shop=1&email=x%40y&n=2", "shop=1&email=[redacted]&n=2"),
+            (
+                "e%6dail=x&a+b=y&email",
+                "e%6dail=[redacted]&a+b=[redacted]&email=[redacted]",
+            ),
+            ("Email=x&emails=y", "Email=x&emails=y"),
+        ] {
+            assert_eq!(rules.query(query), shown);
+        }
+        assert_eq!(Redact::default().query("email=x&&b"), "email=x&&b");
     }
 
     #[test]

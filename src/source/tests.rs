@@ -255,3 +255,24 @@ fn a15_the_signed_url_is_the_configured_one() {
     request.target = "/webhooks/t".to_owned();
     assert_eq!(rejected(&source, &request).code, "signature_mismatch");
 }
+
+#[test]
+fn what_a_stored_event_is_about_may_stand_in_its_query() {
+    let provider = find("mercado-pago").unwrap();
+    let mut event = Event {
+        id: crate::base::ids::EventId::new(),
+        source: "pay".into(),
+        external_id: None,
+        event_type: None,
+        origin: event::Origin::Received,
+        binding: Binding::Partial,
+        occurred_at: None,
+        received_at: NOW,
+        query: provider.kept_query("/webhooks/pay?data.id=123&type=payment"),
+        headers: Headers::default(),
+        body: Bytes::from_static(b"{}"),
+    };
+    assert_eq!(resource(provider, &event).as_deref(), Some("123"));
+    event.query = String::new();
+    assert_eq!(resource(provider, &event), None);
+}

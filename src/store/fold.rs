@@ -69,7 +69,7 @@ fn conflict(new: &NewEvent, stored: EventId) -> RejectedRequest {
         explanation: format!("`{stored}` has the same id but another body"),
         received_at: event.received_at,
         method: "POST".to_owned(),
-        target: format!("/webhooks/{}", event.source),
+        target: event.target(),
         client: None,
         headers: event.headers.clone(),
         body: Some(event.body.clone()),

@@ -1,6 +1,6 @@
 //! What is recorded of an accepted request, and the answer to it.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use crate::{
     base::{
@@ -8,6 +8,7 @@ use crate::{
         ids::{DeliveryId, EventId, WorkerId},
     },
     event::{Event, Hash, Origin, delivery::Fence, once::Once, order::Position},
+    store::value::clean,
 };
 
 /// An event with its deliveries, to be stored in one transaction.
@@ -42,6 +43,11 @@ impl NewDelivery {
             && self.once.is_none()
             && matches!(self.start, Start::Due { after } if after.is_zero())
     }
+}
+
+/// Null where nothing is kept of it.
+pub(super) fn query(event: &Event) -> Option<Cow<'_, str>> {
+    (!event.query.is_empty()).then(|| clean(&event.query))
 }
 
 /// How a delivery begins.

@@ -120,6 +120,7 @@ pub(super) fn event(row: &impl StoreRow) -> Result<Event, StoreError> {
         binding: parsed(row, TABLE, "verified", Binding::parse)?,
         occurred_at: get::<Option<Time>>(row, TABLE, "occurred_at")?.map(|it| it.0),
         received_at: get::<Time>(row, TABLE, "received_at")?.0,
+        query: get::<Option<String>>(row, TABLE, "query")?.unwrap_or_default(),
         headers: headers(row, TABLE, "headers")?,
         body: body.into(),
     })

@@ -2,13 +2,17 @@
 //!
 //! Every answer that holds a sender's headers or body goes through this. Queues do not: what consumers get is what handlers get.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use http::StatusCode;
 
 use crate::{
     event::headers::Headers,
-    source::redact::{REDACTED, Redact},
+    provider,
+    source::{
+        Source,
+        redact::{self, REDACTED, Redact},
+    },
     web::{
         Role,
         api::shape::{self, BodyJson, HeaderJson, ShownBodyJson},
@@ -23,6 +27,8 @@ use crate::{
 pub(crate) struct View {
     has_bodies: bool,
     redact: Redact,
+    /// `None`: of none, or of one that is in the config no more.
+    source: Option<Arc<Source>>,
 }
 
 /// Why a body is not shown.
@@ -61,6 +67,7 @@ impl View {
         Self {
             has_bodies: admin.viewers_see_bodies || caller.role >= Role::Operator,
             redact: Redact::default(),
+            source: None,
         }
     }
 
@@ -70,6 +77,7 @@ impl View {
         let source = snapshot.sources.get(source);
         Self {
             redact: source.map_or_else(Redact::default, |it| it.settings().redact.clone()),
+            source: source.cloned(),
             ..Self::of_role(admin, caller)
         }
     }
@@ -79,6 +87,7 @@ impl View {
         Self {
             has_bodies: true,
             redact,
+            source: None,
         }
     }
 
@@ -105,6 +114,23 @@ impl View {
 
     pub(crate) fn headers(&self, headers: &Headers) -> Vec<HeaderJson> {
         shape::headers(headers, |name| self.hides_header(name))
+    }
+
+    /// The query of an event's URL. `None`: there is none.
+    pub(crate) fn query(&self, query: &str) -> Option<String> {
+        (!query.is_empty()).then(|| self.redact.query(query))
+    }
+
+    /// Path and query of a request that was refused, which is kept whole: without its credentials.
+    pub(crate) fn target(&self, target: &str) -> String {
+        let Some((path, query)) = target.split_once('?') else {
+            return target.to_owned();
+        };
+        let provider = self.source.as_ref().map(|it| it.provider());
+        let provider = provider.or_else(|| provider::find("unverified"));
+        let is_hidden = |field: &str| provider.is_none_or(|it| it.may_hold_credential(field));
+        let query = self.redact.query(&redact::without_fields(query, is_hidden));
+        format!("{path}?{query}")
     }
 
     /// Whether the source has rules about its bodies.

@@ -71,6 +71,7 @@ fn event(headers: &[(&str, &[u8])], body: &'static [u8]) -> Event {
         binding: Binding::Body,
         occurred_at: None,
         received_at: NOW,
+        query: String::new(),
         headers: Headers::from_pairs(headers.iter().copied()),
         body: Bytes::from_static(body),
     }

@@ -170,6 +170,7 @@ mod tests {
                 binding: Binding::Body,
                 occurred_at: None,
                 received_at: Timestamp::EPOCH,
+                query: String::new(),
                 headers: Headers::from_pairs([("x-region", &b"eu"[..])]),
                 body: Bytes::from(body.to_owned()),
             }),

@@ -32,6 +32,7 @@ fn message(body: &'static [u8], headers: &[(&str, &[u8])]) -> Message {
             binding: Binding::Body,
             occurred_at: None,
             received_at: Timestamp::EPOCH,
+            query: String::new(),
             headers: Headers::from_pairs(headers.iter().copied()),
             body: Bytes::from_static(body),
         }),

@@ -30,6 +30,7 @@ fn message(headers: &[(&str, &[u8])]) -> Message {
             binding: Binding::Body,
             occurred_at: None,
             received_at: Timestamp::from_unix_seconds(1_700_000_000),
+            query: String::new(),
             headers,
             body: Bytes::from_static(b"{}"),
         }),

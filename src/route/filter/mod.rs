@@ -1,8 +1,8 @@
 //! Whether an event goes a route's way, by what it says: declarative, total, and without a clock.
 //!
 //! The shape is Hookdeck's and Outpost's: a tree that looks like the event, with operators where a plain value will not do.
-//! At the top stand `body`, `headers`, `source`, `type` and `verification`, or `$and`, `$or` and `$not` over such tables.
-//! A header is in lower case; one that came several times is a list. A body that is not JSON is a text.
+//! At the top stand `body`, `headers`, `query`, `source`, `type` and `verification`, or `$and`, `$or` and `$not` over such tables.
+//! A header is in lower case; one that came several times is a list, as is a field of the query. A body that is not JSON is a text.
 
 mod condition;
 mod operator;
@@ -36,15 +36,17 @@ enum Clause {
 enum Part {
     Body,
     Headers,
+    Query,
     Source,
     Type,
     Verification,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Body,
         Self::Headers,
+        Self::Query,
         Self::Source,
         Self::Type,
         Self::Verification,
@@ -54,6 +56,7 @@ impl Part {
         match self {
             Self::Body => "body",
             Self::Headers => "headers",
+            Self::Query => "query",
             Self::Source => "source",
             Self::Type => "type",
             Self::Verification => "verification",

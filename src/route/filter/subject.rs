@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use serde_json::{Map, Value};
+use url::form_urlencoded;
 
 use crate::{
     event::{Event, headers::Headers},
@@ -16,6 +17,7 @@ pub struct Subject<'e> {
     resource: Option<String>,
     body: OnceCell<Value>,
     headers: OnceCell<Value>,
+    query: OnceCell<Value>,
     source: OnceCell<Value>,
     event_type: OnceCell<Option<Value>>,
     verification: OnceCell<Value>,
@@ -28,6 +30,7 @@ impl<'e> Subject<'e> {
             resource: None,
             body: OnceCell::new(),
             headers: OnceCell::new(),
+            query: OnceCell::new(),
             source: OnceCell::new(),
             event_type: OnceCell::new(),
             verification: OnceCell::new(),
@@ -65,6 +68,10 @@ impl<'e> Subject<'e> {
         match part {
             Part::Body => Some(self.body()),
             Part::Headers => Some(self.headers()),
+            Part::Query => Some(
+                self.query
+                    .get_or_init(|| Value::Object(query_values(&self.event.query))),
+            ),
             Part::Source => Some(self.source.get_or_init(|| text(&self.event.source))),
             Part::Type => self
                 .event_type
@@ -87,9 +94,19 @@ fn body(bytes: &[u8]) -> Value {
 
 /// By name in lower case: a text, or a list where the name comes several times.
 pub(in crate::route) fn header_values(headers: &Headers) -> Map<String, Value> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    by_name(headers.iter().map(|(name, value)| (name, text(value))))
+}
+
+/// By name: a text, decoded, or a list where the name comes several times.
+fn query_values(query: &str) -> Map<String, Value> {
+    by_name(form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name, value.into_owned())))
+}
+
+fn by_name(pairs: impl Iterator<Item = (impl AsRef<str>, String)>) -> Map<String, Value> {
     let mut res = Map::new();
-    for (name, value) in headers.iter() {
-        let value = Value::String(String::from_utf8_lossy(value).into_owned());
+    for (name, value) in pairs {
+        let (name, value) = (name.as_ref(), Value::String(value));
         match res.get_mut(name) {
             None => {
                 res.insert(name.to_owned(), value);

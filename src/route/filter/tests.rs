@@ -23,6 +23,41 @@ fn takes(filter: &Value, body: &str) -> bool {
 }
 
 #[test]
+fn conditions_on_the_query() {
+    let event = Event {
+        query: "topic=orders%2Fpaid&shop=eu+1&n=12&tag=a&tag=b&Case=1&empty=".to_owned(),
+        ..event("{}")
+    };
+    let cases = [
+        (json!({ "topic": "orders/paid" }), true),
+        (
+            json!({ "topic": { "$startsWith": "orders/" }, "shop": "eu 1" }),
+            true,
+        ),
+        (json!({ "n": { "$gt": 5 } }), true),
+        (json!({ "tag": "b" }), true),
+        (json!({ "tag": ["a", "b"] }), true),
+        (json!({ "case": "1" }), false),
+        (json!({ "empty": "" }), true),
+        (json!({ "absent": { "$exist": false } }), true),
+        (json!({ "topic": "orders/created" }), false),
+    ];
+    for (condition, is_met) in cases {
+        let filter = Filter::new(&json!({ "query": condition })).unwrap();
+        let refusal = filter.refusal(&Subject::new(&event));
+        assert_eq!(refusal.is_none(), is_met, "{condition}");
+        assert!(refusal.is_none_or(|it| it.starts_with("`query.")), "{condition}");
+    }
+    // One that has none meets nothing.
+    let filter = Filter::new(&json!({ "query": { "topic": { "$exist": true } } })).unwrap();
+    assert!(
+        filter
+            .refusal(&Subject::new(&fixture::event(b"{}", &[])))
+            .is_some()
+    );
+}
+
+#[test]
 fn conditions_on_the_body() {
     let order = json!({
         "id": 7, "total": 99.5, "big": 9_007_199_254_740_993_u64, "paid": true, "note": null, "price": "19.90",

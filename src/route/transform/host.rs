@@ -126,7 +126,7 @@ impl<'js> Request<'js> {
                 headers: &input.headers,
                 body: (),
                 path: &input.path,
-                query: "",
+                query: &input.query,
             },
             context: &input.facts,
         });

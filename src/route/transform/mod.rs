@@ -64,6 +64,7 @@ pub struct Input {
     headers: Map<String, Value>,
     body: Bytes,
     path: String,
+    query: String,
     facts: Facts,
 }
 
@@ -84,7 +85,8 @@ impl Input {
         Self {
             headers: header_values(&event.headers),
             body: event.body.clone(),
-            path: format!("/webhooks/{}", event.source),
+            path: event.path(),
+            query: event.query.clone(),
             facts: Facts {
                 id: event.id.to_string(),
                 source: event.source.to_string(),

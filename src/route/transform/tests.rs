@@ -45,6 +45,21 @@ fn a_program_changes_body_and_headers() {
 }
 
 #[test]
+fn a_program_sees_the_query_as_it_was_written() {
+    let event = Event {
+        query: "shop=%C3%A9+1&shop=2&\"".to_owned(),
+        ..event(b"{}")
+    };
+    let program = "addHandler('transform', (request) => { request.body.query = request.query; request.query = 'x'; return request })";
+    let output = transform(program)
+        .unwrap()
+        .run_here(&Input::new(&event, 1))
+        .unwrap();
+    assert_eq!(text(&output), r#"{"query":"shop=%C3%A9+1&shop=2&\""}"#);
+    assert_eq!(output.apply(&event).query, event.query);
+}
+
+#[test]
 fn a_program_sees_the_event_as_it_is_documented() {
     let program = "console.log(context.source, context.type, request.path, request.headers['x-tag'], typeof request.body); \
                    console.error({ id: context.id.slice(0, 4) }); return request";

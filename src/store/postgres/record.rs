@@ -24,7 +24,7 @@ use crate::{
             reject::{Counts, insert_requests},
             warnings,
         },
-        record::{NewDelivery, NewEvent, Recorded},
+        record::{NewDelivery, NewEvent, Recorded, query},
         value::{Time, clean, signed},
     },
 };
@@ -142,6 +142,7 @@ async fn insert_events(
                 .collect::<Vec<_>>(),
         )
         .bind(events().map(|it| &it.body[..]).collect::<Vec<_>>())
+        .bind(events().map(|it| query(it)).collect::<Vec<_>>())
         .bind(deliveries().map(|(_, it)| it.id.uuid()).collect::<Vec<_>>())
         .bind(deliveries().map(|(event, _)| event.id.uuid()).collect::<Vec<_>>())
         .bind(deliveries().map(|(_, it)| clean(&it.route)).collect::<Vec<_>>())

@@ -14,7 +14,7 @@ use crate::{
     store::{
         error::StoreError,
         fold::{Answers, Known, Repeats},
-        record::{NewDelivery, NewEvent, Recorded, Start},
+        record::{NewDelivery, NewEvent, Recorded, Start, query},
         sqlite::{
             Engine,
             once::repeat,
@@ -108,6 +108,7 @@ fn insert_event(transaction: &Transaction<'_>, new: &NewEvent) -> Result<bool, S
         Time(event.received_at),
         &event.headers.as_encoded()[..],
         &event.body[..],
+        query(event),
     ])?;
     Ok(n_rows == 1)
 }

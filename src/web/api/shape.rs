@@ -96,6 +96,8 @@ impl From<&Event> for EventSummaryJson {
 pub(crate) struct EventJson {
     #[serde(flatten)]
     pub(crate) summary: EventSummaryJson,
+    /// What stood behind the `?` of its URL, as it was written, without credentials.
+    pub(crate) query: Option<String>,
     pub(crate) headers: Vec<HeaderJson>,
     #[serde(flatten)]
     pub(crate) body: ShownBodyJson,
@@ -106,6 +108,7 @@ impl EventJson {
     pub(crate) fn new(event: &Event, deliveries: &[Delivery], view: &View) -> Self {
         Self {
             summary: EventSummaryJson::from(event),
+            query: view.query(&event.query),
             headers: view.headers(&event.headers),
             body: view.body(&event.body),
             deliveries: deliveries.iter().map(DeliveryJson::from).collect(),
@@ -334,7 +337,7 @@ pub(crate) struct RequestJson {
     pub(crate) explanation: String,
     pub(crate) received_at: String,
     pub(crate) method: String,
-    /// Path and query.
+    /// Path and query, without credentials.
     pub(crate) target: String,
     /// The client's address.
     pub(crate) client: Option<String>,
@@ -355,7 +358,7 @@ impl RequestJson {
             explanation: request.explanation.clone(),
             received_at: request.received_at.to_string(),
             method: request.method.clone(),
-            target: request.target.clone(),
+            target: view.target(&request.target),
             client: request.client.clone(),
             headers: view.headers(&request.headers),
             size: request.size,
@@ -391,7 +394,7 @@ impl RequestDetailJson {
                 explanation: request.explanation.clone(),
                 received_at: request.received_at.to_string(),
                 method: request.method.clone(),
-                target: request.target.clone(),
+                target: view.target(&request.target),
                 client: request.client.clone(),
                 headers: view.headers(&request.headers),
                 size: request.size,

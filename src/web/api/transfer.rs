@@ -75,6 +75,9 @@ struct ExportedJson {
     verified: String,
     occurred_at: Option<String>,
     received_at: String,
+    /// What stood behind the `?` of its URL, as it was written, without credentials; absent where nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
     /// Every header in order, as it came: name and value; where the value is not UTF-8, in base64 and with a third element
     /// `base64`.
     headers: Vec<Vec<String>>,
@@ -269,6 +272,7 @@ fn read(line: &[u8]) -> Result<Event, String> {
         binding: Binding::None,
         occurred_at: occurred_at.map(|it| time("occurred_at", it)).transpose()?,
         received_at: time("received_at", &line.received_at)?,
+        query: line.query.unwrap_or_default(),
         headers: Headers::from_pairs(headers.iter().map(|(name, value)| (name.as_str(), &value[..]))),
         body: Bytes::from(body),
     })
@@ -290,6 +294,7 @@ impl ExportedJson {
             verified: event.binding.as_str().to_owned(),
             occurred_at: event.occurred_at.map(|it| it.to_string()),
             received_at: event.received_at.to_string(),
+            query: view.query(&event.query),
             headers: event.headers.iter().map(header).collect(),
             body: match view.bytes(&event.body) {
                 Ok(body) => STANDARD.encode(body),
@@ -340,6 +345,7 @@ mod tests {
             binding: Binding::Body,
             occurred_at: None,
             received_at: Timestamp::from_micros(1_600_000_000_123_456),
+            query: "shop=%C3%A9&email=a".to_owned(),
             headers: Headers::from_pairs([("x-a", &b"1"[..]), ("x-a", b"\xff\x00"), ("x-b", b"")]),
             body: Bytes::from_static(b"\x00\xff\n"),
         }
@@ -352,12 +358,14 @@ mod tests {
     #[test]
     fn what_is_redacted_is_not_exported() {
         let pointer = Pointer::parse("/card").unwrap();
-        let view = View::with_rules(Redact::new(vec![pointer], &["X-A".to_owned()]));
+        let rules = Redact::new(vec![pointer], &["X-A".to_owned()]);
+        let view = View::with_rules(rules.hiding_query(vec!["email".to_owned()]));
         let mut event = event();
         let line = serde_json::to_string(&ExportedJson::new(&event, &view)).unwrap();
         let read = read(line.as_bytes()).unwrap();
         assert_eq!(read.body, "[redacted]", "it is no JSON");
         assert_eq!(read.headers.first("x-a"), Some(&b"[redacted]"[..]));
+        assert_eq!(read.query, "shop=%C3%A9&email=[redacted]");
         event.body = Bytes::from_static(br#"{"card":"4242","n":1}"#);
         let line = serde_json::to_vec(&ExportedJson::new(&event, &view)).unwrap();
         assert_eq!(super::read(&line).unwrap().body, r#"{"card":"[redacted]","n":1}"#);
@@ -370,6 +378,14 @@ mod tests {
         assert!(!line.contains(&b'\n'));
         let read = read(&line).unwrap();
         assert_eq!((read.id, read.received_at), (event.id, event.received_at));
+        assert_eq!(read.query, event.query);
+        // A version that knows no query reads one without.
+        let plain = Event {
+            query: String::new(),
+            ..event.clone()
+        };
+        let line = serde_json::to_string(&ExportedJson::new(&plain, &whole())).unwrap();
+        assert!(!line.contains("query"), "{line}");
         assert_eq!(read.headers.as_encoded(), event.headers.as_encoded());
         assert_eq!(body_hash(&read.body), body_hash(&event.body));
         assert_eq!((read.origin, read.binding), (Origin::Imported, Binding::None));

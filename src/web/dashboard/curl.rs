@@ -116,6 +116,7 @@ mod tests {
             binding: Binding::Body,
             occurred_at: None,
             received_at: Timestamp::EPOCH,
+            query: String::new(),
             headers: Headers::from_pairs(headers.iter().copied()),
             body: Bytes::from_static(body),
         };

@@ -153,6 +153,7 @@ pub(super) struct EventPage {
     id: EventId,
     event: EventSummaryJson,
     verified: &'static str,
+    query: Option<String>,
     headers: Vec<HeaderView>,
     body: BodyView,
     deliveries: Vec<DeliveryJson>,
@@ -198,6 +199,7 @@ pub(super) async fn show(
         verified: proof(event.binding),
         // The body first: it is what people look for.
         body: BodyView::shown(view.bytes(&event.body), &mut room),
+        query: view.query(&event.query),
         headers: room::headers(&view.headers(&event.headers), &mut room),
         deliveries: deliveries.iter().map(DeliveryJson::from).collect(),
         has_more,
@@ -219,7 +221,8 @@ pub(super) async fn show(
 fn resource(snapshot: &Snapshot, view: &View, event: Event) -> Option<String> {
     let source = snapshot.source(&event.source)?;
     let body = Bytes::from(view.bytes(&event.body).ok()?.into_owned());
-    let shown = Event { body, ..event };
+    let query = view.query(&event.query).unwrap_or_default();
+    let shown = Event { query, body, ..event };
     source::resource(source.provider(), &shown).filter(|it| !it.is_empty())
 }
 
@@ -230,6 +233,7 @@ pub(super) const fn proof(binding: Binding) -> &'static str {
         Binding::Partial => "the signature covers a part of the body: the rest could be anybody's",
         Binding::Origin => "only who sent it is proven, not what",
         Binding::None => "nothing was verified: anybody who knows the URL could have sent it",
+        Binding::Newer(_) => "a newer gatepost wrote this word, and knows what it means",
     }
 }
 

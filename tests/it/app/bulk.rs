@@ -67,6 +67,7 @@ async fn fill(site: &Site, n: usize) -> Vec<String> {
                 binding: Binding::Body,
                 occurred_at: None,
                 received_at: now,
+                query: String::new(),
                 headers: Headers::from_pairs([("content-type", &b"application/json"[..])]),
                 body: body.into(),
             }),

@@ -144,6 +144,33 @@ app_case!(a_transform_changes_what_is_sent_and_not_what_is_stored, |site| {
     app.finish().await;
 });
 
+app_case!(filters_and_transforms_see_the_query_without_its_credentials, |site| {
+    site.configure(&with(
+        r#"filter = { query = { shop = "eu" } }
+transform = { js = "addHandler('transform', (request) => { request.body.query = request.query; return request })" }"#,
+    ));
+    let app = site.start().await;
+    let other = invoice("evt_1", "cus_1", 5, 1).to("stripe?shop=us&key=hunter2");
+    let other = app.accept(&other).await;
+    let wanted = invoice("evt_2", "cus_1", 5, 1).to("stripe?shop=eu&access_token=hunter2&n=%31");
+    let wanted = app.accept(&wanted).await;
+    app.until_status(&other, "skipped").await;
+    app.until_status(&wanted, "delivered").await;
+    let replay = format!("/v1/events/{wanted}/replay");
+    assert_eq!(app.command(&replay, "").await.status, 202);
+    for hit in site.receiver.arrived("/billing", 2).await {
+        let sent: serde_json::Value = serde_json::from_slice(&hit.body).unwrap();
+        assert_eq!(sent["query"], "shop=eu&n=%31");
+    }
+    assert_eq!(
+        app.get(&format!("/v1/events/{wanted}")).await["query"],
+        "shop=eu&n=%31"
+    );
+    let stored = site.texts("select query from event order by id").await;
+    assert_eq!(stored, ["shop=us", "shop=eu&n=%31"]);
+    app.finish().await;
+});
+
 app_case!(a_transform_that_fails_is_an_attempt_that_failed, |site| {
     site.configure(&with(
         r#"transform = { js = "addHandler('transform', (request, context) => { if (context.attempt < 2) throw new Error('not yet'); return request })" }"#,

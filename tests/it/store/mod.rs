@@ -235,6 +235,7 @@ fn event_with(source: &str, external_id: Option<&str>, body: Bytes, received_at:
             binding: Binding::Body,
             occurred_at: Some(at(-5)),
             received_at,
+            query: String::new(),
             headers: Headers::from_pairs([("content-type", &b"application/json"[..]), ("x-two", b"2")]),
             body,
         }),

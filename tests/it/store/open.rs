@@ -70,7 +70,7 @@ store_case!(f26_a_closed_store_says_so, |store| {
 });
 
 /// Every version of the schema, in order.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     "0001_first",
     "0002_key_by_id",
     "0003_skip_and_order",
@@ -80,6 +80,7 @@ const MIGRATIONS: [&str; 9] = [
     "0007_access",
     "0008_issue",
     "0009_sign_on",
+    "0010_query",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,14 +22,49 @@ store_case!(e03_what_was_recorded_comes_back_byte_for_byte, |store| {
         ("content-type", b"text/plain"),
     ]);
     std::sync::Arc::make_mut(&mut new.event).occurred_at = None;
+    "shop=%C3%A9+1&shop".clone_into(&mut std::sync::Arc::make_mut(&mut new.event).query);
     store.record(vec![new.clone()]).await.unwrap();
 
     let read = store.event(new.event.id).await.unwrap();
 
     assert_eq!(format!("{read:?}"), format!("{:?}", new.event));
+    let claims = store.claim_billing(WorkerId::new(), 9, at(9)).await;
+    assert_eq!(claims[0].event.query, "shop=%C3%A9+1&shop");
     assert_eq!(read.headers, new.event.headers);
     assert_eq!(read.body, new.event.body);
 });
+
+store_case!(
+    e23_a_replica_that_knows_no_query_writes_beside_one_that_does,
+    |store| {
+        store.record(vec![event("stripe", "1")]).await.unwrap();
+        let id = EventId::new();
+        let hex = id.uuid().simple().to_string();
+        let literal = if store.is_postgres() {
+            format!("'{hex}'::uuid")
+        } else {
+            format!("x'{hex}'")
+        };
+        // As version 0009 has it.
+        let n_rows = store
+        .raw(&format!(
+            "insert into event (id, source, key, body_hash, external_id, type, origin, verified, occurred_at, received_at, headers, body) \
+             select {literal}, source, null, body_hash, '2', type, origin, verified, occurred_at, received_at, headers, body from event"
+        ))
+        .await;
+        assert_eq!(n_rows, 1);
+        store
+            .raw("update tally set received = received + 1 where slot = (select min(slot) from tally)")
+            .await;
+
+        let read = store.event(id).await.unwrap();
+
+        assert_eq!(
+            (read.external_id.as_deref(), read.query.as_str()),
+            (Some("2"), "")
+        );
+    }
+);
 
 store_case!(e03_nul_in_every_text_is_replaced_and_stored, |store| {
     let mut new = event_with("str\0ipe", Some("a\0b"), Bytes::from_static(b"\0"), at(0));

@@ -261,6 +261,7 @@ impl Fixture {
             binding: Binding::Body,
             occurred_at: None,
             received_at: at(n),
+            query: String::new(),
             headers: Headers::from_pairs(headers),
             body: body.clone(),
         };
@@ -354,15 +355,24 @@ impl Fixture {
     }
 
     pub(crate) async fn seed_rejected(&self, n: u8, cause: &str) -> RequestId {
+        self.seed_request(n, cause, "github", "/webhooks/github?a=b").await
+    }
+
+    /// For want of a signature.
+    pub(crate) async fn seed_refused(&self, n: u8, source: &str, target: &str) -> RequestId {
+        self.seed_request(n, "unsigned", source, target).await
+    }
+
+    async fn seed_request(&self, n: u8, cause: &str, source: &str, target: &str) -> RequestId {
         let id = RequestId::from_uuid(numbered(n, 3));
         let request = RejectedRequest {
             id,
-            source: "github".into(),
+            source: source.into(),
             cause: cause.to_owned(),
             explanation: "signature does not match any of 1 secrets".to_owned(),
             received_at: at(n),
             method: "POST".to_owned(),
-            target: "/webhooks/github?a=b".to_owned(),
+            target: target.to_owned(),
             client: Some("203.0.113.7".to_owned()),
             headers: Headers::from_pairs([("x-github-event", &b"push"[..])]),
             body: Some(Bytes::from_static(b"{}")),

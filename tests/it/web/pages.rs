@@ -478,6 +478,7 @@ async fn seed_hostile(app: &Fixture, n: usize, text: &str, body: Bytes) -> Event
         binding: Binding::Body,
         occurred_at: None,
         received_at: app.store.now().await.unwrap(),
+        query: String::new(),
         headers: Headers::from_pairs([("content-type", header.as_bytes()), ("x-<u>", header.as_bytes())]),
         body: body.clone(),
     };

@@ -69,6 +69,34 @@ async fn viewers_may_be_kept_from_bodies() {
 }
 
 #[tokio::test]
+async fn a_credential_in_the_url_of_a_refused_request_is_shown_to_nobody() {
+    let app = Fixture::redacting("query = ['email']").await;
+    let shop = "/webhooks/github?a=b&access_token=hunter2&email=x%40y";
+    let ids = [
+        app.seed_refused(1, "github", shop).await,
+        app.seed_refused(2, "gone", shop).await,
+    ];
+    for role in ["viewer", "admin"] {
+        for (id, email) in ids.iter().zip(["[redacted]", "x%40y"]) {
+            let shown = app
+                .as_role(role, "GET", &format!("/v1/requests/{id}"))
+                .await
+                .json();
+            let expected = format!("/webhooks/github?a=b&access_token=[redacted]&email={email}");
+            assert_eq!(shown["target"], expected);
+        }
+        for list in ["/v1/requests", "/requests"] {
+            let shown = app.as_role(role, "GET", list).await;
+            assert!(!shown.text().contains("hunter2"), "{list}: {shown:?}");
+        }
+        let page = app.as_role(role, "GET", &format!("/requests/{}", ids[0])).await;
+        assert!(!page.text().contains("hunter2"), "{page:?}");
+    }
+    // It is kept whole, so that it can be verified again.
+    assert_eq!(app.store.request(ids[0]).await.unwrap().target, shop);
+}
+
+#[tokio::test]
 async fn what_a_source_redacts_is_shown_to_nobody() {
     let app = Fixture::with_tokens().await;
     let plain = app.seed(1, "push").await;

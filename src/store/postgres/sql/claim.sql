@@ -82,7 +82,7 @@ select
     taken.id, taken.event_id, taken.route, taken.destination, taken.origin, taken.status, taken.is_manual,
     taken.n_attempts, taken.due_at, taken.last_error, taken.cause, taken.created_at, taken.fence, taken.is_stale, taken.is_retry,
     event.source, event.external_id, event.type, event.origin as event_origin, event.verified, event.occurred_at,
-    event.received_at, event.headers, event.body, event.body_hash
+    event.received_at, event.query, event.headers, event.body, event.body_hash
 from taken
 left join event on event.id = taken.event_id and taken.status = 'delivering'
 order by taken.destination, taken.was_due_at, taken.id

@@ -1,11 +1,11 @@
 -- A batch of events with their deliveries and their tally, all or nothing, in one round trip and without `begin`.
 -- Rows whose key or id is known are left out; the answer is one row, which names those that went in if some did not.
 with new_event as (
-    insert into event (id, source, key, body_hash, external_id, type, origin, verified, occurred_at, received_at, headers, body)
+    insert into event (id, source, key, body_hash, external_id, type, origin, verified, occurred_at, received_at, headers, body, query)
     select *
     from unnest(
         $1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::timestamptz[], $10::timestamptz[], $11::bytea[], $12::bytea[]
+        $9::timestamptz[], $10::timestamptz[], $11::bytea[], $12::bytea[], $13::text[]
     )
     on conflict do nothing
     returning id, received_at
@@ -25,8 +25,8 @@ new_delivery as (
         new.cause, new.last_error, new.order_mode, new.order_key, new.order_at,
         least(new_event.received_at, clock_timestamp())
     from unnest(
-        $13::uuid[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::uuid[], $19::timestamptz[], $20::bigint[],
-        $21::text[], $22::text[], $23::text[], $24::bytea[], $25::timestamptz[]
+        $14::uuid[], $15::uuid[], $16::text[], $17::text[], $18::text[], $19::uuid[], $20::timestamptz[], $21::bigint[],
+        $22::text[], $23::text[], $24::text[], $25::bytea[], $26::timestamptz[]
     ) as new (
         id, event_id, route, destination, origin, worker, lease_until, due_after, cause, last_error,
         order_mode, order_key, order_at
@@ -36,7 +36,7 @@ new_delivery as (
 ),
 counted as (
     insert into tally (slot, received, deliveries)
-    values ($26, (select count(*) from new_event), (select count(*) from new_delivery))
+    values ($27, (select count(*) from new_event), (select count(*) from new_delivery))
     on conflict (slot) do update
     set received = tally.received + excluded.received,
         deliveries = tally.deliveries + excluded.deliveries

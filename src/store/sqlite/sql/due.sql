@@ -21,7 +21,7 @@ select
     delivery.status = 'retrying' as is_retry,
     coalesce(delivery.order_mode, '') as order_mode,
     event.source, event.external_id, event.type, event.origin as event_origin, event.verified, event.occurred_at,
-    event.received_at, event.headers, event.body, event.body_hash
+    event.received_at, event.query, event.headers, event.body, event.body_hash
 from delivery
 left join event on event.id = delivery.event_id
 where delivery.destination = ?1

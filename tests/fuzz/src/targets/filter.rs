@@ -51,6 +51,7 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
         binding: Binding::Body,
         occurred_at: None,
         received_at: Timestamp::from_unix_seconds(0),
+        query: "n=%312".to_owned(),
         headers: Headers::from_pairs([(name, value)]),
         body: Bytes::copy_from_slice(body),
     };
@@ -61,6 +62,10 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
     let headers = Map::from_iter([(name.to_ascii_lowercase(), text(value))]);
     parts.insert("body".to_owned(), body);
     parts.insert("headers".to_owned(), headers.into());
+    parts.insert(
+        "query".to_owned(),
+        Map::from_iter([("n".to_owned(), "12".into())]).into(),
+    );
     parts.insert("source".to_owned(), "shop".into());
     parts.insert("verification".to_owned(), "body".into());
     if let Some(it) = &event.event_type {
@@ -85,7 +90,7 @@ fn is_filter(written: &Value) -> bool {
         "$and" | "$or" => is_list(it, is_filter),
         "$not" => is_filter(it),
         "headers" => is_condition(it) && are_names_single(it),
-        "body" | "source" | "type" | "verification" => is_condition(it),
+        "body" | "query" | "source" | "type" | "verification" => is_condition(it),
         _ => false,
     })
 }
@@ -302,6 +307,11 @@ fn seeds(_: &Path) -> Vec<Vec<u8>> {
         ),
         (
             r#"{"$or":[{"type":{"$startsWith":"order."}},{"source":"shop"}],"$not":{"verification":"none"}}"#,
+            "",
+            "text",
+        ),
+        (
+            r#"{"query":{"n":{"$gt":5},"shop":{"$exist":false}}}"#,
             "",
             "text",
         ),

@@ -90,6 +90,7 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
         binding: BINDINGS[usize::from(flags) % BINDINGS.len()],
         occurred_at: None,
         received_at: Timestamp::EPOCH,
+        query: String::new(),
         headers: Headers::from_pairs(pairs.iter().copied()),
         body: Bytes::from_static(b"{}"),
     };

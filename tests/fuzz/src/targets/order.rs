@@ -94,6 +94,7 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
         binding: Binding::Body,
         occurred_at: Some(OCCURRED_AT),
         received_at: RECEIVED_AT,
+        query: String::new(),
         headers: Headers::from_pairs([shown.header]),
         body: Bytes::copy_from_slice(shown.body),
     };
