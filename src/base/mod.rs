@@ -14,3 +14,4 @@ pub mod nearest;
 pub mod safe_url;
 pub mod secret;
 pub mod trial;
+pub mod word;

@@ -99,7 +99,7 @@ fn strength(row: &Provider) -> String {
         Binding::Body => "signature",
         Binding::Partial => "signature of parts",
         Binding::Origin => "credentials",
-        Binding::None => "nothing",
+        Binding::None | Binding::Newer(_) => "nothing",
     };
     match row.weak_hash() {
         Some(hash) => format!("{binding} ({})", hash.as_str()),
@@ -113,7 +113,7 @@ fn covered(row: &Provider) -> String {
         Binding::Body => "nobody changed a byte of it",
         Binding::Partial => "of the body only what is named above; the rest of it rests on TLS",
         Binding::Origin => "who sent it; the body rests on TLS",
-        Binding::None => "anybody could have sent it",
+        Binding::None | Binding::Newer(_) => "anybody could have sent it",
     };
     format!("{}: {meaning}", row.binding().as_str())
 }

@@ -169,7 +169,9 @@ impl Verdict {
             crate::event::Binding::Body => "the signature covers the body and matches",
             crate::event::Binding::Partial => "the signature covers some of the body, and matches",
             crate::event::Binding::Origin => "the sender is who it says; nothing covers the body",
-            crate::event::Binding::None => "this source verifies nothing, so anyone could have sent it",
+            crate::event::Binding::None | crate::event::Binding::Newer(_) => {
+                "this source verifies nothing, so anyone could have sent it"
+            }
         };
         Self {
             verified: true,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    base::{clock::Timestamp, ids::AttemptId},
+    base::{clock::Timestamp, ids::AttemptId, word::Word},
     event::headers::Headers,
 };
 
@@ -36,6 +36,8 @@ pub enum Trigger {
     Schedule,
     /// An operator asked.
     Manual,
+    /// What a newer version says of it.
+    Newer(Word),
 }
 
 impl Trigger {
@@ -44,13 +46,16 @@ impl Trigger {
             Self::Initial => "initial",
             Self::Schedule => "schedule",
             Self::Manual => "manual",
+            Self::Newer(word) => word.as_str(),
         }
     }
 
+    /// Also what a newer version wrote.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Initial, Self::Schedule, Self::Manual]
             .into_iter()
             .find(|it| it.as_str() == text)
+            .or_else(|| Word::new(text).map(Self::Newer))
     }
 }
 

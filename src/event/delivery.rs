@@ -6,6 +6,7 @@ use crate::{
     base::{
         clock::Timestamp,
         ids::{DeliveryId, EventId},
+        word::Word,
     },
     event::Origin,
 };
@@ -56,9 +57,12 @@ pub enum Status {
     Cancelled,
     /// A filter or a rule decided that it need not be sent.
     Skipped,
+    /// Where a newer version put it: nobody here touches it.
+    Newer(Word),
 }
 
 impl Status {
+    /// Those that are known here.
     pub const ALL: [Self; 8] = [
         Self::Pending,
         Self::Delivering,
@@ -80,6 +84,7 @@ impl Status {
             Self::Dead => "dead",
             Self::Cancelled => "cancelled",
             Self::Skipped => "skipped",
+            Self::Newer(word) => word.as_str(),
         }
     }
 
@@ -87,12 +92,17 @@ impl Status {
         Self::ALL.into_iter().find(|it| it.as_str() == text)
     }
 
+    /// Also what a newer version wrote.
+    pub fn parse_stored(text: &str) -> Option<Self> {
+        Self::parse(text).or_else(|| Word::new(text).map(Self::Newer))
+    }
+
     /// Still to be delivered: retention never touches it.
     pub const fn is_open(self) -> bool {
-        matches!(
-            self,
-            Self::Pending | Self::Delivering | Self::Retrying | Self::Held
-        )
+        match self {
+            Self::Pending | Self::Delivering | Self::Retrying | Self::Held | Self::Newer(_) => true,
+            Self::Delivered | Self::Dead | Self::Cancelled | Self::Skipped => false,
+        }
     }
 
     /// Whether a delivery may go from this status to that one.
@@ -121,7 +131,7 @@ impl Status {
             ),
             Self::Held => matches!(next, Self::Pending | Self::Cancelled),
             Self::Delivered | Self::Dead | Self::Cancelled => matches!(next, Self::Pending),
-            Self::Skipped => false,
+            Self::Skipped | Self::Newer(_) => false,
         }
     }
 }

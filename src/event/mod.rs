@@ -17,7 +17,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    base::{clock::Timestamp, ids::EventId},
+    base::{clock::Timestamp, ids::EventId, word::Word},
     event::headers::Headers,
 };
 
@@ -69,6 +69,8 @@ pub enum Binding {
     Origin,
     /// Nothing was verified: the source says `unverified`.
     None,
+    /// What a newer version says of it. Nothing is built on it here.
+    Newer(Word),
 }
 
 impl Binding {
@@ -78,13 +80,24 @@ impl Binding {
             Self::Partial => "partial",
             Self::Origin => "origin",
             Self::None => "none",
+            Self::Newer(word) => word.as_str(),
         }
     }
 
+    /// Also what a newer version wrote.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Body, Self::Partial, Self::Origin, Self::None]
             .into_iter()
             .find(|it| it.as_str() == text)
+            .or_else(|| Word::new(text).map(Self::Newer))
+    }
+
+    /// Whether a sender was told from others by anything at all.
+    pub const fn is_verified(self) -> bool {
+        match self {
+            Self::Body | Self::Partial | Self::Origin => true,
+            Self::None | Self::Newer(_) => false,
+        }
     }
 }
 
@@ -99,6 +112,8 @@ pub enum Origin {
     Replayed,
     /// It was exported from a store and imported into this one: only ever an event's origin.
     Imported,
+    /// What a newer version calls it.
+    Newer(Word),
 }
 
 impl Origin {
@@ -108,13 +123,16 @@ impl Origin {
             Self::Recovered => "recovered",
             Self::Replayed => "replayed",
             Self::Imported => "imported",
+            Self::Newer(word) => word.as_str(),
         }
     }
 
+    /// Also what a newer version wrote.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Received, Self::Recovered, Self::Replayed, Self::Imported]
             .into_iter()
             .find(|it| it.as_str() == text)
+            .or_else(|| Word::new(text).map(Self::Newer))
     }
 }
 

@@ -337,9 +337,8 @@ fn verify(source: &Source, fetched: Option<&[Key]>, request: &Request, now: Time
     }
     let names = provider.names(&call);
     let body_hash = event::body_hash(&request.body);
-    let key = match binding {
-        Binding::None => None,
-        Binding::Body | Binding::Partial | Binding::Origin => Some(event::deduplication_key(
+    let key = binding.is_verified().then(|| {
+        event::deduplication_key(
             if trial::has(Flaw::KeyWithoutSource) {
                 ""
             } else {
@@ -347,8 +346,8 @@ fn verify(source: &Source, fetched: Option<&[Key]>, request: &Request, now: Time
             },
             names.external_id.as_deref(),
             body_hash,
-        )),
-    };
+        )
+    });
     Received::Verified(Verified {
         names,
         binding,

@@ -109,7 +109,7 @@ pub(super) fn neighbour(row: &impl StoreRow) -> Result<Neighbour, StoreError> {
         event: EventId::from_uuid(get(row, TABLE, "event_id")?),
         event_type: get(row, "event", "type")?,
         external_id: get(row, "event", "external_id")?,
-        status: parsed(row, TABLE, "status", Status::parse)?,
+        status: parsed(row, TABLE, "status", Status::parse_stored)?,
         at: get::<Time>(row, TABLE, "order_at")?.0,
     })
 }

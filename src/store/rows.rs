@@ -144,7 +144,7 @@ pub(super) fn event_summary(row: &impl StoreRow) -> Result<EventSummary, StoreEr
 
 pub(super) fn delivery(row: &impl StoreRow) -> Result<Delivery, StoreError> {
     const TABLE: &str = "delivery";
-    let status = parsed(row, TABLE, "status", Status::parse)?;
+    let status = parsed(row, TABLE, "status", Status::parse_stored)?;
     Ok(Delivery {
         id: DeliveryId::from_uuid(get(row, TABLE, "id")?),
         event_id: EventId::from_uuid(get(row, TABLE, "event_id")?),
@@ -240,7 +240,7 @@ pub(super) fn request_tally(row: &impl StoreRow) -> Result<RequestTally, StoreEr
     })
 }
 
-pub(super) fn hold(row: &impl StoreRow) -> Result<Hold, StoreError> {
+fn hold(row: &impl StoreRow) -> Result<Hold, StoreError> {
     const TABLE: &str = "hold";
     let name: String = get(row, TABLE, "name")?;
     Ok(Hold {
@@ -311,7 +311,7 @@ pub(super) fn found_delivery(row: &impl StoreRow) -> Result<FoundDelivery, Store
     Ok(FoundDelivery {
         id: DeliveryId::from_uuid(get(row, TABLE, "id")?),
         destination: get::<String>(row, TABLE, "destination")?.into(),
-        status: parsed(row, TABLE, "status", Status::parse)?,
+        status: parsed(row, TABLE, "status", Status::parse_stored)?,
     })
 }
 
@@ -320,7 +320,7 @@ pub(super) fn delivery_tally(row: &impl StoreRow) -> Result<DeliveryTally, Store
     Ok(DeliveryTally {
         route: get::<String>(row, TABLE, "route")?.into(),
         destination: get::<String>(row, TABLE, "destination")?.into(),
-        status: parsed(row, TABLE, "status", Status::parse)?,
+        status: parsed(row, TABLE, "status", Status::parse_stored)?,
         n_deliveries: unsigned(get(row, TABLE, "n_deliveries")?),
     })
 }
@@ -501,6 +501,19 @@ pub(super) fn rhythm(row: &impl StoreRow, today: i32) -> Result<Rhythm, StoreErr
         longest_gap: Duration::from_micros(unsigned(get(row, TABLE, "longest_gap_us")?)),
         n_days: u32::try_from(today.saturating_sub(first_day)).map_or(1, |it| it + 1),
     })
+}
+
+/// All but those of a kind that only a newer version knows, and that it minds itself.
+pub(super) fn holds<R: StoreRow>(rows: &[R]) -> Result<Vec<Hold>, StoreError> {
+    let mut holds = Vec::with_capacity(rows.len());
+    for row in rows {
+        match hold(row) {
+            Ok(it) => holds.push(it),
+            Err(error @ StoreError::Damaged { .. }) => tracing::warn!("a hold is left out: {error}"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(holds)
 }
 
 /// What a look brought. Rows that cannot be read are counted and logged: one of them must not stop a job.

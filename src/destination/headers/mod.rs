@@ -9,10 +9,7 @@ use std::{borrow::Cow, fmt::Write};
 use ::http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Map, Value};
 
-use crate::{
-    destination::{Message, signing::Signer},
-    event::Binding,
-};
+use crate::destination::{Message, signing::Signer};
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -75,7 +72,7 @@ impl Outbound {
         let id = event.id.to_string();
         let unix_seconds = message.now.as_unix_seconds();
         // What nobody vouched for must not carry our word.
-        if !self.signers.is_empty() && event.binding != Binding::None {
+        if !self.signers.is_empty() && event.binding.is_verified() {
             let sign = |it: &Signer| it.sign(event.id, unix_seconds, &event.body);
             let signatures: Vec<_> = self.signers.iter().map(sign).collect();
             map.insert(WEBHOOK_SIGNATURE, plain(signatures.join(" ")));

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     base::{clock::Timestamp, ids::DeliveryId, secret::Secret},
     event::{
-        Event, Origin,
+        Binding, Event, Origin,
         headers::Headers,
         trace::{Trace, Traceparent},
     },
@@ -174,6 +174,7 @@ fn c09_what_is_not_verified_is_never_signed() {
         (Binding::Partial, true),
         (Binding::Origin, true),
         (Binding::None, false),
+        (Binding::parse("a-newer-word").unwrap(), false),
     ] {
         let message = with_event(message(&[("webhook-signature", b"v1,theirs")]), |it| {
             it.binding = binding;

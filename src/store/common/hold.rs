@@ -69,7 +69,7 @@ impl Engine {
                 sqlx::query("select kind, name, reason, since from hold order by kind, name limit 10000")
                     .fetch_all(conn)
                     .await?;
-            rows.iter().map(rows::hold).collect()
+            rows::holds(&rows)
         })
     }
 

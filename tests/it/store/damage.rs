@@ -1,6 +1,9 @@
 use gatepost::{
     base::ids::WorkerId,
-    store::query::{DeliveryQuery, EventQuery},
+    store::{
+        error::StoreError,
+        query::{DeliveryQuery, EventQuery},
+    },
 };
 
 use crate::store::*;
@@ -11,9 +14,9 @@ store_case!(
         let blob = if store.is_postgres() { r"'\x00'" } else { "x'00'" };
         for (n, damage) in [
             format!("update event set headers = {blob}"),
-            "update event set origin = 'junk'".to_owned(),
+            "update event set origin = 'no word'".to_owned(),
             "update event set verified = ''".to_owned(),
-            "update delivery set origin = 'junk'".to_owned(),
+            "update delivery set origin = 'no word'".to_owned(),
             "delete from event".to_owned(),
         ]
         .into_iter()
@@ -70,6 +73,76 @@ store_case!(
     }
 );
 
+store_case!(f86_words_of_a_newer_version_are_carried_along, |store| {
+    let (event_id, id) = store.one("1").await;
+    let worker = WorkerId::new();
+    // As a newer replica beside this one might write them.
+    store
+        .raw("update event set origin = 'forwarded', verified = 'chain'")
+        .await;
+    store.raw("update delivery set origin = 'rerouted'").await;
+
+    let claims = store.claim_billing(worker, 9, at(1)).await;
+
+    assert_eq!(ids(&claims), [id]);
+    let (event, delivery) = (&claims[0].event, &claims[0].delivery);
+    assert_eq!((event.origin.as_str(), event.binding.as_str()), ("forwarded", "chain"));
+    assert!(!event.binding.is_verified(), "nothing is built on what is not known");
+    assert_eq!(delivery.origin.as_str(), "rerouted");
+
+    store
+        .settle_one(&claims[0], Outcome::Retry { at: at(5) }, at(2))
+        .await;
+    store.raw("update attempt set trigger = 'ripple'").await;
+    let attempts = store.attempts(id).await.unwrap();
+    assert_eq!(attempts[0].trigger.as_str(), "ripple");
+
+    store
+        .raw("update delivery set status = 'parked', cause = 'not-ripe'")
+        .await;
+    let read = store.delivery(id).await.unwrap();
+    assert_eq!(
+        (read.status.as_str(), read.cause.as_deref()),
+        ("parked", Some("not-ripe"))
+    );
+    let listed = store
+        .deliveries(&DeliveryQuery {
+            limit: 9,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    assert!(listed.rows.iter().any(|it| same_delivery(it, &read)));
+    let listed = store
+        .events(&EventQuery {
+            limit: 9,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(listed.rows[0].origin.as_str(), "forwarded");
+    // Whoever does not know where it stands leaves it there.
+    assert!(store.claim_billing(worker, 9, at(99)).await.is_empty());
+    assert_eq!(store.rescue(at(99), 9).await.unwrap(), 0);
+    assert_eq!(store.prune(at(1_000_000), 9).await.unwrap(), 0);
+    for refused in [store.requeue(id, at(99)).await, store.cancel(id, at(99)).await] {
+        assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    }
+    assert_eq!(store.event(event_id).await.unwrap().id, event_id);
+
+    let since = if store.is_postgres() { "now()" } else { "1" };
+    store
+        .raw(&format!(
+            "insert into hold (kind, name, reason, since) values ('source', 'stripe', 'why', {since})"
+        ))
+        .await;
+    assert!(store.holds().await.unwrap().is_empty());
+    store
+        .raw("update delivery set status = 'retrying', cause = null")
+        .await;
+    assert_eq!(ids(&store.claim_billing(worker, 9, at(99)).await), [id]);
+});
+
 /// What a column may hold that nobody wrote there.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -116,7 +189,7 @@ impl Kind {
     const fn on_sqlite(self) -> &'static [&'static str] {
         match self {
             Self::Id => &["x''", "x'00'", "zeroblob(16)", "zeroblob(17)"],
-            Self::Text => &["''", "'junk'", "cast(x'ff00fe' as text)", "char(10, 27, 0)"],
+            Self::Text => &["''", "'junk'", "'no word'", "cast(x'ff00fe' as text)", "char(10, 27, 0)"],
             Self::Bytes => &["x''", "x'00'", "x'ffffffffffffffffffff'", "zeroblob(100)"],
             Self::Time | Self::Number | Self::Small | Self::Flag => {
                 &["-1", "2147483648", "9223372036854775807", "-9223372036854775808"]
@@ -127,7 +200,7 @@ impl Kind {
     const fn on_postgres(self) -> &'static [&'static str] {
         match self {
             Self::Id => &["'00000000-0000-0000-0000-000000000000'"],
-            Self::Text => &["''", "'junk'", "chr(10) || chr(27)"],
+            Self::Text => &["''", "'junk'", "'no word'", "chr(10) || chr(27)"],
             Self::Bytes => &["''", r"'\x00'", r"'\xffffffffffffffffffff'"],
             Self::Time => &["'infinity'", "'-infinity'", "'294276-12-31'", "'4713-01-01 BC'"],
             Self::Number => &["-1", "9223372036854775807", "-9223372036854775808"],
