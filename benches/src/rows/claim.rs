@@ -82,22 +82,26 @@ fn claim_sqlite(connection: &mut Connection) -> anyhow::Result<usize> {
     let now_us = i64::try_from(event::unix_us()).unwrap_or(i64::MAX);
     let lease_until_us = now_us + i64::try_from(LEASE.as_micros()).unwrap_or(0);
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
-    let ids: Vec<String> = transaction
+    let found: Vec<String> = transaction
         .prepare_cached(include_str!("../../../src/store/sqlite/sql/due.sql"))?
         .query_map(params![DESTINATION, now_us, N_EACH, STATUS], |row| {
-            // The body is what costs; a claim reads it whole.
-            let _body: Vec<u8> = row.get("body")?;
             let id: Vec<u8> = row.get("id")?;
             Ok(format!("[\"{}\",0]", hex::encode(id)))
         })?
         .collect::<Result<_, _>>()?;
+    let found = format!("[{}]", found.join(","));
+    let n_rows = transaction
+        .prepare_cached(include_str!("../../../src/store/sqlite/sql/take.sql"))?
+        .query_map(params![found, now_us], |row| {
+            // The body is what costs; a claim reads it whole.
+            let _body: Vec<u8> = row.get("body")?;
+            Ok(())
+        })?
+        .collect::<Result<Vec<()>, _>>()?
+        .len();
     transaction
         .prepare_cached(include_str!("../../../src/store/sqlite/sql/claim.sql"))?
-        .execute(params![
-            format!("[{}]", ids.join(",")),
-            Uuid::now_v7().as_bytes(),
-            lease_until_us
-        ])?;
+        .execute(params![found, Uuid::now_v7().as_bytes(), lease_until_us])?;
     transaction.commit()?;
-    Ok(ids.len())
+    Ok(n_rows)
 }

@@ -1,6 +1,6 @@
 //! Taking deliveries in hand, holding on, putting back.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
@@ -22,8 +22,8 @@ use crate::{
 };
 
 impl Engine {
-    /// A reader looks first which destinations have anything due, so that polling does not keep the writer from its
-    /// work.
+    /// A reader looks for what may be taken, so that neither polling nor a backlog that waits for one key keeps the writer from
+    /// its work: that one is asked for where something was found, and goes to it by its id.
     pub(in crate::store) async fn claim(
         &self,
         wanted: Wanted,
@@ -35,41 +35,42 @@ impl Engine {
             .map(|it| clean(&it.destination))
             .collect();
         let names = serde_json::json!(names).to_string();
-        let due: Vec<String> = on!(&self.readers, |conn| {
-            let due = sqlx::query_scalar(include_str!("sql/due_destinations.sql"))
+        let found: Vec<(Line<'_>, Vec<Uuid>)> = on!(&self.readers, |conn| {
+            let due: Vec<String> = sqlx::query_scalar(include_str!("sql/due_destinations.sql"))
                 .bind(&names)
                 .bind(Time(now))
-                .fetch_all(conn)
+                .fetch_all(&mut *conn)
                 .await?;
-            Ok(due)
+            let mut found = Vec::new();
+            for line in lines(&wanted).filter(|it| due.iter().any(|name| *name == it.destination)) {
+                let ids = look(conn, &line, line.limit, now).await?;
+                if !ids.is_empty() {
+                    found.push((line, ids));
+                }
+            }
+            Ok(found)
         })?;
-        if due.is_empty() {
+        if found.is_empty() {
             return Ok(Vec::new());
         }
         on!(&self.writer, |conn| {
             let mut transaction = begin(conn).await?;
             let mut claims = Vec::new();
-            for share in &wanted.per_destination {
-                let name = clean(&share.destination);
-                if !due.iter().any(|it| *it == name) {
-                    continue;
-                }
-                for (status, limit) in share.by_status() {
-                    let n_before = claims.len();
-                    for _ in 0..MAX_STALE_ROUNDS {
-                        let limit = limit.saturating_sub(claims.len() - n_before);
-                        let n_stale = take(
-                            &mut transaction,
-                            (&name, status, limit),
-                            &wanted,
-                            now,
-                            &mut claims,
-                        )
-                        .await?;
-                        if n_stale == 0 {
-                            break;
-                        }
-                        skip_stale(&mut transaction, &name, now).await?;
+            for (line, ids) in &found {
+                let n_before = claims.len();
+                let mut ids = Cow::Borrowed(ids.as_slice());
+                for _ in 0..MAX_STALE_ROUNDS {
+                    let passed = take(&mut transaction, &ids, &wanted, now, &mut claims).await?;
+                    if passed.n_stale + passed.n_gone == 0 {
+                        break;
+                    }
+                    if passed.n_stale > 0 {
+                        skip_stale(&mut transaction, &line.destination, now).await?;
+                    }
+                    let left = line.limit.saturating_sub(claims.len() - n_before);
+                    ids = Cow::Owned(look(&mut transaction, line, left, now).await?);
+                    if ids.is_empty() {
+                        break;
                     }
                 }
             }
@@ -184,23 +185,60 @@ async fn skip_stale(
     Ok(())
 }
 
-/// How many it passed over as stale.
+/// What waits for one destination in one status, and how many of it are wanted.
+struct Line<'a> {
+    destination: Cow<'a, str>,
+    status: Status,
+    limit: usize,
+}
+
+fn lines(wanted: &Wanted) -> impl Iterator<Item = Line<'_>> {
+    wanted.per_destination.iter().flat_map(|share| {
+        share.by_status().map(|(status, limit)| Line {
+            destination: clean(&share.destination),
+            status,
+            limit,
+        })
+    })
+}
+
+/// The ids of what may be taken, the oldest first.
+async fn look(
+    conn: &mut SqliteConnection,
+    line: &Line<'_>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Vec<Uuid>, StoreError> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(sqlx::query_scalar(include_str!("sql/due.sql"))
+        .bind(&*line.destination)
+        .bind(Time(now))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(line.status.as_str())
+        .fetch_all(conn)
+        .await?)
+}
+
+/// Of those that a look found, how many were not taken.
+struct Passed {
+    n_stale: usize,
+    /// Somebody else has them, or they wait by now.
+    n_gone: usize,
+}
+
 async fn take(
     conn: &mut SqliteConnection,
-    (destination, status, limit): (&str, Status, usize),
+    ids: &[Uuid],
     wanted: &Wanted,
     now: Timestamp,
     claims: &mut Vec<Claim>,
-) -> Result<usize, StoreError> {
-    if limit == 0 {
-        return Ok(0);
-    }
+) -> Result<Passed, StoreError> {
     let lease_until = Time(now.plus(wanted.lease));
-    let rows: Vec<SqliteRow> = sqlx::query(include_str!("sql/due.sql"))
-        .bind(destination)
+    let rows: Vec<SqliteRow> = sqlx::query(include_str!("sql/take.sql"))
+        .bind(json_rows(ids.iter().map(|id| (id, 0))))
         .bind(Time(now))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .bind(status.as_str())
         .fetch_all(&mut *conn)
         .await?;
     let mut taken = Vec::with_capacity(rows.len());
@@ -230,7 +268,10 @@ async fn take(
     for (id, fence, error) in damaged {
         quarantine(conn, id, fence, &error).await?;
     }
-    Ok(n_stale)
+    Ok(Passed {
+        n_stale,
+        n_gone: ids.len() - rows.len(),
+    })
 }
 
 /// A delivery that cannot be read back becomes a visible dead letter, and the others go on.

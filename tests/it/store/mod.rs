@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod backlog;
 mod churn;
 mod claim;
 mod damage;

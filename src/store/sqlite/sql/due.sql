@@ -1,29 +1,8 @@
--- What is due for one destination and status, the oldest first. A damaged id or fence is passed over: it is counted as stuck.
--- Of those that have a key: see the same statement of Postgres. The statuses stand as in the index `delivery_order_waiting`: SQLite
--- uses it for no fewer.
-select
-    delivery.id, delivery.event_id, delivery.route, delivery.destination, delivery.origin, delivery.status,
-    delivery.is_manual, delivery.n_attempts, delivery.due_at, delivery.last_error, delivery.cause, delivery.created_at, delivery.fence,
-    coalesce(delivery.order_mode in ('latest', 'flag'), false) and (
-        exists (
-            select 1 from delivery as other
-            where other.route = delivery.route and other.order_key = delivery.order_key
-                and other.status = 'delivered'
-                and (other.order_at, other.id) > (delivery.order_at, delivery.id)
-        )
-        or delivery.order_mode = 'latest' and exists (
-            select 1 from delivery as other
-            where other.route = delivery.route and other.order_key = delivery.order_key
-                and other.status in ('pending', 'retrying', 'held', 'dead') and other.status <> 'dead'
-                and (other.order_at, other.id) > (delivery.order_at, delivery.id)
-        )
-    ) as is_stale,
-    delivery.status = 'retrying' as is_retry,
-    coalesce(delivery.order_mode, '') as order_mode,
-    event.source, event.external_id, event.type, event.origin as event_origin, event.verified, event.occurred_at,
-    event.received_at, event.query, event.headers, event.body, event.body_hash
+-- The ids of what is due for one destination and status and waits for nothing else, the oldest first. A damaged id or fence is passed
+-- over: it is counted as stuck. Of those that have a key: see `claim.sql` of Postgres. The statuses stand as in the index
+-- `delivery_order_waiting`: SQLite uses it for no fewer.
+select delivery.id
 from delivery
-left join event on event.id = delivery.event_id
 where delivery.destination = ?1
     and delivery.status = ?4
     and delivery.status in ('pending', 'retrying')
