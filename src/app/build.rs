@@ -19,7 +19,10 @@ use crate::{
     base::{ids::WorkerId, metrics::Metrics, secret::Secret},
     bulk,
     config::{Inputs, Loaded, Settings},
-    delivery::{self, claimer, heartbeat, lanes::Lanes, pool, pool::Held, queue::Queues, settler::Settler},
+    delivery::{
+        self, claimer, heartbeat, lanes::Lanes, originals::Originals, pool, pool::Held, queue::Queues,
+        settler::Settler,
+    },
     egress,
     ingest::{Ingest, Parts},
     maintenance,
@@ -115,6 +118,10 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         .sync(&store)
         .await
         .context("could not ask the store for its time")?;
+    store
+        .keep_programs(reload::programs(&settings.registry), clock.now())
+        .await
+        .context("could not note in the store what routes make of events")?;
     let worker = WorkerId::new();
     let mut groups = Groups::default();
     let steps = Steps::default();
@@ -152,6 +159,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         tracer,
         handover,
         wake: wake.clone(),
+        originals: Originals::default(),
         settings: settings.delivery.clone(),
     };
     let (lanes, held) = (Lanes::default(), Held::default());
@@ -251,7 +259,7 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         admin: &settings.admin,
         setup: setup.as_ref(),
         store: store.clone(),
-        clock,
+        clock: clock.clone(),
         ingest: ingest.clone(),
         registry: registry.clone(),
         metrics: metrics.clone(),
@@ -279,6 +287,9 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         alerts,
         metrics,
         wake,
+        store: store.clone(),
+        clock,
+        is_noted: true,
         asked: Arc::clone(&asked),
     };
     groups

@@ -14,8 +14,14 @@ use crate::{
         trial::{self, Point},
     },
     config::{self, Inputs, Loaded, Settings},
-    registry::{Registry, Snapshot},
-    store::wake::Wake,
+    registry::{self, Registry, Snapshot},
+    route,
+    store::{
+        Store,
+        clock::StoreClock,
+        program::{Program, RouteProgram},
+        wake::Wake,
+    },
     web::{
         self,
         settings::{Effective, InForce},
@@ -39,6 +45,10 @@ pub struct Reloader {
     pub alerts: Alerts,
     pub metrics: Metrics,
     pub wake: Wake,
+    pub store: Store,
+    pub clock: StoreClock,
+    /// Whether the store knows what the routes of the running config make of events.
+    pub is_noted: bool,
     pub asked: Arc<Notify>,
 }
 
@@ -51,16 +61,19 @@ impl Reloader {
                 () = self.asked.notified() => true,
                 () = tokio::time::sleep(LOOK_EVERY) => false,
             };
+            if !self.is_noted {
+                self.is_noted = self.note(&self.current.registry).await;
+            }
             let now = contents(&self.watched).await;
             if !is_asked && now == seen {
                 continue;
             }
-            self.reload();
+            self.reload().await;
             seen = contents(&self.watched).await;
         }
     }
 
-    fn reload(&mut self) {
+    async fn reload(&mut self) {
         let loaded = match config::load(&self.inputs) {
             Ok(loaded) => loaded,
             Err(faults) => {
@@ -75,7 +88,7 @@ impl Reloader {
         let built = Snapshot::build(&loaded.settings.registry)
             .and_then(|it| Ok((it, Setup::build(&loaded.settings.alerts)?)));
         match built {
-            Ok((snapshot, setup)) => self.apply(loaded, snapshot, setup),
+            Ok((snapshot, setup)) => self.apply(loaded, snapshot, setup).await,
             Err(faults) => {
                 self.metrics.reloaded(false);
                 tracing::error!(
@@ -86,11 +99,12 @@ impl Reloader {
         }
     }
 
-    fn apply(&mut self, loaded: Loaded, snapshot: Snapshot, setup: Setup) {
+    async fn apply(&mut self, loaded: Loaded, snapshot: Snapshot, setup: Setup) {
         for key in needs_restart(&self.current, &loaded.settings) {
             tracing::warn!("`{key}` changed, which takes a restart; the rest of the config is applied");
         }
         let (n_sources, n_destinations) = (snapshot.sources.len(), snapshot.destinations.len());
+        self.is_noted = self.note(&loaded.settings.registry).await;
         trial::point(Point::Reloading);
         self.registry.replace(snapshot);
         self.alerts.replace(setup);
@@ -102,6 +116,34 @@ impl Reloader {
         self.current.alerts = loaded.settings.alerts;
         tracing::info!(n_sources, n_destinations, "reloaded the config");
     }
+}
+
+impl Reloader {
+    /// False: the store does not take it now. A config is not kept from its work by that; the next look tries again.
+    async fn note(&self, settings: &registry::Settings) -> bool {
+        let noted = self
+            .store
+            .keep_programs(programs(settings), self.clock.now())
+            .await;
+        if let Err(error) = &noted {
+            self.metrics.store_error(error.kind());
+            tracing::warn!("could not note in the store what routes make of events: {error}");
+        }
+        noted.is_ok()
+    }
+}
+
+/// What the routes of a config make of events.
+pub fn programs(settings: &registry::Settings) -> Vec<RouteProgram> {
+    let program = |it: &route::transform::Settings| Program {
+        name: it.name.clone(),
+        code: it.program.clone(),
+    };
+    let of_route = |it: &route::Settings| RouteProgram {
+        route: it.name().into(),
+        program: it.transform.as_ref().map(program),
+    };
+    settings.routes.iter().map(of_route).collect()
 }
 
 /// A config as people may see it.

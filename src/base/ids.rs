@@ -119,6 +119,10 @@ typed_id!(
     NoticeId, "ntc"
 );
 typed_id!(
+    /// What a route made of events, from one change of it to the next.
+    ProgramId, "prg"
+);
+typed_id!(
     /// One running gatepost process, made at its start.
     WorkerId, "wrk"
 );

@@ -1,16 +1,20 @@
-//! The new deliveries of a stored event, by the routes of today.
+//! The new deliveries of a stored event, by the routes of today or as it was routed first.
 
 use std::sync::Arc;
 
 use crate::{
-    event::{Event, Origin},
+    base::ids::{DeliveryId, ProgramId},
+    event::{Event, Origin, delivery::Delivery},
     ingest::fanout,
     registry::Snapshot,
     route::Route,
     source,
     store::{
+        Store,
+        error::StoreError,
         job::Target,
-        record::{NewDelivery, Start},
+        query::{DeliveryQuery, MAX_LIMIT},
+        record::{NewDelivery, SkipCause, Start},
     },
 };
 
@@ -27,6 +31,72 @@ pub fn deliveries(snapshot: &Snapshot, event: &Event, target: &Target) -> Vec<Ne
     named(snapshot, &event.source, target)
         .map(|it| fanout::delivery(it, &subject, Origin::Replayed, Start::NOW))
         .collect()
+}
+
+/// Why an event cannot be delivered as it was routed first.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOriginal {
+    #[error("no route took this event when it came in")]
+    NoRoute,
+    #[error("what the route `{0}` did then is not known: the event is from before gatepost kept that")]
+    NotKept(Arc<str>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The deliveries that were made when the event came in, once more: to where they went, and as their routes were then. What was
+/// not sent for what the event said is not sent now. What a destination is, and how its route orders, is today's.
+pub async fn originals(
+    store: &Store,
+    snapshot: &Snapshot,
+    event: &Event,
+    target: &Target,
+) -> Result<Vec<NewDelivery>, NotOriginal> {
+    let mut query = DeliveryQuery {
+        event_id: Some(event.id),
+        route: target.route.clone(),
+        destination: target.destination.clone(),
+        limit: MAX_LIMIT,
+        ..DeliveryQuery::default()
+    };
+    let mut first = Vec::new();
+    loop {
+        let page = store.deliveries(&query).await?;
+        first.extend(page.rows.into_iter().filter(was_routed));
+        query.cursor = match page.next {
+            Some(next) => Some(next),
+            None => break,
+        };
+    }
+    if first.is_empty() {
+        return Err(NotOriginal::NoRoute);
+    }
+    let mut programs = Vec::with_capacity(first.len());
+    for it in &first {
+        let program = store.program_at(&it.route, it.created_at).await?;
+        programs.push(program.ok_or_else(|| NotOriginal::NotKept(Arc::clone(&it.route)))?);
+    }
+    let subject = snapshot.subject(event);
+    let again = |(it, program): (Delivery, ProgramId)| NewDelivery {
+        id: DeliveryId::new(),
+        position: snapshot.route(&it.route).and_then(|it| it.position(&subject)),
+        route: it.route,
+        destination: it.destination,
+        origin: Origin::Replayed,
+        start: Start::NOW,
+        once: None,
+        program: Some(program),
+    };
+    // The oldest first, as they were made.
+    Ok(first.into_iter().zip(programs).rev().map(again).collect())
+}
+
+/// Whether it was made when its event came in, and was to be sent.
+fn was_routed(delivery: &Delivery) -> bool {
+    let is_unwanted = [SkipCause::Filtered, SkipCause::Repeated]
+        .iter()
+        .any(|it| delivery.cause.as_deref() == Some(it.as_str()));
+    matches!(delivery.origin, Origin::Received | Origin::Recovered) && !is_unwanted
 }
 
 /// The routes by which events of this source and type would go; of batches, those by which they may.

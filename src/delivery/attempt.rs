@@ -242,7 +242,7 @@ async fn transform_and_send(
     claim: &Claim,
     message: Message,
 ) -> Result<Response, SendError> {
-    let message = transformed(context, &claim.delivery.route, message).await?;
+    let message = transformed(context, claim, message).await?;
     match &outlet.way {
         Way::Push(destination) => destination.send(&message).await,
         Way::Pull(_) => Err(SendError::new(
@@ -253,14 +253,22 @@ async fn transform_and_send(
     }
 }
 
-/// A transform that fails is an attempt that failed: it shows, and is made again on the schedule.
+/// By the program of its route, of today unless the claim names another. One that fails is an attempt that failed: it shows, and
+/// is made again on the schedule.
 pub(super) async fn transformed(
     context: &Context,
-    route: &str,
+    claim: &Claim,
     mut message: Message,
 ) -> Result<Message, SendError> {
-    let route = context.registry.current().route(route).cloned();
-    if let Some(transform) = route.as_ref().and_then(|it| it.transform.as_ref()) {
+    let (route, original);
+    let transform = if let Some(id) = claim.program {
+        original = context.originals.find(&context.store, id).await?;
+        (*original).as_ref()
+    } else {
+        route = context.registry.current().route(&claim.delivery.route).cloned();
+        route.as_ref().and_then(|it| it.transform.as_ref())
+    };
+    if let Some(transform) = transform {
         let input = Input::new(&message.event, message.attempt);
         let output = transform
             .run(input)

@@ -18,6 +18,7 @@ pub mod gate;
 pub mod heartbeat;
 pub mod judge;
 pub mod lanes;
+pub mod originals;
 pub mod pace;
 pub mod pool;
 pub mod queue;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use crate::{
     base::metrics::Metrics,
+    delivery::originals::Originals,
     registry::Registry,
     store::{Store, clock::StoreClock, handover::Handover, wake::Wake},
     telemetry::Tracer,
@@ -52,5 +54,6 @@ pub struct Context {
     pub tracer: Tracer,
     pub handover: Handover,
     pub wake: Wake,
+    pub originals: Originals,
     pub settings: Settings,
 }

@@ -276,7 +276,7 @@ impl Queues {
             traceparent: traced.traceparent,
             now: wall_now(),
         };
-        match transformed(&self.context, &claim.delivery.route, message).await {
+        match transformed(&self.context, &claim, message).await {
             Ok(message) => Ok(Some(Handed {
                 receipt,
                 lease_until: claim.lease_until,

@@ -267,6 +267,7 @@ fn claim_of(event: &NewEvent, new: &crate::store::record::NewDelivery) -> Option
         event: Arc::clone(&event.event),
         fence: Claimed::FENCE,
         lease_until,
+        program: None,
         is_manual: false,
         is_retry: false,
         is_stale: false,

@@ -131,6 +131,7 @@ pub fn delivery(route: &Route, subject: &Subject<'_>, origin: Origin, start: Sta
         once: (origin == Origin::Received)
             .then(|| route.once(subject))
             .flatten(),
+        program: None,
     }
 }
 

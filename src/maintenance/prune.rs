@@ -49,6 +49,12 @@ pub async fn run(context: &Context, stop: &CancellationToken) -> Result<(), Stor
             break;
         }
     }
+    while !stop.is_cancelled() {
+        let n_programs = context.store.prune_programs(oldest_event, SLICE).await?;
+        if n_programs < u64::from(SLICE) {
+            break;
+        }
+    }
     if n_pruned > 0 {
         context.metrics.pruned("events", n_pruned);
         tracing::info!(

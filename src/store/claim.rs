@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     base::{
         clock::Timestamp,
-        ids::{DeliveryId, WorkerId},
+        ids::{DeliveryId, ProgramId, WorkerId},
     },
     event::{
         Event,
@@ -50,6 +50,8 @@ pub struct Claim {
     /// Changes with every claim, so that a late worker cannot overwrite a newer one's result.
     pub fence: Fence,
     pub lease_until: Timestamp,
+    /// What is made of the event in place of what its route does today.
+    pub program: Option<ProgramId>,
     /// It was tried before, on the schedule.
     pub is_retry: bool,
     /// An operator asked for this attempt.

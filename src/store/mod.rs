@@ -28,6 +28,7 @@ pub mod neighbours;
 mod pool;
 #[allow(clippy::duplicate_mod, reason = "both engines compile what is in `common`")]
 mod postgres;
+pub mod program;
 pub mod query;
 pub mod record;
 pub mod rejected;

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use crate::{
     base::{
         clock::Timestamp,
-        ids::{DeliveryId, EventId, WorkerId},
+        ids::{DeliveryId, EventId, ProgramId, WorkerId},
     },
     event::{Event, Hash, Origin, delivery::Fence, once::Once, order::Position},
     store::value::clean,
@@ -33,6 +33,8 @@ pub struct NewDelivery {
     pub position: Option<Position>,
     /// Skipped as `repeated` where one of the same key went the route's way within the window.
     pub once: Option<Once>,
+    /// What is made of the event in place of what its route does today. Only of a replay.
+    pub program: Option<ProgramId>,
 }
 
 impl NewDelivery {

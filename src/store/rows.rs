@@ -5,7 +5,9 @@ use sqlx::{Decode, Postgres, Row, Sqlite, Type, postgres::PgRow, sqlite::SqliteR
 use uuid::Uuid;
 
 use crate::{
-    base::ids::{AttemptId, AuditId, DeliveryId, EventId, IssueId, JobId, NoticeId, RequestId, TokenId},
+    base::ids::{
+        AttemptId, AuditId, DeliveryId, EventId, IssueId, JobId, NoticeId, ProgramId, RequestId, TokenId,
+    },
     event::{
         Binding, Event, Origin,
         attempt::{Attempt, Trigger},
@@ -21,6 +23,7 @@ use crate::{
         filter,
         issue::{self, Backlog, Change, DeadLetters, Issue, Notice, Place, Refusals, Severity},
         job::{Action, DeliveryTally, EventTally, FoundDelivery, Job, Look, Pace, Reach, State, Target},
+        program::Program,
         query::{EventSummary, Ledger, Page, RequestSummary, RequestTally, Stuck},
         rejected::RejectedRequest,
         rhythm::Rhythm,
@@ -172,10 +175,18 @@ pub(super) fn claim(row: &impl StoreRow, fence: Fence, lease_until: Time) -> Res
         event: Arc::new(event(row)?),
         fence,
         lease_until: lease_until.0,
+        program: get::<Option<Uuid>>(row, "delivery", "program_id")?.map(ProgramId::from_uuid),
         is_retry: get(row, "delivery", "is_retry")?,
         is_manual: get(row, "delivery", "is_manual")?,
         is_stale: get(row, "delivery", "is_stale")?,
     })
+}
+
+/// `None`: nothing was made of events.
+pub(super) fn program(row: &impl StoreRow) -> Result<Option<Program>, StoreError> {
+    const TABLE: &str = "program";
+    let (name, code) = (get(row, TABLE, "name")?, get(row, TABLE, "code")?);
+    Ok(Option::zip(name, code).map(|(name, code)| Program { name, code }))
 }
 
 pub(super) fn attempt(row: &impl StoreRow) -> Result<Attempt, StoreError> {

@@ -20,6 +20,8 @@ mod ledger;
 mod list;
 #[path = "../common/operate.rs"]
 mod operate;
+#[path = "../common/program.rs"]
+mod program;
 #[path = "../common/retention.rs"]
 mod retention;
 #[path = "../common/rhythm.rs"]

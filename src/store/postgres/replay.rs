@@ -1,7 +1,10 @@
 //! New deliveries of a stored event.
 
 use crate::{
-    base::{clock::Timestamp, ids::EventId},
+    base::{
+        clock::Timestamp,
+        ids::{EventId, ProgramId},
+    },
     store::{
         error::StoreError,
         pool::on,
@@ -48,6 +51,11 @@ impl Engine {
                 .bind(all().map(|it| it.position).map(order_at).collect::<Vec<_>>())
                 .bind(Time(now))
                 .bind(slot.number())
+                .bind(
+                    all()
+                        .map(|it| it.program.map(ProgramId::uuid))
+                        .collect::<Vec<_>>(),
+                )
                 .fetch_one(conn)
                 .await?;
             Ok(n_events)

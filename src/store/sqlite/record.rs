@@ -145,6 +145,7 @@ pub(super) fn insert_delivery(
         delivery.position.as_ref().map(|it| &it.key.0[..]),
         delivery.position.map(|it| Time(it.at)),
         Time(created_at),
+        delivery.program.map(|it| *it.uuid().as_bytes()),
     ])?;
     Ok(i64::from(n_rows == 1))
 }

@@ -7,13 +7,13 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     base::ids::EventId,
-    bulk,
+    bulk::{self, replay::NotOriginal},
     store::{
         job::Target,
         query::{DeliveryQuery, MAX_LIMIT},
@@ -121,6 +121,9 @@ async fn get_body(
 struct Replay {
     destination: Option<String>,
     route: Option<String>,
+    /// `current` (without it): by today's routes. `original`: to where the event went when it came in, as its routes were then; a
+    /// `route` or `destination` is one of those.
+    config: Option<String>,
 }
 
 /// The deliveries that a replay made.
@@ -139,8 +142,8 @@ struct NewDeliveryJson {
     status: &'static str,
 }
 
-/// Makes new deliveries from a stored event, for today's routes. A route or destination that is named takes the event
-/// whatever its types and its filter say.
+/// Makes new deliveries from a stored event, for today's routes or as it was routed first. A route or destination of today that is
+/// named takes the event whatever its types and its filter say.
 #[utoipa::path(post, path = "/v1/events/{id}/replay", tag = "events", operation_id = "replay_event",
     params(("id" = String, Path, description = "The event's id")),
     request_body = Replay,
@@ -155,19 +158,37 @@ async fn replay(
         destination: wanted.destination,
         url: None,
     };
-    let made = replay_now(&state.0, id, &target).await?;
+    let made = match wanted.config.as_deref() {
+        None | Some("current") => replay_now(&state.0, id, &target).await?,
+        Some("original") => replay_original(&state.0, id, &target).await?,
+        Some(other) => return Err(Problem::invalid("config", "`current` or `original`", other)),
+    };
     Ok((StatusCode::ACCEPTED, Json(made)).into_response())
 }
 
+async fn replay_original(state: &Admin, id: EventId, target: &Target) -> Result<ReplayedJson, Problem> {
+    let event = state.store.event(id).await?;
+    let snapshot = Arc::clone(&state.registry.current());
+    match bulk::replay::originals(&state.store, &snapshot, &event, target).await {
+        Ok(deliveries) => make(state, id, deliveries).await,
+        Err(NotOriginal::Store(error)) => Err(error.into()),
+        Err(why) => Err(Problem::conflict(why.to_string())),
+    }
+}
+
 pub(crate) async fn replay_now(state: &Admin, id: EventId, target: &Target) -> Result<ReplayedJson, Problem> {
-    let store = &state.store;
-    let event = store.event(id).await?;
+    let event = state.store.event(id).await?;
     let deliveries = bulk::replay::deliveries(&state.registry.current(), &event, target);
     if deliveries.is_empty() {
         return Err(Problem::conflict(
             "no route of today takes this event; name a `route` or a `destination` of its source",
         ));
     }
+    make(state, id, deliveries).await
+}
+
+async fn make(state: &Admin, id: EventId, deliveries: Vec<NewDelivery>) -> Result<ReplayedJson, Problem> {
+    let store = &state.store;
     let made = ReplayedJson {
         event_id: id.to_string(),
         deliveries: deliveries.iter().map(shown).collect(),

@@ -144,32 +144,88 @@ app_case!(a_transform_changes_what_is_sent_and_not_what_is_stored, |site| {
     app.finish().await;
 });
 
-app_case!(filters_and_transforms_see_the_query_without_its_credentials, |site| {
-    site.configure(&with(
+app_case!(
+    filters_and_transforms_see_the_query_without_its_credentials,
+    |site| {
+        site.configure(&with(
         r#"filter = { query = { shop = "eu" } }
 transform = { js = "addHandler('transform', (request) => { request.body.query = request.query; return request })" }"#,
     ));
-    let app = site.start().await;
-    let other = invoice("evt_1", "cus_1", 5, 1).to("stripe?shop=us&key=hunter2");
-    let other = app.accept(&other).await;
-    let wanted = invoice("evt_2", "cus_1", 5, 1).to("stripe?shop=eu&access_token=hunter2&n=%31");
-    let wanted = app.accept(&wanted).await;
-    app.until_status(&other, "skipped").await;
-    app.until_status(&wanted, "delivered").await;
-    let replay = format!("/v1/events/{wanted}/replay");
-    assert_eq!(app.command(&replay, "").await.status, 202);
-    for hit in site.receiver.arrived("/billing", 2).await {
-        let sent: serde_json::Value = serde_json::from_slice(&hit.body).unwrap();
-        assert_eq!(sent["query"], "shop=eu&n=%31");
+        let app = site.start().await;
+        let other = invoice("evt_1", "cus_1", 5, 1).to("stripe?shop=us&key=hunter2");
+        let other = app.accept(&other).await;
+        let wanted = invoice("evt_2", "cus_1", 5, 1).to("stripe?shop=eu&access_token=hunter2&n=%31");
+        let wanted = app.accept(&wanted).await;
+        app.until_status(&other, "skipped").await;
+        app.until_status(&wanted, "delivered").await;
+        let replay = format!("/v1/events/{wanted}/replay");
+        assert_eq!(app.command(&replay, "").await.status, 202);
+        for hit in site.receiver.arrived("/billing", 2).await {
+            let sent: serde_json::Value = serde_json::from_slice(&hit.body).unwrap();
+            assert_eq!(sent["query"], "shop=eu&n=%31");
+        }
+        assert_eq!(
+            app.get(&format!("/v1/events/{wanted}")).await["query"],
+            "shop=eu&n=%31"
+        );
+        let stored = site.texts("select query from event order by id").await;
+        assert_eq!(stored, ["shop=us", "shop=eu&n=%31"]);
+        app.finish().await;
     }
-    assert_eq!(
-        app.get(&format!("/v1/events/{wanted}")).await["query"],
-        "shop=eu&n=%31"
-    );
-    let stored = site.texts("select query from event order by id").await;
-    assert_eq!(stored, ["shop=us", "shop=eu&n=%31"]);
-    app.finish().await;
-});
+);
+
+app_case!(
+    a_replay_by_the_config_of_then_runs_the_transform_of_then,
+    |site| {
+        let stamps = |with: &str| {
+            format!(
+                r#"transform = {{ js = "addHandler('transform', (request) => {{ request.body.by = '{with}'; return request }})" }}"#
+            )
+        };
+        site.configure(&with(""));
+        let app = site.start().await;
+        let plain = app.accept(&invoice("evt_1", "cus_1", 5, 1)).await;
+        app.until_status(&plain, "delivered").await;
+        app.stop().await;
+        site.configure(&with(&stamps("first")));
+        let app = site.start().await;
+        let first = app.accept(&invoice("evt_2", "cus_1", 5, 1)).await;
+        app.until_status(&first, "delivered").await;
+        app.stop().await;
+        site.configure(&with(&stamps("second")));
+        let app = site.start().await;
+
+        let replay = async |id: &str, how: &str| app.command(&format!("/v1/events/{id}/replay"), how).await;
+        for (id, how, expected) in [
+            (&first, "", Some("second")),
+            (&first, r#"{"config":"original"}"#, Some("first")),
+            (&plain, r#"{"config":"original","route":"to-billing"}"#, None),
+            (&plain, r#"{"config":"current"}"#, Some("second")),
+        ] {
+            let n_before = site.receiver.hits("/billing").len();
+            assert_eq!(replay(id, how).await.status, 202, "{how}");
+            let hit = site
+                .receiver
+                .arrived("/billing", n_before + 1)
+                .await
+                .pop()
+                .unwrap();
+            assert_eq!(hit.header("webhook-id"), id);
+            let sent: serde_json::Value = serde_json::from_slice(&hit.body).unwrap();
+            assert_eq!(sent["by"].as_str(), expected, "{how}");
+        }
+        // It went nowhere else, and there is no such config.
+        let refused = replay(&first, r#"{"config":"original","destination":"elsewhere"}"#).await;
+        assert_eq!(refused.status, 409, "{refused:?}");
+        assert_eq!(replay(&first, r#"{"config":"today"}"#).await.status, 400);
+        // As an event from before it was kept what routes do.
+        site.raw("delete from program").await;
+        let refused = replay(&first, r#"{"config":"original"}"#).await;
+        assert_eq!(refused.status, 409, "{refused:?}");
+        app.until_open(0).await;
+        app.finish().await;
+    }
+);
 
 app_case!(a_transform_that_fails_is_an_attempt_that_failed, |site| {
     site.configure(&with(

@@ -108,6 +108,66 @@ types = ["follow"]
 }
 
 #[test]
+fn replay_by_the_config_of_then_is_for_one_event() {
+    let shell = Shell::new();
+    let told = shell.told(&["replay", "--source", "stripe", "--config", "original"]);
+    assert!(
+        told.contains("exit code 2") && told.contains("is for one event"),
+        "{told}"
+    );
+    // No file of that name is looked for, and nobody answers.
+    let event = "evt_00000000000000000000000000";
+    let nowhere = "http://127.0.0.1:9";
+    for how in [&["--config", "original"][..], &["--original"]] {
+        let told = shell.told(&[&["replay", event, "--admin", nowhere], how].concat());
+        assert!(told.contains("exit code 1") && told.contains(nowhere), "{told}");
+    }
+}
+
+#[test]
+fn try_and_test_take_the_query_of_the_url() {
+    let shell = shell(
+        r#"
+[[routes]]
+name = "eu"
+source = "stripe"
+destination = "app"
+filter = { query = { shop = "eu" } }
+transform = { js = "addHandler('transform', (request) => { request.body.query = request.query; return request })" }
+
+[[tests]]
+route = "eu"
+event = "big.json"
+query = "shop=eu"
+expect = "delivered"
+
+[[tests]]
+route = "eu"
+event = "big.json"
+expect = "filtered"
+"#,
+    );
+    for (query, says) in [
+        ("shop=eu&n=1&token=hunter2", r#""query":"shop=eu&n=1""#),
+        ("shop=us", "not delivered: filtered"),
+    ] {
+        let told = shell.told(&[
+            "try",
+            "eu",
+            "--config",
+            "gatepost.toml",
+            "--file",
+            "big.json",
+            "--query",
+            query,
+        ]);
+        assert!(told.contains(says), "{told}");
+    }
+    let told = shell.told(&["test", "--config", "gatepost.toml"]);
+    assert!(told.contains("2 tests, 0 failed"), "{told}");
+}
+
+#[test]
 fn test_holds_the_routes_against_what_the_config_expects() {
     let shell = shell(
         r#"

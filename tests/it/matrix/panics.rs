@@ -100,6 +100,7 @@ app_case!(
             metrics: metrics.clone(),
             handover,
             wake: gatepost::store::wake::Wake::default(),
+            originals: gatepost::delivery::originals::Originals::default(),
             tracer: gatepost::telemetry::Tracer::OFF,
             settings: delivery::Settings {
                 lease: Duration::from_secs(1),

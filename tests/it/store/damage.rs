@@ -86,8 +86,14 @@ store_case!(f86_words_of_a_newer_version_are_carried_along, |store| {
 
     assert_eq!(ids(&claims), [id]);
     let (event, delivery) = (&claims[0].event, &claims[0].delivery);
-    assert_eq!((event.origin.as_str(), event.binding.as_str()), ("forwarded", "chain"));
-    assert!(!event.binding.is_verified(), "nothing is built on what is not known");
+    assert_eq!(
+        (event.origin.as_str(), event.binding.as_str()),
+        ("forwarded", "chain")
+    );
+    assert!(
+        !event.binding.is_verified(),
+        "nothing is built on what is not known"
+    );
     assert_eq!(delivery.origin.as_str(), "rerouted");
 
     store
@@ -183,13 +189,20 @@ const COLUMNS: &[(&str, &str, Kind)] = &[
     ("delivery", "lease_until", Kind::Time),
     ("delivery", "last_error", Kind::Text),
     ("delivery", "created_at", Kind::Time),
+    ("delivery", "program_id", Kind::Id),
 ];
 
 impl Kind {
     const fn on_sqlite(self) -> &'static [&'static str] {
         match self {
             Self::Id => &["x''", "x'00'", "zeroblob(16)", "zeroblob(17)"],
-            Self::Text => &["''", "'junk'", "'no word'", "cast(x'ff00fe' as text)", "char(10, 27, 0)"],
+            Self::Text => &[
+                "''",
+                "'junk'",
+                "'no word'",
+                "cast(x'ff00fe' as text)",
+                "char(10, 27, 0)",
+            ],
             Self::Bytes => &["x''", "x'00'", "x'ffffffffffffffffffff'", "zeroblob(100)"],
             Self::Time | Self::Number | Self::Small | Self::Flag => {
                 &["-1", "2147483648", "9223372036854775807", "-9223372036854775808"]

@@ -15,6 +15,7 @@ mod once;
 mod open;
 mod operate;
 mod order;
+mod program;
 mod record;
 mod reject;
 mod retention;
@@ -253,6 +254,7 @@ fn delivery(route: &str, destination: &str) -> NewDelivery {
         start: Start::NOW,
         position: None,
         once: None,
+        program: None,
     }
 }
 

@@ -115,6 +115,7 @@ fn queues(settings: &Settings, store: &Store, registry: &Registry, stop: &Cancel
         metrics: Metrics::new(),
         handover: Handover::new(WorkerId::new()).0,
         wake: gatepost::store::wake::Wake::default(),
+        originals: gatepost::delivery::originals::Originals::default(),
         tracer: gatepost::telemetry::Tracer::OFF,
         settings: settings.delivery.clone(),
     };
@@ -274,6 +275,7 @@ impl Fixture {
             start: Start::NOW,
             position: None,
             once: None,
+            program: None,
         };
         let new = NewEvent {
             key: Some(event::deduplication_key("github", Some(&[n]), body_hash)),
@@ -355,7 +357,8 @@ impl Fixture {
     }
 
     pub(crate) async fn seed_rejected(&self, n: u8, cause: &str) -> RequestId {
-        self.seed_request(n, cause, "github", "/webhooks/github?a=b").await
+        self.seed_request(n, cause, "github", "/webhooks/github?a=b")
+            .await
     }
 
     /// For want of a signature.

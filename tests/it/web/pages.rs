@@ -497,6 +497,7 @@ async fn seed_hostile(app: &Fixture, n: usize, text: &str, body: Bytes) -> Event
             start: Start::NOW,
             position: None,
             once: None,
+            program: None,
         }],
         event: event.into(),
     };

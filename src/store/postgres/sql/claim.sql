@@ -76,11 +76,11 @@ taken as (
     returning
         delivery.id, delivery.event_id, delivery.route, delivery.destination, delivery.origin, delivery.status,
         delivery.is_manual, delivery.n_attempts, delivery.due_at, delivery.last_error, delivery.cause, delivery.created_at,
-        delivery.fence, due.due_at as was_due_at, due.is_stale, due.is_retry
+        delivery.fence, delivery.program_id, due.due_at as was_due_at, due.is_stale, due.is_retry
 )
 select
     taken.id, taken.event_id, taken.route, taken.destination, taken.origin, taken.status, taken.is_manual,
-    taken.n_attempts, taken.due_at, taken.last_error, taken.cause, taken.created_at, taken.fence, taken.is_stale, taken.is_retry,
+    taken.n_attempts, taken.due_at, taken.last_error, taken.cause, taken.created_at, taken.fence, taken.program_id, taken.is_stale, taken.is_retry,
     event.source, event.external_id, event.type, event.origin as event_origin, event.verified, event.occurred_at,
     event.received_at, event.query, event.headers, event.body, event.body_hash
 from taken

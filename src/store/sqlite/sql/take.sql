@@ -3,6 +3,7 @@
 select
     delivery.id, delivery.event_id, delivery.route, delivery.destination, delivery.origin, delivery.status,
     delivery.is_manual, delivery.n_attempts, delivery.due_at, delivery.last_error, delivery.cause, delivery.created_at, delivery.fence,
+    delivery.program_id,
     coalesce(delivery.order_mode in ('latest', 'flag'), false) and (
         exists (
             select 1 from delivery as other

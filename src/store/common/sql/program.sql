@@ -1,0 +1,4 @@
+-- One program.
+select name, code
+from program
+where id = $1
