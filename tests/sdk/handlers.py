@@ -1,6 +1,6 @@
 """The handlers of docs/handlers.md, as they stand there, behind the real gatepost.
 
-What the page leaves to its reader is filled in: `rememberAndWork`, and the port. Express and FastAPI; axum, Go and Rails are not run.
+What the page leaves to its reader is filled in: `rememberAndWork`, and the port. Go is run where it is installed; Rails is not run.
 Started by `run`, which installs the packages and builds gatepost.
 """
 
@@ -9,7 +9,9 @@ import contextlib
 import hmac
 import os
 import re
+import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -65,11 +67,50 @@ async def remember_and_work(id, event):
     seen.add(id)
     return is_new
 """
+REMEMBER_RUST = """
+struct Busy;
+
+impl Busy {
+    fn seconds(&self) -> u32 {
+        30
+    }
+}
+
+static SEEN: std::sync::Mutex<std::collections::BTreeSet<String>> = std::sync::Mutex::new(std::collections::BTreeSet::new());
+
+async fn remember_and_work(id: &str, body: &[u8]) -> Result<bool, Busy> {
+    if body.is_empty() {
+        return Err(Busy);
+    }
+    Ok(SEEN.lock().unwrap().insert(id.to_owned()))
+}
+
+#[tokio::main]
+async fn main() {
+    let webhook = Webhook::new(&std::env::var("BILLING_SIGNING_SECRET").unwrap()).unwrap();
+    let listener = tokio::net::TcpListener::bind(std::env::args().nth(1).unwrap()).await.unwrap();
+    axum::serve(listener, router(webhook)).await.unwrap();
+}
+"""
+REMEMBER_GO = """package main
+
+import (
+	"context"
+	"sync"
+)
+
+var seen sync.Map
+
+func rememberAndWork(_ context.Context, id string, _ []byte) (bool, error) {
+	_, isKnown := seen.LoadOrStore(id, true)
+	return !isKnown, nil
+}
+"""
 
 
 def example(title: str) -> str:
     """The code under a heading of the page."""
-    found = re.search(rf"^## {title}\n\n```\w+\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^## {title}\n(?:\n[^#`\n][^\n]*\n)*\n```\w+\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     if not found:
         raise LookupError(f"{PAGE.name} has no example under `{title}`")
     return found[1]
@@ -89,6 +130,30 @@ def fastapi(directory: Path, port: int) -> list[str]:
     (directory / "handler.py").write_text(example("FastAPI") + REMEMBER_PYTHON)
     options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     return [sys.executable, "-m", "uvicorn", "handler:app", *options]
+
+
+def axum(directory: Path, port: int) -> list[str]:
+    """In a crate of its own, whose lock has the versions of ours."""
+    crate = ROOT / "target" / "sdk" / "axum"
+    (crate / "src").mkdir(parents=True, exist_ok=True)
+    for name in ("Cargo.toml", "Cargo.lock"):
+        shutil.copyfile(ROOT / "tests" / "sdk" / "axum" / name, crate / name)
+    (crate / "src" / "main.rs").write_text(example("axum") + REMEMBER_RUST)
+    subprocess.run(["cargo", "build", "--locked", "--quiet", "--manifest-path", crate / "Cargo.toml"], check=True)
+    return [str(BINARY.parent / "handler-of-the-page"), f"127.0.0.1:{port}"]
+
+
+def go(directory: Path, port: int) -> list[str]:
+    code = example("Go")
+    if code.count('":3000"') != 1:
+        raise LookupError("the example of Go listens elsewhere")
+    (directory / "main.go").write_text(code.replace('":3000"', f'"127.0.0.1:{port}"'))
+    (directory / "remember.go").write_text(REMEMBER_GO)
+    # The standard library alone: nothing is to be had from anywhere.
+    environment = {**os.environ, "GOCACHE": str(ROOT / "target" / "sdk" / "go"), "GOPROXY": "off", "GO111MODULE": "off"}
+    subprocess.run(["go", "vet", "main.go", "remember.go"], cwd=directory, env=environment, check=True)
+    subprocess.run(["go", "build", "-o", "handler", "main.go", "remember.go"], cwd=directory, env=environment, check=True)
+    return [str(directory / "handler")]
 
 
 def free_port() -> int:
@@ -159,7 +224,10 @@ def behind(checks: Checks, gateway: Gateway, port: int):
 
 def main() -> int:
     checks = Checks()
-    for name, command in (("express", express), ("fastapi", fastapi)):
+    for name, command in (("express", express), ("fastapi", fastapi), ("axum", axum), ("go", go)):
+        if name == "go" and not shutil.which("go"):
+            print("go is not installed: its handler is not run here")
+            continue
         check(checks, name, command)
     print(f"{checks.n_passed} passed, {checks.n_failed} failed")
     return 1 if checks.n_failed else 0
