@@ -62,10 +62,8 @@ pub(crate) fn compare(reference: Reference, bytes: &[u8]) -> Verdict {
     let headers = Map::from_iter([(name.to_ascii_lowercase(), text(value))]);
     parts.insert("body".to_owned(), body);
     parts.insert("headers".to_owned(), headers.into());
-    parts.insert(
-        "query".to_owned(),
-        Map::from_iter([("n".to_owned(), "12".into())]).into(),
-    );
+    let query = Map::from_iter([("n".to_owned(), Value::from("12"))]);
+    parts.insert("query".to_owned(), query.into());
     parts.insert("source".to_owned(), "shop".into());
     parts.insert("verification".to_owned(), "body".into());
     if let Some(it) = &event.event_type {
