@@ -25,7 +25,7 @@ use crate::{
     after_help = "Examples:\n  gatepost top\n  gatepost top --every 10\n  gatepost top --once\n  gatepost top --once --output json | jq .ledger.dead"
 )]
 pub(crate) struct Args {
-    /// Seconds between two looks
+    /// Seconds between two looks, or more where a look takes long
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     every: u32,
     /// Look once, print, and end
@@ -40,6 +40,8 @@ pub(crate) struct Args {
 
 /// Recent events and refusals are of so long.
 const RECENT: Duration = Duration::from_mins(1);
+/// Between two looks lies at least so many times what one took: counting a large store must not become its main work.
+const REST: u32 = 10;
 /// The cursor to the top left corner, and nothing below it.
 const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 
@@ -47,6 +49,7 @@ const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 struct Look {
     at: Timestamp,
     began: Instant,
+    took: Duration,
     ledger: Value,
     stats: Value,
     sources: Value,
@@ -62,8 +65,9 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
     if args.once {
         return Ok(Ended::Fine);
     }
+    let every = Duration::from_secs(args.every.into());
     loop {
-        tokio::time::sleep(Duration::from_secs(args.every.into())).await;
+        tokio::time::sleep(every.max(before.took * REST)).await;
         match look(&client).await {
             Ok(seen) => {
                 print(&seen, Some(&before), args.output, is_drawn)?;
@@ -82,13 +86,18 @@ async fn look(client: &Client) -> Result<Look> {
     let mut recent = Query::default();
     recent.push("after", Some(&at.minus(RECENT).to_string()));
     let none = Query::default();
+    let ledger = client.get(&["v1", "ledger"], &none).await?.value;
+    let stats = client.get(&["v1", "stats"], &recent).await?.value;
+    let sources = client.get(&["v1", "sources"], &none).await?.value;
+    let destinations = client.get(&["v1", "destinations"], &none).await?.value;
     Ok(Look {
         at,
         began,
-        ledger: client.get(&["v1", "ledger"], &none).await?.value,
-        stats: client.get(&["v1", "stats"], &recent).await?.value,
-        sources: client.get(&["v1", "sources"], &none).await?.value,
-        destinations: client.get(&["v1", "destinations"], &none).await?.value,
+        took: began.elapsed(),
+        ledger,
+        stats,
+        sources,
+        destinations,
     })
 }
 
@@ -223,6 +232,7 @@ mod tests {
         Look {
             at: Timestamp::from_unix_seconds(1_767_225_600),
             began: Instant::now(),
+            took: Duration::ZERO,
             ledger: json!({ "balanced": true, "received": 100, "delivered": 90, "dead": dead }),
             stats: json!({
                 "deliveries": [
