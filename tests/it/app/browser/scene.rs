@@ -145,7 +145,9 @@ pub(super) async fn pages(tab: &mut Tab, origin: &str) -> Vec<(String, String)> 
             pages.push((name.replace('/', "-"), format!("{origin}{path}{needs}")));
             continue;
         };
-        tab.go(&format!("{origin}{list}")).await;
+        // One that has attempts to show.
+        let filter = if list == "/deliveries" { "?status=dead" } else { "" };
+        tab.go(&format!("{origin}{list}{filter}")).await;
         let first = tab
             .eval(&format!(
                 "document.querySelector(\"tbody a[href^='{list}/']\")?.href ?? null"
@@ -154,10 +156,11 @@ pub(super) async fn pages(tab: &mut Tab, origin: &str) -> Vec<(String, String)> 
         let first = first
             .as_str()
             .unwrap_or_else(|| panic!("nothing in {list} leads to {path}"));
-        pages.push((
-            list.trim_matches('/').trim_end_matches('s').to_owned(),
-            first.to_owned(),
-        ));
+        let name = match list.trim_matches('/') {
+            "deliveries" => "delivery",
+            list => list.trim_end_matches('s'),
+        };
+        pages.push((name.to_owned(), first.to_owned()));
     }
     let problem = format!("{origin}/events/evt_00000000000000000000000000");
     pages.push(("problem".to_owned(), problem));
