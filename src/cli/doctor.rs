@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tokio::net::TcpStream;
 
 use crate::{
     base::{clock::wall_now, metrics::Metrics},
@@ -17,7 +16,7 @@ use crate::{
     },
     config::{self, Loaded},
     destination::{self, Kind, exec::Program},
-    egress::{guard::Reach, resolver},
+    egress::{guard::Reach, stream::Remote},
     source::{
         self, Source,
         asking::Asking,
@@ -434,23 +433,10 @@ async fn reach(url: &url::Url) -> anyhow::Result<SocketAddr> {
         .port_or_known_default()
         .or_else(|| default_port(url.scheme()))
         .context("its URL names no port")?;
-    let name = host.trim_start_matches('[').trim_end_matches(']');
-    let connecting = async {
-        let found = resolver::system()(name.to_owned())
-            .await
-            .with_context(|| format!("`{host}` does not resolve"))?;
-        let mut addresses = resolver::filter(found, Reach::Private).with_context(|| format!("`{host}`"))?;
-        for it in &mut addresses {
-            it.set_port(port);
-        }
-        let stream = TcpStream::connect(addresses.as_slice())
-            .await
-            .with_context(|| format!("`{host}:{port}` does not accept a connection"))?;
-        Ok(stream.peer_addr()?)
-    };
-    tokio::time::timeout(CONNECT_TIMEOUT, connecting)
-        .await
-        .with_context(|| format!("`{host}:{port}` does not answer"))?
+    let stream = Remote::new(host, port, Reach::Private, &[])?
+        .connect(CONNECT_TIMEOUT)
+        .await?;
+    Ok(stream.peer_addr()?)
 }
 
 /// Of the schemes that are no browser's.

@@ -70,14 +70,28 @@ impl Failure {
         Self::new(Cause::ForbiddenAddress, text)
     }
 
+    /// Why a name gave no address to dial. `host` is `host:port`.
+    pub(crate) fn unresolved(error: &ResolveError, host: &str) -> Self {
+        match error {
+            ResolveError::Forbidden(forbidden) => Self::forbidden(host, *forbidden),
+            ResolveError::Empty => Self::new(Cause::Dns, format!("the name of `{host}` has no address")),
+            ResolveError::Lookup(reason) => Self::new(
+                Cause::Dns,
+                format!("the name of `{host}` was not resolved: {reason}"),
+            ),
+        }
+    }
+
+    /// Sorts what a connection reports on which no HTTP is spoken. `host` is `host:port`.
+    pub(crate) fn of_stream(error: &io::Error, host: &str) -> Self {
+        sort_chain(error, host)
+            .unwrap_or_else(|| Self::new(Cause::Failed, format!("the connection to `{host}` failed")))
+    }
+
     /// Sorts what the client below reports. `host` is `host:port`.
     pub(crate) fn sort(error: &reqwest::Error, host: &str) -> Self {
-        let mut next: Option<&(dyn Error + 'static)> = Some(error);
-        while let Some(link) = next {
-            if let Some(found) = sort_link(link, host) {
-                return found;
-            }
-            next = beneath(link);
+        if let Some(found) = sort_chain(error, host) {
+            return found;
         }
         if error.is_timeout() {
             return Self::new(
@@ -95,6 +109,10 @@ impl Failure {
     }
 }
 
+fn sort_chain(error: &(dyn Error + 'static), host: &str) -> Option<Failure> {
+    std::iter::successors(Some(error), |it| beneath(*it)).find_map(|it| sort_link(it, host))
+}
+
 /// The next error down. An `io::Error` hides the one it wraps: its `source` is that one's source.
 fn beneath<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match link.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
@@ -105,14 +123,7 @@ fn beneath<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stat
 
 fn sort_link(link: &(dyn Error + 'static), host: &str) -> Option<Failure> {
     if let Some(it) = link.downcast_ref::<ResolveError>() {
-        return Some(match it {
-            ResolveError::Forbidden(forbidden) => Failure::forbidden(host, *forbidden),
-            ResolveError::Empty => Failure::new(Cause::Dns, format!("the name of `{host}` has no address")),
-            ResolveError::Lookup(reason) => Failure::new(
-                Cause::Dns,
-                format!("the name of `{host}` was not resolved: {reason}"),
-            ),
-        });
+        return Some(Failure::unresolved(it, host));
     }
     if let Some(it) = link.downcast_ref::<rustls::Error>() {
         return Some(Failure::new(

@@ -35,6 +35,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("askama::", &["web"]),
     ("utoipa::", &["web"]),
     ("reqwest::", &["egress"]),
+    ("tokio_rustls::", &["egress"]),
     ("rquickjs::", &["route"]),
     ("rustix::", &["destination", "store"]),
     ("async_nats::", &["destination"]),
