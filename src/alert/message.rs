@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::store::issue::{Change, Issue, Notice};
 
-/// What changed, in one line: `[critical] the ledger does not add up: ...`.
+/// What changed, in one line whatever is in it: `[critical] the ledger does not add up: ...`.
 pub(super) fn headline(notice: &Notice, issue: &Issue) -> String {
     let by = notice
         .changed_by
@@ -19,7 +19,8 @@ pub(super) fn headline(notice: &Notice, issue: &Issue) -> String {
             format!("{}{by}", notice.change.as_str())
         }
     };
-    format!("[{word}] {}", issue.summary)
+    let is_break = |it: char| it.is_control() || matches!(it, '\u{2028}' | '\u{2029}');
+    format!("[{word}] {}", issue.summary).replace(is_break, " ")
 }
 
 /// A line for each, and the way to its page below it.
@@ -106,6 +107,16 @@ pub(super) mod tests {
         check(Change::Acknowledged, Some("ops"), "acknowledged by `ops`");
         check(Change::Resolved, None, "resolved");
         check(Change::Ignored, Some("ops"), "ignored by `ops`");
+    }
+
+    #[test]
+    fn nobody_begins_a_line_of_his_own() {
+        let (notice, mut issue) = news(Change::Acknowledged, Some("ops\r\n[critical] x"));
+        issue.summary = "held:\n[critical] y\u{2028}z".to_owned();
+        assert_eq!(
+            headline(&notice, &issue),
+            "[acknowledged by `ops  [critical] x`] held: [critical] y z"
+        );
     }
 
     #[test]

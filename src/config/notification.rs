@@ -2,7 +2,10 @@
 
 use crate::{
     alert::{
-        channel::{self, Kind},
+        channel::{
+            self, Kind,
+            email::{self, Address, Login, Security},
+        },
         rule::Rule,
     },
     base::safe_url::SafeUrl,
@@ -14,13 +17,13 @@ use crate::{
         secrets::Literal,
         section::{Bad, Reading, Section},
         tree::Node,
-        value,
+        value::{self, Read},
     },
     destination::chat::Service,
 };
 
 /// Each names a kind.
-const KEYS: &[&str] = &["webhook", "slack", "discord", "pagerduty"];
+const KEYS: &[&str] = &["webhook", "slack", "discord", "pagerduty", "email"];
 
 const RULES: &[(&str, Rule)] = &[
     ("dead_letters", Rule::DeadLetters),
@@ -32,6 +35,12 @@ const RULES: &[(&str, Rule)] = &[
     ("silence", Rule::Silence),
     ("store", Rule::Store),
     ("expiry", Rule::Expiry),
+];
+
+const SECURITIES: &[(&str, Security)] = &[
+    ("starttls", Security::StartTls),
+    ("tls", Security::Tls),
+    ("none", Security::Plain),
 ];
 
 const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
@@ -63,6 +72,7 @@ fn kind(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Kind, Ba
         chat("slack", Service::Slack, section, reading),
         chat("discord", Service::Discord, section, reading),
         pagerduty(section, reading),
+        email(section, reading),
     ];
     let given: Vec<_> = KEYS.iter().copied().filter(|it| section.has(it)).collect();
     let [_] = given[..] else {
@@ -160,6 +170,76 @@ fn pagerduty(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Opt
         routing_key: routing_key?,
         endpoint: endpoint?.unwrap_or_else(usual),
     }))
+}
+
+fn email(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<Option<Kind>, Bad> {
+    let Some(mut section) = section.section("email", reading)? else {
+        return Ok(None);
+    };
+    let host = section.need("host", reading, value::text);
+    let security = section.read("tls", reading, value::choice(SECURITIES));
+    let port = section.read("port", reading, value::number(1, u16::MAX));
+    let security = security.map(|it| it.unwrap_or(Security::StartTls));
+    let login = login(&mut section, security, reading);
+    let shape = "notifications.*.email.ca_certificate";
+    let ca_certificate = secret_in(&mut section, "ca_certificate", shape, Literal::Allowed, reading);
+    let from = section.need("from", reading, address);
+    let to = match section.list("to", reading, address) {
+        Ok(none) if none.is_empty() => Err(section.missing("to", reading)),
+        other => other,
+    };
+    section.finish(reading);
+    let security = security?;
+    let usual = match security {
+        Security::StartTls => 587,
+        Security::Tls => 465,
+        Security::Plain => 25,
+    };
+    Ok(Some(Kind::Email(email::Settings {
+        host: host?,
+        port: port?.unwrap_or(usual),
+        security,
+        login: login?,
+        ca_certificate: ca_certificate?,
+        from: from?,
+        to: to?,
+    })))
+}
+
+/// A password goes where others can read it only if the config says that it may.
+fn login(
+    section: &mut Section<'_>,
+    security: Result<Security, Bad>,
+    reading: &mut Reading<'_>,
+) -> Result<Option<Login>, Bad> {
+    let username = section.read("username", reading, value::text);
+    let shape = "notifications.*.email.password";
+    let password = secret_in(section, "password", shape, Literal::Refused, reading);
+    let may_be_plain = section.read("login_without_tls", reading, value::boolean);
+    let login = match (username?, password?) {
+        (None, None) => return Ok(None),
+        (Some(username), Some(password)) => Login { username, password },
+        (None, Some(_)) => return Err(section.missing("username", reading)),
+        (Some(_), None) => return Err(section.missing("password", reading)),
+    };
+    if security? == Security::Plain && may_be_plain? != Some(true) {
+        let problem = format!(
+            "with `tls = \"none\"` everybody on the way could read `{}`",
+            section.path_of("password")
+        );
+        let fault = Fault::new(&section.place_of("tls"), problem)
+            .label("expected \"starttls\" or \"tls\" where there is a password")
+            .hint("`login_without_tls = true` says that the way is trusted".to_owned());
+        return Err(reading.fault(fault));
+    }
+    Ok(Some(login))
+}
+
+fn address(node: &Node) -> Read<Address> {
+    match node.text().and_then(Address::parse) {
+        Some(address) => Ok(address),
+        None => value::mismatch(node, "an address, as in \"ops@example.com\""),
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! Where messages go: an endpoint of the operator's, a channel of Slack or Discord, PagerDuty.
+//! Where messages go: an endpoint of the operator's, a channel of Slack or Discord, PagerDuty, a mail server.
 //!
-//! Each kind is a file that makes requests of what changed. All of them go out by way of `egress`.
+//! Each kind is a file that makes requests, or a mail, of what changed. All of them go out by way of `egress`.
 
 mod chat;
+pub mod email;
 mod pagerduty;
+mod smtp;
 mod webhook;
 
 use std::{fmt, time::Duration};
@@ -13,7 +15,13 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use url::Url;
 
 use crate::{
-    alert::rule::Rule,
+    alert::{
+        channel::{
+            email::{BadSettings, Mailer},
+            smtp::Refusal,
+        },
+        rule::Rule,
+    },
     base::{
         clock::{Timestamp, wall_now},
         ids::{IssueId, NoticeId},
@@ -23,6 +31,7 @@ use crate::{
     destination::{chat::Service, headers::USER_AGENT, signing::Signer},
     egress::{
         client::{Answer, Call, Client},
+        error::Failure,
         guard::Reach,
         target::Target,
     },
@@ -30,7 +39,7 @@ use crate::{
     store::issue::{Change, Issue, Notice, Place, Severity, State},
 };
 
-/// From the first byte out to the last byte in.
+/// From the first byte out to the last byte in; of a mail, the whole conversation.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// Of an answer, as much is read.
 const MAX_ANSWER: usize = 16 << 10;
@@ -58,12 +67,16 @@ pub enum Kind {
         signing_secret: Option<Secret>,
     },
     /// A message in a channel, by the URL of an incoming webhook.
-    Chat { service: Service, url: SafeUrl },
+    Chat {
+        service: Service,
+        url: SafeUrl,
+    },
     PagerDuty {
         routing_key: Secret,
         /// Of the Events API, version 2.
         endpoint: SafeUrl,
     },
+    Email(email::Settings),
 }
 
 impl Kind {
@@ -73,6 +86,7 @@ impl Kind {
             Self::Webhook { .. } => "webhook",
             Self::Chat { service, .. } => service.name(),
             Self::PagerDuty { .. } => "pagerduty",
+            Self::Email(_) => "email",
         }
     }
 
@@ -80,6 +94,7 @@ impl Kind {
     pub fn target(&self) -> String {
         let url = match self {
             Self::Webhook { url, .. } | Self::Chat { url, .. } | Self::PagerDuty { endpoint: url, .. } => url,
+            Self::Email(settings) => return settings.host.clone(),
         };
         url.expose().host_str().unwrap_or_default().to_owned()
     }
@@ -89,9 +104,22 @@ impl Kind {
 #[derive(Debug)]
 pub struct Channel {
     settings: Settings,
+    way: Way,
+}
+
+/// How it tells, and with what.
+#[derive(Debug)]
+enum Way {
+    Webhook(Http, Option<Signer>),
+    Chat(Http, Service),
+    PagerDuty(Http, Secret),
+    Mail(Mailer),
+}
+
+#[derive(Debug)]
+struct Http {
     client: Client,
     target: Target,
-    signer: Option<Signer>,
 }
 
 /// It was not taken, or nobody knows whether it was.
@@ -101,6 +129,15 @@ pub struct NotSent {
     pub explanation: String,
     /// How long the other end wants to be left alone.
     pub wait: Option<Duration>,
+}
+
+impl From<Failure> for NotSent {
+    fn from(it: Failure) -> Self {
+        Self {
+            explanation: it.explanation,
+            wait: None,
+        }
+    }
 }
 
 /// One request.
@@ -129,24 +166,32 @@ impl Channel {
             hint: None,
         };
         let kind = settings.kind.name();
-        let (key, url) = match &settings.kind {
-            Kind::Webhook { url, .. } | Kind::Chat { url, .. } => ("url", url),
-            Kind::PagerDuty { endpoint, .. } => ("endpoint", endpoint),
+        let http = |key: &str, url: &SafeUrl| match Target::new(url.expose(), Reach::Private) {
+            Ok(target) => Ok(Http {
+                client: client.clone(),
+                target,
+            }),
+            Err(it) => Err(fault(&format!("{kind}.{key}"), it.explanation)),
         };
-        let target = Target::new(url.expose(), Reach::Private)
-            .map_err(|it| fault(&format!("{kind}.{key}"), it.explanation))?;
-        let signer = match &settings.kind {
-            Kind::Webhook {
-                signing_secret: Some(secret),
-                ..
-            } => Some(Signer::new(secret).map_err(|it| fault("webhook.signing_secret", it.to_string()))?),
-            _ => None,
+        let way = match &settings.kind {
+            Kind::Webhook { url, signing_secret } => {
+                let signer = signing_secret.as_ref().map(Signer::new).transpose();
+                let signer = signer.map_err(|it| fault("webhook.signing_secret", it.to_string()))?;
+                Way::Webhook(http("url", url)?, signer)
+            }
+            Kind::Chat { service, url } => Way::Chat(http("url", url)?, *service),
+            Kind::PagerDuty {
+                routing_key,
+                endpoint,
+            } => Way::PagerDuty(http("endpoint", endpoint)?, routing_key.clone()),
+            Kind::Email(email) => {
+                let bad = |BadSettings { key, problem }| fault(&format!("{kind}.{key}"), problem);
+                Way::Mail(Mailer::new(email).map_err(bad)?)
+            }
         };
         Ok(Self {
             settings: settings.clone(),
-            client,
-            target,
-            signer,
+            way,
         })
     }
 
@@ -161,7 +206,7 @@ impl Channel {
     /// How many notices go in one message.
     pub const fn max_batch(&self) -> u32 {
         match self.settings.kind {
-            Kind::Chat { .. } => 20,
+            Kind::Chat { .. } | Kind::Email(_) => 20,
             // They tell by an id each what was told before.
             Kind::Webhook { .. } | Kind::PagerDuty { .. } => 1,
         }
@@ -169,25 +214,17 @@ impl Channel {
 
     /// One message of all of them.
     pub async fn send(&self, news: &[(Notice, Issue)], dashboard: Option<&Url>) -> Result<(), NotSent> {
-        let requests = match &self.settings.kind {
-            Kind::Chat { service, .. } => vec![chat::request(*service, news, dashboard)],
-            Kind::Webhook { .. } => {
-                let one =
-                    |it: &(Notice, Issue)| webhook::request(it, dashboard, self.signer.as_ref(), wall_now());
-                news.iter().map(one).collect()
-            }
-            Kind::PagerDuty { routing_key, .. } => {
-                let one = |it| pagerduty::request(it, dashboard, routing_key);
-                news.iter().map(one).collect()
-            }
-        };
-        for it in requests {
-            self.post(it).await?;
+        for refused in self.tell(news, dashboard).await? {
+            tracing::warn!(
+                notification = self.settings.name,
+                "`{}` reached some, but not all: {refused}",
+                self.settings.name
+            );
         }
         Ok(())
     }
 
-    /// A message that says that it is a test. PagerDuty's incident is resolved at once.
+    /// A message that says that it is a test. PagerDuty's incident is resolved at once. It fails where it did not reach everybody.
     pub async fn test(&self, by: &str, dashboard: Option<&Url>) -> Result<(), NotSent> {
         let opened = test_news(&self.settings.name, Change::Opened, by);
         let news = match self.settings.kind {
@@ -201,9 +238,43 @@ impl Channel {
             }
             _ => vec![opened],
         };
-        self.send(&news, dashboard).await
+        let refused: Vec<_> = self
+            .tell(&news, dashboard)
+            .await?
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        Err(NotSent {
+            explanation: format!("it reached some, but not all: {}", refused.join("; ")),
+            wait: None,
+        })
     }
 
+    /// Says whom of several it did not reach.
+    async fn tell(&self, news: &[(Notice, Issue)], dashboard: Option<&Url>) -> Result<Vec<Refusal>, NotSent> {
+        let (http, requests) = match &self.way {
+            Way::Mail(mailer) => return mailer.send(news, dashboard).await,
+            Way::Chat(http, service) => (http, vec![chat::request(*service, news, dashboard)]),
+            Way::Webhook(http, signer) => {
+                let one = |it: &(Notice, Issue)| webhook::request(it, dashboard, signer.as_ref(), wall_now());
+                (http, news.iter().map(one).collect())
+            }
+            Way::PagerDuty(http, routing_key) => {
+                let one = |it| pagerduty::request(it, dashboard, routing_key);
+                (http, news.iter().map(one).collect())
+            }
+        };
+        for it in requests {
+            http.post(it).await?;
+        }
+        Ok(Vec::new())
+    }
+}
+
+impl Http {
     async fn post(&self, request: Request) -> Result<(), NotSent> {
         let call = Call {
             method: Method::POST,
@@ -213,11 +284,7 @@ impl Channel {
             timeout: TIMEOUT,
             max_body: MAX_ANSWER,
         };
-        let answer = self.client.send(call).await.map_err(|it| NotSent {
-            explanation: it.explanation,
-            wait: None,
-        })?;
-        judge(&answer)
+        judge(&self.client.send(call).await?)
     }
 }
 

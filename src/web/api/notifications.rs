@@ -23,7 +23,7 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
 #[derive(Debug, Serialize, ToSchema)]
 struct NotificationJson {
     name: String,
-    /// `webhook`, `slack`, `discord` or `pagerduty`.
+    /// `webhook`, `slack`, `discord`, `pagerduty` or `email`.
     kind: &'static str,
     /// The host that it leads to.
     target: String,

@@ -46,12 +46,12 @@ max_pause = "50ms"
 ramp = "10ms"
 "#;
 
-fn configure(site: &Site, more: &str) {
+pub(crate) fn configure(site: &Site, more: &str) {
     site.configure(&format!("{STRIPE_TO_BILLING}{SOON}{more}"));
 }
 
 /// The only issue of a rule, once it is in that state.
-async fn until(app: &Api, rule: &str, state: &str) -> Value {
+pub(crate) async fn until(app: &Api, rule: &str, state: &str) -> Value {
     eventually(&format!("an issue of `{rule}` is {state}"), || async {
         let found = app.list(&format!("/v1/issues?rule={rule}&state={state}")).await;
         assert!(found.len() <= 1, "{found:?}");

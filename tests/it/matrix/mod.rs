@@ -14,7 +14,7 @@ mod blackhole;
     feature = "nats",
     feature = "redis"
 ))]
-mod brokers;
+pub(crate) mod brokers;
 mod clouds;
 mod cluster;
 mod config;

@@ -1,4 +1,4 @@
-//! A broker for one test, from this machine's binaries: it can be killed, started again, and made to hang.
+//! A broker or another server for one test, from this machine's binaries: it can be killed, started again, and made to hang.
 
 use std::{
     fs,
@@ -46,6 +46,8 @@ pub(crate) enum Software {
     /// Plays AWS, in memory.
     #[cfg(feature = "aws")]
     Moto,
+    /// A mail server: `tests/smtp/server.py` says of which kinds.
+    Smtp(&'static str),
 }
 
 impl Software {
@@ -65,7 +67,19 @@ impl Software {
                 directory.display()
             )),
             #[cfg(feature = "aws")]
-            Self::Moto => words(format!("{} -H 127.0.0.1 -p {port}", moto().display())),
+            Self::Moto => {
+                let moto = installed("moto", "moto_server");
+                words(format!("{} -H 127.0.0.1 -p {port}", moto.display()))
+            }
+            Self::Smtp(kind) => {
+                let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/smtp/server.py");
+                words(format!(
+                    "{} {} {port} {} {kind}",
+                    installed("smtp", "python").display(),
+                    server.display(),
+                    directory.display()
+                ))
+            }
             Self::RabbitMq => {
                 let mut command = ["sh", "-c", RABBITMQ].map(str::to_owned).to_vec();
                 command.push(rabbitmq().display().to_string());
@@ -83,7 +97,7 @@ impl Software {
 pub(crate) struct Broker {
     software: Software,
     pub(crate) address: SocketAddr,
-    directory: TempDir,
+    pub(crate) directory: TempDir,
     running: Option<Running>,
 }
 
@@ -191,10 +205,10 @@ fn rabbitmq() -> PathBuf {
         .unwrap_or_else(|| binary("rabbitmq-server"))
 }
 
-#[cfg(feature = "aws")]
-fn moto() -> PathBuf {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/moto/bin/moto_server");
-    assert!(program.exists(), "no moto here: run `tests/moto/install`");
+/// What `tests/venv` installed.
+fn installed(name: &str, program: &str) -> PathBuf {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("target/{name}/bin/{program}"));
+    assert!(program.exists(), "no {name} here: run `tests/venv {name}`");
     program
 }
 
