@@ -27,6 +27,8 @@ use crate::{
         error::StoreError,
         query::{Ledger, Stuck},
     },
+    telemetry,
+    web::oidc,
 };
 
 /// Test the surroundings: config, store, listeners, destinations, clock
@@ -34,7 +36,8 @@ use crate::{
 #[command(
     long_about = "Tests what a config depends on and says what to do about each fault: the config and its secrets, the \
                   store and its durability, pending migrations, the ledger, the listeners, whether the keys that sources fetch \
-                  are there and destinations accept connections, and the clock. Changes nothing and posts nothing. Where a running gatepost holds an \
+                  are there and destinations accept connections, the provider of single sign-on, the collector of traces, and the clock. Changes nothing, and posts \
+                  nothing but an export of no spans. Where a running gatepost holds an \
                   SQLite store, that one is asked instead.",
     after_help = "Examples:\n  gatepost doctor\n  gatepost doctor --config /etc/gatepost/gatepost.toml\n\nExit codes: 0 nothing failed, 1 something did, 2 the config is faulty."
 )]
@@ -98,6 +101,12 @@ pub(crate) async fn run(file: Option<&Path>, _args: &Args) -> Result {
     of_keys(&loaded.settings.registry.sources, &mut report).await?;
     for it in &loaded.settings.registry.destinations {
         of_destination(it, &mut report).await?;
+    }
+    if let Some(settings) = &loaded.settings.admin.oidc {
+        of_sign_on(settings, &mut report).await?;
+    }
+    if let Some(settings) = &loaded.settings.telemetry {
+        of_traces(settings, &mut report).await?;
     }
     if let Some(client) = &client {
         of_breakers(client, &mut report).await?;
@@ -370,6 +379,30 @@ async fn of_listeners(loaded: &Loaded, is_running: bool, report: &mut Report) ->
         }
     }
     Ok(())
+}
+
+async fn of_sign_on(settings: &oidc::Settings, report: &mut Report) -> Result<()> {
+    let issuer = &settings.issuer;
+    match oidc::examine(settings).await {
+        Ok(n_keys) => report.ok(format_args!(
+            "single sign-on: `{issuer}` answers, and has {}",
+            count(n_keys, "key")
+        )),
+        Err(problem) => report.fail(
+            format_args!("single sign-on: `{issuer}`: {problem}"),
+            "nobody logs in by it meanwhile, tokens still do; is `admin.oidc.issuer` right, and does this machine reach it?",
+        ),
+    }
+}
+
+async fn of_traces(settings: &telemetry::Settings, report: &mut Report) -> Result<()> {
+    match telemetry::export::examine(settings).await {
+        Ok(()) => report.ok(format_args!("traces: `{}` takes them", settings.endpoint)),
+        Err(failure) => report.warn(
+            format_args!("traces: they are not taken: {failure}"),
+            "they are dropped meanwhile, and nothing else waits; are `telemetry.endpoint` and `telemetry.headers` right?",
+        ),
+    }
 }
 
 /// What the running gatepost leaves alone.

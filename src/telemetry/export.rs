@@ -57,6 +57,44 @@ pub fn target(endpoint: &SafeUrl) -> Result<Target, Failure> {
     Target::new(&url, Reach::Private)
 }
 
+/// Exports nothing, which a collector answers as it answers spans. An error where it would not take them.
+pub async fn examine(settings: &Settings) -> Result<(), Failure> {
+    let (client, target) = (client()?, target(&settings.endpoint)?);
+    let headers = headers(&settings.headers).map_err(bad_header)?;
+    let answer = client.send(call(&target, &headers, Bytes::new())).await?;
+    if answer.status.is_success() {
+        return Ok(());
+    }
+    let explanation = format!("`{}` answered {}", target.host(), answer.status.as_u16());
+    Err(Failure::new(Cause::Failed, explanation))
+}
+
+fn client() -> Result<Client, Failure> {
+    Client::new(&client::Settings {
+        connect_timeout: TIMEOUT / 2,
+        reach: Reach::Private,
+        max_idle: 1,
+        extra_roots: Vec::new(),
+        identity: None,
+        proxy: None,
+    })
+}
+
+fn bad_header((name, problem): (String, &'static str)) -> Failure {
+    Failure::new(Cause::Failed, format!("header `{name}`: {problem}"))
+}
+
+fn call<'a>(target: &'a Target, headers: &HeaderMap, body: Bytes) -> Call<'a> {
+    Call {
+        method: Method::POST,
+        target,
+        headers: headers.clone(),
+        body,
+        timeout: TIMEOUT,
+        max_body: MAX_ANSWER,
+    }
+}
+
 /// As they are sent. `Err`: the name of the faulty one, and what is wrong with it.
 pub fn headers(given: &[(String, Secret)]) -> Result<HeaderMap, (String, &'static str)> {
     let mut headers = HeaderMap::with_capacity(given.len() + 2);
@@ -114,16 +152,8 @@ impl Exporter {
         metrics: Metrics,
         spans: mpsc::Receiver<Span>,
     ) -> Result<Self, Failure> {
-        let bad_header = |(name, problem)| Failure::new(Cause::Failed, format!("header `{name}`: {problem}"));
         Ok(Self {
-            client: Client::new(&client::Settings {
-                connect_timeout: TIMEOUT / 2,
-                reach: Reach::Private,
-                max_idle: 1,
-                extra_roots: Vec::new(),
-                identity: None,
-                proxy: None,
-            })?,
+            client: client()?,
             target: target(&settings.endpoint)?,
             headers: headers(&settings.headers).map_err(bad_header)?,
             resource: Resource {
@@ -222,14 +252,8 @@ impl Exporter {
     }
 
     async fn send(&self, batch: &[Span]) -> Result<(), Refused> {
-        let call = Call {
-            method: Method::POST,
-            target: &self.target,
-            headers: self.headers.clone(),
-            body: Bytes::from(otlp::request(&self.resource, batch)),
-            timeout: TIMEOUT,
-            max_body: MAX_ANSWER,
-        };
+        let body = Bytes::from(otlp::request(&self.resource, batch));
+        let call = call(&self.target, &self.headers, body);
         let answer = self.client.send(call).await.map_err(|failure| Refused {
             why: failure.explanation,
             pause: Some(Duration::ZERO),

@@ -117,6 +117,15 @@ impl Issuer {
         })
     }
 
+    /// How many keys it signs with; an error where it has none.
+    pub(super) async fn n_keys(&self) -> Result<usize, NoAnswer> {
+        let keys = self.keys(&*self.document().await?, false).await?;
+        match keys["keys"].as_array().map_or(0, Vec::len) {
+            0 => Err(NoAnswer("its set of keys is empty".to_owned())),
+            n_keys => Ok(n_keys),
+        }
+    }
+
     /// Where a browser logs in.
     pub(super) async fn login_url(&self, state: &str, nonce: &str, challenge: &str) -> Result<Url, NoAnswer> {
         let mut url = self.document().await?.authorization_endpoint.clone();

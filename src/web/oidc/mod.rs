@@ -71,6 +71,13 @@ impl Settings {
     }
 }
 
+/// Asks the provider what it says of itself, and for its keys: what a login needs of it, within seconds. How many keys there are, or why
+/// a login would fail.
+pub async fn examine(settings: &Settings) -> Result<usize, String> {
+    let issuer = Issuer::new(settings).map_err(|it| it.explanation)?;
+    issuer.n_keys().await.map_err(|it| it.to_string())
+}
+
 /// A provider to sign on with.
 #[derive(Debug)]
 pub(crate) struct SignOn {
