@@ -9,7 +9,7 @@ use crate::{
         Context, Setup,
         channel::{Channel, NotSent, TIMEOUT},
     },
-    base::{backoff::full_jitter, clock::Timestamp},
+    base::{backoff::full_jitter, clock::Timestamp, metrics::handles::NotificationMetrics},
     store::{
         error::StoreError,
         issue::{Issue, NotTaken, Notice},
@@ -66,6 +66,7 @@ async fn tell(
 ) -> Result<(), StoreError> {
     let (store, clock) = (&context.store, &context.clock);
     let lease = format!("notify {name}");
+    let metrics = context.metrics.notification(name, channel.settings().kind.name());
     for _ in 0..IN_A_ROW {
         let now = clock.now();
         if store.due_notices(name, now, 1).await?.is_empty() {
@@ -79,7 +80,7 @@ async fn tell(
         let n_sent = store.n_messages(name, now.minus(HOUR)).await?;
         let is_free = n_sent < u64::from(channel.max_per_hour());
         if is_free && !news.is_empty() {
-            send(context, setup, name, channel, &news).await?;
+            send(context, setup, channel, &news, &metrics).await?;
         }
         let now = clock.now();
         store.lease(&lease, context.worker, now, now).await?;
@@ -93,25 +94,29 @@ async fn tell(
 async fn send(
     context: &Context,
     setup: &Setup,
-    name: &str,
     channel: &Channel,
     news: &[(Notice, Issue)],
+    metrics: &NotificationMetrics,
 ) -> Result<(), StoreError> {
+    let name = &channel.settings().name;
     let ids = news.iter().map(|(notice, _)| notice.id).collect();
     let sent = channel.send(news, setup.link()).await;
     let now = context.clock.now();
     let Err(error) = sent else {
+        metrics.sent(news.len());
         tracing::debug!(n_notices = news.len(), "told `{name}`");
         return context.store.notices_taken(ids, now).await;
     };
     let due_at = next_try(news, &error, now, rand::random());
     if let Some(at) = due_at {
+        metrics.failed(news.len());
         tracing::warn!(
             notification = name,
             "could not tell `{name}`, again at {at}: {error}"
         );
     } else {
         let n_notices = news.len();
+        metrics.given_up(n_notices);
         tracing::error!(
             notification = name,
             n_notices,

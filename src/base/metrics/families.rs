@@ -13,7 +13,8 @@ use prometheus_client::{
 use crate::base::metrics::{
     labels::{
         BuildLabel, CauseLabel, CountLabel, DestinationLabel, DestinationOutcome, DestinationStatus,
-        HeldLabel, KindLabel, OutcomeLabel, SourceAnswer, SourceCall, SourceCause,
+        HeldLabel, KindLabel, NotificationOutcome, OutcomeLabel, RuleState, SourceAnswer, SourceCall,
+        SourceCause,
     },
     window::Window,
 };
@@ -49,11 +50,13 @@ pub(super) struct Families {
     pub(super) reloads: Family<OutcomeLabel, Counter>,
     pub(super) store_errors: Family<KindLabel, Counter>,
     pub(super) panics: Counter,
+    pub(super) notices: Family<NotificationOutcome, Counter>,
     pub(super) spans_exported: Counter,
     pub(super) spans_dropped: Family<CauseLabel, Counter>,
     pub(super) deliveries: Family<DestinationStatus, Gauge>,
     pub(super) oldest_due: Family<DestinationLabel, GaugeF64>,
     pub(super) held: Family<HeldLabel, Gauge>,
+    pub(super) issues: Family<RuleState, Gauge>,
     pub(super) ledger: Family<CountLabel, Gauge>,
     pub(super) ledger_balanced: Gauge,
     pub(super) stuck: Gauge,
@@ -176,6 +179,12 @@ impl Families {
                 Family::default(),
             ),
             panics: add(r, "panics", "Panics that were caught", Counter::default()),
+            notices: add(
+                r,
+                "notices",
+                "Tries to tell of a change of an issue, by notification and outcome",
+                Family::default(),
+            ),
             spans_exported: add(
                 r,
                 "spans_exported",
@@ -204,6 +213,12 @@ impl Families {
                 r,
                 "held",
                 "Routes and destinations whose deliveries wait",
+                Family::default(),
+            ),
+            issues: add(
+                r,
+                "issues",
+                "Issues that are open or acknowledged, by rule",
                 Family::default(),
             ),
             ledger: add(

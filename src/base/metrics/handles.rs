@@ -6,7 +6,7 @@ use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge,
 
 use crate::base::metrics::{
     families::Families,
-    labels::{DestinationLabel, DestinationOutcome, SourceAnswer, SourceCause},
+    labels::{DestinationLabel, DestinationOutcome, NotificationOutcome, SourceAnswer, SourceCause},
 };
 
 /// What a request was answered with.
@@ -177,6 +177,46 @@ impl DestinationMetrics {
     /// From the event's arrival to the handler's 2xx.
     pub fn delivered_after(&self, latency: Duration) {
         self.latency.observe(latency.as_secs_f64());
+    }
+}
+
+/// One notification's counters. All are there from the first look on, so that the first failure shows as an increase.
+#[derive(Debug, Clone)]
+pub struct NotificationMetrics {
+    sent: Counter,
+    failed: Counter,
+    given_up: Counter,
+}
+
+impl NotificationMetrics {
+    pub(super) fn new(name: &Arc<str>, kind: &'static str, families: &Families) -> Self {
+        let counter = |outcome| {
+            let label = NotificationOutcome {
+                notification: Arc::clone(name),
+                kind,
+                outcome,
+            };
+            families.notices.get_or_create(&label).clone()
+        };
+        Self {
+            sent: counter("sent"),
+            failed: counter("failed"),
+            given_up: counter("given_up"),
+        }
+    }
+
+    pub fn sent(&self, n_notices: usize) {
+        self.sent.inc_by(n_notices as u64);
+    }
+
+    /// They are tried again.
+    pub fn failed(&self, n_notices: usize) {
+        self.failed.inc_by(n_notices as u64);
+    }
+
+    /// They were tried for the last time.
+    pub fn given_up(&self, n_notices: usize) {
+        self.given_up.inc_by(n_notices as u64);
     }
 }
 

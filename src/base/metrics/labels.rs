@@ -41,6 +41,19 @@ pub(super) struct DestinationStatus {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RuleState {
+    pub(super) rule: &'static str,
+    pub(super) state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct NotificationOutcome {
+    pub(super) notification: Arc<str>,
+    pub(super) kind: &'static str,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct HeldLabel {
     pub(super) kind: &'static str,
     pub(super) name: Arc<str>,

@@ -21,10 +21,10 @@ use prometheus_client::{encoding::text, registry::Registry};
 
 use crate::base::metrics::{
     families::Families,
-    handles::{DestinationMetrics, RequestAnswer, SourceMetrics},
+    handles::{DestinationMetrics, NotificationMetrics, RequestAnswer, SourceMetrics},
     labels::{
         CauseLabel, CountLabel, DestinationLabel, DestinationStatus, HeldLabel, KindLabel, OutcomeLabel,
-        SourceAnswer, SourceCall,
+        RuleState, SourceAnswer, SourceCall,
     },
     window::Quantiles,
 };
@@ -42,6 +42,8 @@ pub struct Observed {
     pub oldest_due: Vec<(Arc<str>, Duration)>,
     pub held_routes: Vec<Arc<str>>,
     pub held_destinations: Vec<Arc<str>>,
+    /// Rule, state, how many.
+    pub issues: Vec<(&'static str, &'static str, u64)>,
     /// The ledger's counts, by name.
     pub ledger: Vec<(&'static str, u64)>,
     /// None: the ledger was not counted, and stays as it was.
@@ -81,6 +83,11 @@ impl Metrics {
     /// Only for destinations of the config: every name becomes a label.
     pub fn destination(&self, name: &str) -> DestinationMetrics {
         DestinationMetrics::new(name.into(), &self.0)
+    }
+
+    /// Only for notifications of the config: every name becomes a label. `kind`: `webhook`, `email`, ...
+    pub fn notification(&self, name: &Arc<str>, kind: &'static str) -> NotificationMetrics {
+        NotificationMetrics::new(name, kind, &self.0)
     }
 
     /// A request to a source that does not exist; its name is not kept.
@@ -191,6 +198,13 @@ impl Metrics {
                 let name = name.clone();
                 inner.held.get_or_create(&HeldLabel { kind, name }).set(1);
             }
+        }
+        inner.issues.clear();
+        for (rule, state, count) in &observed.issues {
+            inner
+                .issues
+                .get_or_create(&RuleState { rule, state })
+                .set(whole(*count));
         }
         for (count, value) in &observed.ledger {
             inner

@@ -28,6 +28,9 @@ fn filled() -> (Metrics, InFlight) {
     metrics.reloaded(false);
     metrics.store_error("unavailable");
     metrics.panicked();
+    let notification = metrics.notification(&"ops".into(), "email");
+    notification.sent(2);
+    notification.failed(1);
     metrics.spans_exported(8);
     metrics.spans_dropped("queue_full", 2);
     metrics.set_store_up(true);
@@ -36,6 +39,7 @@ fn filled() -> (Metrics, InFlight) {
         oldest_due: vec![("billing".into(), Duration::from_millis(1500))],
         held_routes: vec!["stripe-to-billing".into()],
         held_destinations: Vec::new(),
+        issues: vec![("dead_letters", "open", 2)],
         ledger: vec![("received", 9)],
         is_ledger_balanced: Some(true),
         stuck: Some(0),
@@ -57,6 +61,9 @@ fn every_metric_is_written_and_ends_with_eof() {
         "gatepost_requests_total{source=\"stripe\",answer=\"unavailable\"} 0",
         "gatepost_requests_rejected_total{source=\"stripe\",cause=\"signature_mismatch\"} 1",
         "gatepost_requests_unknown_source_total 1",
+        "gatepost_issues{rule=\"dead_letters\",state=\"open\"} 2",
+        "gatepost_notices_total{notification=\"ops\",kind=\"email\",outcome=\"sent\"} 2",
+        "gatepost_notices_total{notification=\"ops\",kind=\"email\",outcome=\"given_up\"} 0",
         "gatepost_sender_calls_total{source=\"stripe\",call=\"keys\",outcome=\"timeout\"} 1",
         "gatepost_ack_seconds_bucket{le=\"0.005\"} 1",
         "gatepost_request_body_bytes_sum 2300.0",

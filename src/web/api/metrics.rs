@@ -1,15 +1,21 @@
 //! `/metrics`: what was counted, and gauges by query, so that they cannot drift from the truth.
 
 use axum::{
-    extract::State,
+    extract,
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, header};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    alert::rule::Rule,
     base::metrics::{Metrics, Observed, window::Quantiles},
-    store::{claim::HoldTarget, query::Ledger},
+    store::{
+        claim::HoldTarget,
+        error::StoreError,
+        issue::{Issue, State},
+        query::Ledger,
+    },
     web::{
         api::numbers::{Counted, Numbers},
         state::AdminState,
@@ -38,9 +44,14 @@ impl Gauges {
     }
 
     async fn refresh(&self) {
-        match self.numbers.fresh().await {
-            Ok(counted) => {
-                self.metrics.observe(&observed(&counted));
+        let asked =
+            async { Ok::<_, StoreError>((self.numbers.fresh().await?, self.numbers.issues().await?)) };
+        match asked.await {
+            Ok((counted, issues)) => {
+                self.metrics.observe(&Observed {
+                    issues: by_rule(&issues),
+                    ..observed(&counted)
+                });
                 self.metrics.set_store_up(true);
             }
             Err(err) => {
@@ -95,10 +106,25 @@ fn observed(counted: &Counted) -> Observed {
     observed
 }
 
+/// Every rule, also those that find nothing.
+fn by_rule(issues: &[Issue]) -> Vec<(&'static str, &'static str, u64)> {
+    let mut res = Vec::new();
+    for rule in Rule::ALL.map(Rule::as_str) {
+        for state in [State::Open, State::Acknowledged] {
+            let n_issues = issues
+                .iter()
+                .filter(|it| it.rule == rule && it.state == state)
+                .count();
+            res.push((rule, state.as_str(), n_issues as u64));
+        }
+    }
+    res
+}
+
 /// For Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "service", operation_id = "metrics",
     responses((status = 200, content_type = "application/openmetrics-text", body = String)))]
-async fn scrape(State(state): State<AdminState>) -> Response {
+async fn scrape(extract::State(state): extract::State<AdminState>) -> Response {
     let gauges = &state.0.gauges;
     gauges.refresh().await;
     let content_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

@@ -18,6 +18,7 @@ use crate::{
         Store,
         claim::Hold,
         error::StoreError,
+        issue::Issue,
         query::{Audit, Ledger, Stats},
     },
     web::{
@@ -87,6 +88,11 @@ impl Numbers {
             (Err(_), Some(last)) => Ok(last),
             (Err(_), None) => self.fresh().await,
         }
+    }
+
+    /// What is wrong now: few rows, whatever the store holds.
+    pub(crate) async fn issues(&self) -> Result<Vec<Issue>, StoreError> {
+        self.store.live_issues().await
     }
 
     async fn counted(&self, _turn: MutexGuard<'_, ()>) -> Result<Arc<Counted>, StoreError> {
