@@ -22,7 +22,7 @@ use crate::{
     },
     delivery::{Context, lanes::Lane, pool::Held},
     event::attempt::Outcome,
-    store::claim::{Claim, HoldTarget, Settled, Settlement},
+    store::claim::{Claim, HeldBy, HoldTarget, Settled, Settlement},
 };
 
 /// The most results of one write.
@@ -265,7 +265,7 @@ impl Settler {
         if let Err(error) = self
             .context
             .store
-            .hold(target, reason, self.context.clock.now())
+            .hold(target, HeldBy::Gatepost, reason, self.context.clock.now())
             .await
         {
             self.context.metrics.store_error(error.kind());

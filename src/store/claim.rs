@@ -117,10 +117,35 @@ pub enum HoldTarget {
     Destination(Arc<str>),
 }
 
+/// Who holds something back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldBy {
+    /// After a 410, or many dead letters: somebody has to look.
+    Gatepost,
+    /// Somebody who meant it.
+    Operator,
+}
+
+impl HeldBy {
+    pub const ALL: [Self; 2] = [Self::Gatepost, Self::Operator];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gatepost => "gatepost",
+            Self::Operator => "operator",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == text)
+    }
+}
+
 /// A route or a destination whose deliveries wait.
 #[derive(Debug, Clone)]
 pub struct Hold {
     pub target: HoldTarget,
+    pub held_by: HeldBy,
     pub reason: String,
     pub since: Timestamp,
 }

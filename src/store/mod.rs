@@ -53,7 +53,7 @@ use crate::{
         delivery::{Delivery, Fence},
     },
     store::{
-        claim::{Claim, Hold, HoldTarget, Settled, Settlement, Wanted},
+        claim::{Claim, HeldBy, Hold, HoldTarget, Settled, Settlement, Wanted},
         error::StoreError,
         query::{DeliveryQuery, EventQuery, EventSummary, Ledger, Page, Stats},
         record::{NewDelivery, NewEvent, Recorded},
@@ -315,9 +315,15 @@ impl Store {
     }
 
     /// Holds a route or a destination back, and marks what waits for it; says how many. Holding twice changes nothing.
-    pub async fn hold(&self, target: HoldTarget, reason: &str, now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn hold(
+        &self,
+        target: HoldTarget,
+        held_by: HeldBy,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let reason = reason.to_owned();
-        run!(self, hold(target, reason, now))
+        run!(self, hold(target, held_by, reason, now))
     }
 
     /// Lets it go: held deliveries become pending, due now, unless something else holds them. Says how many.

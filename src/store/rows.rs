@@ -18,7 +18,7 @@ use crate::{
     store::{
         access::{Person, Session, StoredToken},
         audit::{Deed, Entry, Head},
-        claim::{Claim, Hold, HoldTarget},
+        claim::{Claim, HeldBy, Hold, HoldTarget},
         error::StoreError,
         filter,
         issue::{self, Backlog, Change, DeadLetters, Issue, Notice, Place, Refusals, Severity},
@@ -260,6 +260,7 @@ fn hold(row: &impl StoreRow) -> Result<Hold, StoreError> {
             "destination" => Some(HoldTarget::Destination(name.as_str().into())),
             _ => None,
         })?,
+        held_by: parsed(row, TABLE, "held_by", HeldBy::parse)?,
         reason: get(row, TABLE, "reason")?,
         since: get::<Time>(row, TABLE, "since")?.0,
     })

@@ -6,7 +6,7 @@ use crate::{
     alert::rule::{After, AtLeast, Rule, Rules, Silence, Within},
     base::clock::Timestamp,
     store::{
-        claim::{Hold, HoldTarget},
+        claim::{HeldBy, Hold, HoldTarget},
         issue::{Backlog, DeadLetters, Finding, Place, Refusals},
         query::Ledger,
         rhythm::Rhythm,
@@ -75,7 +75,10 @@ pub(in crate::alert) fn failing(
 
 pub(in crate::alert) fn held(rules: &Rules, holds: &[Hold], now: Timestamp) -> Vec<Finding> {
     let (_, After(after)) = rules.held;
-    let long = holds.iter().filter(|it| after <= now.since(it.since));
+    // What an operator pauses, somebody knows of.
+    let long = holds
+        .iter()
+        .filter(|it| it.held_by == HeldBy::Gatepost && after <= now.since(it.since));
     long.map(|it| {
         let (kind, place) = match &it.target {
             HoldTarget::Destination(name) => ("destination", to_destination(name)),
@@ -373,15 +376,20 @@ mod tests {
     }
 
     #[test]
-    fn a_short_hold_is_no_issue() {
+    fn a_short_hold_and_an_operators_are_no_issue() {
         let hold = |target, since| Hold {
             target,
+            held_by: HeldBy::Gatepost,
             reason: "the handler answered 410 (gone)".to_owned(),
             since: at(since),
         };
         let holds = [
             hold(HoldTarget::Destination("a".into()), 50),
             hold(HoldTarget::Route("b".into()), 40),
+            Hold {
+                held_by: HeldBy::Operator,
+                ..hold(HoldTarget::Route("c".into()), 0)
+            },
         ];
         let found = held(&rules(), &holds, at(100));
         let [one] = &found[..] else { panic!("{found:?}") };

@@ -13,7 +13,7 @@ pub enum Rule {
     DeadLetters,
     /// A destination whose breaker is not closed.
     Failing,
-    /// A destination or a route that is held.
+    /// A destination or a route that gatepost holds back.
     Held,
     /// Many requests to a source that were refused for one cause.
     Refusals,

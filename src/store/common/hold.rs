@@ -3,7 +3,7 @@
 use crate::{
     base::clock::Timestamp,
     store::{
-        claim::{Hold, HoldTarget},
+        claim::{HeldBy, Hold, HoldTarget},
         error::StoreError,
         pool::on,
         rows::{self, target_columns},
@@ -20,16 +20,19 @@ impl Engine {
     pub(in crate::store) async fn hold(
         &self,
         target: HoldTarget,
+        held_by: HeldBy,
         reason: String,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let (kind, name) = target_columns(&target);
         on!(self.chore_writer(), |conn| {
             sqlx::query(
-                "insert into hold (kind, name, reason, since) values ($1, $2, $3, $4) on conflict do nothing",
+                "insert into hold (kind, name, held_by, reason, since) \
+                 values ($1, $2, $3, $4, $5) on conflict do nothing",
             )
             .bind(kind)
             .bind(clean(name))
+            .bind(held_by.as_str())
             .bind(clean(&reason))
             .bind(Time(now))
             .execute(conn)
@@ -65,10 +68,11 @@ impl Engine {
 
     pub(in crate::store) async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
         on!(self.admin_reader(), |conn| {
-            let rows =
-                sqlx::query("select kind, name, reason, since from hold order by kind, name limit 10000")
-                    .fetch_all(conn)
-                    .await?;
+            let rows = sqlx::query(
+                "select kind, name, held_by, reason, since from hold order by kind, name limit 10000",
+            )
+            .fetch_all(conn)
+            .await?;
             rows::holds(&rows)
         })
     }

@@ -12,7 +12,7 @@ use crate::{
     destination::Kind,
     registry::Outlet,
     source::Source,
-    store::claim::{Hold, HoldTarget},
+    store::claim::{HeldBy, Hold, HoldTarget},
     web::{
         error::{Problem, ProblemJson},
         extract::{Input, Json, Name, Params},
@@ -392,7 +392,10 @@ pub(crate) async fn hold(
         return Err(Problem::invalid("reason", "at most 500 bytes", &reason));
     }
     let now = state.store.now().await?;
-    let n_deliveries = state.store.hold(target.clone(), &reason, now).await?;
+    let n_deliveries = state
+        .store
+        .hold(target.clone(), HeldBy::Operator, &reason, now)
+        .await?;
     let (kind, name) = kind_and_name(&target);
     tracing::info!(n_deliveries, "{kind} `{name}` is held by an operator");
     // As the store has it: an earlier hold keeps its own reason and time.

@@ -322,7 +322,7 @@ pub(super) fn troubles(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::clock::Timestamp;
+    use crate::{base::clock::Timestamp, store::claim::HeldBy};
 
     fn breaker(state: &'static str) -> Shown {
         Shown {
@@ -336,6 +336,7 @@ mod tests {
     fn the_worst_of_a_destination_names_it() {
         let hold = Hold {
             target: HoldTarget::Destination("d".into()),
+            held_by: HeldBy::Operator,
             reason: "deploying".to_owned(),
             since: Timestamp::EPOCH,
         };

@@ -244,7 +244,10 @@ app_case!(
     a_destination_that_fails_or_is_held_is_an_issue_until_it_is_not,
     |site| {
         let patient = STRIPE_TO_BILLING.replace("max_attempts = 4", "max_attempts = 1000");
-        site.configure(&format!("{patient}{SOON}{OPS}{QUICK_BREAKER}"));
+        let search = "[destinations.search]\nurl = \"http://{}/search\"\n";
+        // What was gone is a dead letter too, which is told elsewhere.
+        let ops = format!("{OPS}rules = [\"failing\", \"held\"]\n");
+        site.configure(&format!("{patient}{SOON}{ops}{QUICK_BREAKER}{search}"));
         site.receiver.always("/billing", Reply::Status(500));
         let app = site.start().await;
         let id = app.accept(&event("evt_1")).await;
@@ -257,19 +260,21 @@ app_case!(
         app.until_status(&id, "delivered").await;
         until(&app, "failing", "resolved").await;
 
-        let paused = app
-            .command("/v1/destinations/billing/pause", r#"{"reason":"moving house"}"#)
-            .await;
-        assert_eq!(paused.status, 200);
+        // What an operator pauses is no issue, however long before the other it was held.
+        let done = async |path: &str| assert_eq!(app.command(path, "").await.status, 200, "{path}");
+        done("/v1/destinations/search/pause").await;
+        site.receiver.script("/billing", [Reply::Status(410)]);
+        app.accept(&event("evt_2")).await;
         let issue = until(&app, "held", "open").await;
-        assert!(
-            issue["summary"].as_str().unwrap().ends_with("moving house"),
-            "{issue}"
-        );
         assert_eq!(
-            app.command("/v1/destinations/billing/resume", "").await.status,
-            200
+            (&issue["route"], &issue["summary"]),
+            (
+                &"to-billing".into(),
+                &"route `to-billing` is held, and its deliveries wait: the handler answered 410 (gone)"
+                    .into()
+            )
         );
+        done("/v1/routes/to-billing/resume").await;
         until(&app, "held", "resolved").await;
         let hits = site.receiver.arrived("/ops", 4).await;
         let types: Vec<_> = hits.iter().map(|it| body(it)["type"].clone()).collect();

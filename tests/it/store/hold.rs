@@ -1,4 +1,7 @@
-use gatepost::{base::ids::WorkerId, store::claim::HoldTarget};
+use gatepost::{
+    base::ids::WorkerId,
+    store::claim::{HeldBy, HoldTarget},
+};
 
 use crate::store::*;
 
@@ -12,9 +15,18 @@ fn route(name: &str) -> HoldTarget {
 
 store_case!(f09_a_held_destination_waits_and_goes_on_when_resumed, |store| {
     let (_, id) = store.one("1").await;
-    assert_eq!(store.hold(destination("billing"), "410", at(1)).await.unwrap(), 1);
     assert_eq!(
-        store.hold(destination("billing"), "again", at(2)).await.unwrap(),
+        store
+            .hold(destination("billing"), HeldBy::Gatepost, "410", at(1))
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        store
+            .hold(destination("billing"), HeldBy::Operator, "again", at(2))
+            .await
+            .unwrap(),
         0
     );
     assert_eq!(store.status(id).await, Status::Held);
@@ -27,8 +39,13 @@ store_case!(f09_a_held_destination_waits_and_goes_on_when_resumed, |store| {
     let holds = store.holds().await.unwrap();
     assert_eq!(holds.len(), 1);
     assert_eq!(
-        (&holds[0].target, holds[0].reason.as_str(), holds[0].since),
-        (&destination("billing"), "410", at(1))
+        (
+            &holds[0].target,
+            holds[0].held_by,
+            holds[0].reason.as_str(),
+            holds[0].since
+        ),
+        (&destination("billing"), HeldBy::Gatepost, "410", at(1))
     );
 
     assert_eq!(store.resume(&destination("billing"), at(20)).await.unwrap(), 2);
@@ -49,7 +66,7 @@ store_case!(f05_a_day_of_waiting_costs_no_attempt, |store| {
         .settle_one(&claims[0], Outcome::Retry { at: at(1) }, at(0))
         .await;
     store
-        .hold(destination("billing"), "it is away", at(1))
+        .hold(destination("billing"), HeldBy::Gatepost, "it is away", at(1))
         .await
         .unwrap();
     for hour in 0..24 {
@@ -67,8 +84,17 @@ store_case!(f05_a_day_of_waiting_costs_no_attempt, |store| {
 
 store_case!(what_two_hold_waits_for_both, |store| {
     let (_, id) = store.one("1").await;
-    store.hold(destination("billing"), "a", at(1)).await.unwrap();
-    assert_eq!(store.hold(route("to-billing"), "b", at(1)).await.unwrap(), 0);
+    store
+        .hold(destination("billing"), HeldBy::Gatepost, "a", at(1))
+        .await
+        .unwrap();
+    assert_eq!(
+        store
+            .hold(route("to-billing"), HeldBy::Gatepost, "b", at(1))
+            .await
+            .unwrap(),
+        0
+    );
     assert_eq!(store.resume(&destination("billing"), at(2)).await.unwrap(), 0);
     assert_eq!(store.status(id).await, Status::Held);
     assert_eq!(store.resume(&route("to-billing"), at(3)).await.unwrap(), 1);
@@ -79,7 +105,10 @@ store_case!(a_held_route_leaves_the_destinations_others_alone, |store| {
     let mut new = event("s", "1");
     new.deliveries.push(delivery("other", "billing"));
     let other = new.deliveries[1].id;
-    store.hold(route("to-billing"), "x", at(0)).await.unwrap();
+    store
+        .hold(route("to-billing"), HeldBy::Gatepost, "x", at(0))
+        .await
+        .unwrap();
     store.record(vec![new]).await.unwrap();
     assert_eq!(
         ids(&store.claim_billing(WorkerId::new(), 9, at(9)).await),
@@ -91,7 +120,10 @@ store_case!(
     e24_a_resume_that_stopped_halfway_is_finished_by_the_sweep,
     |store| {
         let (_, id) = store.one("1").await;
-        store.hold(destination("billing"), "x", at(0)).await.unwrap();
+        store
+            .hold(destination("billing"), HeldBy::Gatepost, "x", at(0))
+            .await
+            .unwrap();
         store.raw("delete from hold").await;
         assert_eq!(store.status(id).await, Status::Held);
         assert_eq!(store.mark_held(at(5)).await.unwrap(), 1);
@@ -102,7 +134,13 @@ store_case!(
 store_case!(what_is_in_hand_is_not_held, |store| {
     let (_, id) = store.one("1").await;
     let claims = store.claim_billing(WorkerId::new(), 1, at(0)).await;
-    assert_eq!(store.hold(destination("billing"), "x", at(1)).await.unwrap(), 0);
+    assert_eq!(
+        store
+            .hold(destination("billing"), HeldBy::Gatepost, "x", at(1))
+            .await
+            .unwrap(),
+        0
+    );
     assert_eq!(
         store
             .settle_one(&claims[0], Outcome::Retry { at: at(2) }, at(1))

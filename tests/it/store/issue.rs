@@ -1,7 +1,7 @@
 use gatepost::{
     base::ids::{IssueId, RequestId},
     store::{
-        claim::HoldTarget,
+        claim::{HeldBy, HoldTarget},
         error::StoreError,
         issue::{
             Change, DeadLetters, Finding, Issue, IssueQuery, Move, NotTaken, Notice, Place, Severity, State,
@@ -323,7 +323,10 @@ store_case!(a_backlog_is_what_is_past_due_and_not_held, |store| {
     assert_eq!(store.backlog("billing", oldest, 10).await.unwrap(), None);
     assert_eq!(store.backlog("search", at(60), 10).await.unwrap(), None);
     let target = HoldTarget::Destination("billing".into());
-    store.hold(target, "a test", at(1)).await.unwrap();
+    store
+        .hold(target, HeldBy::Gatepost, "a test", at(1))
+        .await
+        .unwrap();
     assert_eq!(backlog(60, 10).await.unwrap(), None);
 });
 

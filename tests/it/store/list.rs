@@ -1,6 +1,9 @@
 use gatepost::{
     base::ids::WorkerId,
-    store::query::{DeliveryQuery, EventQuery},
+    store::{
+        claim::{HeldBy, HoldTarget},
+        query::{DeliveryQuery, EventQuery},
+    },
 };
 
 use crate::store::*;
@@ -366,8 +369,8 @@ store_case!(f13_untaken_work_and_expired_leases_count_as_stuck, |store| {
     store.claim_billing(WorkerId::new(), 1, at(61)).await;
     assert_eq!(store.ledger(at(62)).await.unwrap().stuck.total(), 2);
     assert_eq!(store.ledger(at(200)).await.unwrap().stuck.total(), 3);
-    let target = gatepost::store::claim::HoldTarget::Route("to-billing".into());
-    store.hold(target, "x", at(62)).await.unwrap();
+    let (target, held_by) = (HoldTarget::Route("to-billing".into()), HeldBy::Operator);
+    store.hold(target, held_by, "x", at(62)).await.unwrap();
     assert_eq!(store.ledger(at(200)).await.unwrap().stuck.total(), 1);
     // Held by nothing: the sweep that frees such deliveries did not come.
     store.raw("delete from hold").await;

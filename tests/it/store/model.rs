@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use gatepost::{
     base::ids::WorkerId,
-    store::{claim::HoldTarget, error::StoreError, record::Recorded},
+    store::{
+        claim::{HeldBy, HoldTarget},
+        error::StoreError,
+        record::Recorded,
+    },
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -231,7 +235,10 @@ impl Model {
     async fn hold_or_resume(&mut self, store: &TestStore) -> &'static str {
         let name = ["billing", ROUTES[0], ROUTES[1]][self.random.random_range(0..3)];
         if self.random.random_bool(0.5) {
-            store.hold(target(name), "x", at(self.now)).await.unwrap();
+            store
+                .hold(target(name), HeldBy::Gatepost, "x", at(self.now))
+                .await
+                .unwrap();
             self.held.insert(name);
             "hold"
         } else {

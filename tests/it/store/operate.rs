@@ -1,7 +1,7 @@
 use gatepost::{
     base::ids::WorkerId,
     store::{
-        claim::HoldTarget,
+        claim::{HeldBy, HoldTarget},
         error::StoreError,
         record::{Claimed, Start},
     },
@@ -33,7 +33,7 @@ async fn in_status(store: &TestStore, status: Status) -> DeliveryId {
         ),
         Status::Held => drop(
             store
-                .hold(HoldTarget::Route(name.into()), "x", at(1))
+                .hold(HoldTarget::Route(name.into()), HeldBy::Gatepost, "x", at(1))
                 .await
                 .unwrap(),
         ),
