@@ -31,9 +31,9 @@ use crate::{
 const LEASE: &str = "issues";
 /// So many times the pause between two looks, and a bit, another replica leaves it to the one that looks.
 const LEASE_FOR: u32 = 2;
-/// Rows that a look at dead letters, or at refused requests, goes over at most: the newest.
+/// Rows that a look at refused requests goes over at most: the newest.
 const MAX_ROWS: u32 = 10_000;
-/// What waits for a destination is counted up to this.
+/// What waits for a destination, and what was given up, is counted up to this. The limits of the rules are not higher.
 const MAX_COUNTED: u32 = 10_000;
 /// Rows that are removed after one look.
 const PRUNE: u32 = 500;
@@ -205,11 +205,7 @@ impl Looker<'_> {
         let mut not_known = BTreeSet::new();
         let mut found = Vec::new();
         if is_on(Rule::DeadLetters) {
-            let (all, are_all) = store.dead_letters(MAX_ROWS).await?;
-            if !are_all {
-                not_known.insert(Rule::DeadLetters.as_str());
-            }
-            found.extend(find::dead_letters(rules, &all));
+            found.extend(find::dead_letters(rules, &store.dead_letters(MAX_COUNTED).await?));
         }
         if is_on(Rule::Held) {
             found.extend(find::held(rules, &store.holds().await?, now));

@@ -105,6 +105,9 @@ pub(super) fn settings(tree: &Table, reading: &mut Reading<'_>) -> Result<Settin
     if let (Ok((server, _)), Ok(ingest)) = (&server, &ingest) {
         check::bodies(server, &ingest.settings, &sources.sound, tree, reading);
     }
+    if let (Ok(issues), Ok(ingest)) = (&issues, &ingest) {
+        check::refusals(&issues.rules, ingest.rejected_keep, reading);
+    }
     let alerts = check_alerts(issues, notifications, tree, reading);
     let registry = check_registry(sources, destinations, routes, tree, reading);
     let (server, grace) = server?;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use url::{Host, Url};
 
 use crate::{
+    alert::rule::{AtLeast, Rules},
     base::secret::Secret,
     config::{
         Settings,
@@ -57,6 +58,16 @@ fn no_literal_password(url: &Secret, node: &Node, reading: &mut Reading<'_>) -> 
             "put the whole URL into an environment variable and write { env = \"DATABASE_URL\" }".to_owned(),
         );
     Err(reading.fault(fault))
+}
+
+/// The rule looks at what is kept of refused requests.
+pub(super) fn refusals(rules: &Rules, n_kept: u64, reading: &mut Reading<'_>) {
+    let (common, AtLeast(at_least), _) = rules.refusals;
+    if common.is_enabled && n_kept < at_least {
+        reading.warnings.push(format!(
+            "`issues.refusals` finds hardly any: `rejected.keep` keeps {n_kept} refused requests, and {at_least} make an issue"
+        ));
+    }
 }
 
 /// The two listeners do not get in each other's way, and nobody is surprised that the admin side is closed.

@@ -31,6 +31,7 @@ pub(super) fn postgres() -> Vec<Migration> {
     migrations!(
         "postgres": 1 "0001_first", 2 "0002_key_by_id", 3 "0003_skip_and_order", 4 "0004_job", 5 "0005_flow", 6 "0006_once",
         7 "0007_access", 8 "0008_issue", 9 "0009_sign_on", 10 "0010_query", 11 "0011_program", 12 "0012_held_by",
+        13 "0013_dead_of",
     )
 }
 
@@ -38,6 +39,7 @@ pub(super) fn sqlite() -> Vec<Migration> {
     migrations!(
         "sqlite": 1 "0001_first", 2 "0002_key_by_id", 3 "0003_skip_and_order", 4 "0004_job", 5 "0005_flow", 6 "0006_once",
         7 "0007_access", 8 "0008_issue", 9 "0009_sign_on", 10 "0010_query", 11 "0011_program", 12 "0012_held_by",
+        13 "0013_dead_of",
     )
 }
 

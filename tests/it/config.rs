@@ -507,6 +507,8 @@ fn what_is_legal_but_unwise_is_warned_of() {
         source = "mail"
         destination = "near"
         types = ["Bounce"]
+        [rejected]
+        keep = 0
         "#;
     let variables = with(&[("SHORT", short), ("BASIC", "user:a-password-of-the-tests")]);
     let loaded = load_bytes(text.as_bytes(), variables).unwrap_or_else(|it| panic!("{it}"));

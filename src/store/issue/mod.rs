@@ -213,7 +213,7 @@ pub struct NotTaken {
     pub due_at: Option<Timestamp>,
 }
 
-/// Dead letters to one destination, among the newest.
+/// Dead letters to one destination, as far as they are counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetters {
     pub destination: String,
@@ -326,11 +326,9 @@ impl Store {
         run!(self, prune_issues(before, limit, now))
     }
 
-    /// Dead letters by destination, among the newest `limit`; and whether that are all.
-    pub async fn dead_letters(&self, limit: u32) -> Result<(Vec<DeadLetters>, bool), StoreError> {
-        let all = run!(self, dead_letters(limit))?;
-        let n_seen: u64 = all.iter().map(|it| it.count).sum();
-        Ok((all, n_seen < u64::from(limit)))
+    /// Dead letters by destination; of each at most `limit` are counted.
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetters>, StoreError> {
+        run!(self, dead_letters(limit))
     }
 
     /// Requests that were refused since then, by source and cause, among the newest `limit`.

@@ -295,20 +295,27 @@ store_case!(what_is_long_over_is_removed, |store| {
     assert_eq!(left, ["dead_letters:destination:b"]);
 });
 
-store_case!(dead_letters_are_counted_among_the_newest, |store| {
-    let worker = WorkerId::new();
-    for n in 0..3 {
-        store.one(&format!("evt_{n}")).await;
+store_case!(dead_letters_are_counted_for_each_destination, |store| {
+    assert!(store.dead_letters(10).await.unwrap().is_empty());
+    for (destination, n_dead) in [("search", 1), ("billing", 3), ("mirror", 0)] {
+        for n in 0..4 {
+            let mut new = event("stripe", &format!("evt_{destination}_{n}"));
+            new.deliveries = vec![delivery(destination, destination)];
+            store.record(vec![new]).await.unwrap();
+        }
+        let wanted = wanted(WorkerId::new(), &[(destination, 4)]);
+        for claim in store.claim(&wanted, at(1)).await.unwrap().iter().take(n_dead) {
+            store.settle_one(claim, Outcome::Dead, at(2)).await;
+        }
     }
-    for claim in store.claim_billing(worker, 3, at(1)).await {
-        store.settle_one(&claim, Outcome::Dead, at(2)).await;
-    }
-    let of = |count| DeadLetters {
-        destination: "billing".to_owned(),
+    let of = |destination: &str, count| DeadLetters {
+        destination: destination.to_owned(),
         count,
     };
-    assert_eq!(store.dead_letters(10).await.unwrap(), (vec![of(3)], true));
-    assert_eq!(store.dead_letters(2).await.unwrap(), (vec![of(2)], false));
+    let found = store.dead_letters(10).await.unwrap();
+    assert_eq!(found, [of("billing", 3), of("search", 1)]);
+    let found = store.dead_letters(2).await.unwrap();
+    assert_eq!(found, [of("billing", 2), of("search", 1)]);
 });
 
 store_case!(a_backlog_is_what_is_past_due_and_not_held, |store| {

@@ -70,7 +70,7 @@ store_case!(f26_a_closed_store_says_so, |store| {
 });
 
 /// Every version of the schema, in order.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     "0001_first",
     "0002_key_by_id",
     "0003_skip_and_order",
@@ -83,6 +83,7 @@ const MIGRATIONS: [&str; 12] = [
     "0010_query",
     "0011_program",
     "0012_held_by",
+    "0013_dead_of",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -99,6 +99,44 @@ async fn results_and_leases_are_written_by_the_ids_of_their_deliveries() {
     }
 }
 
+/// However many there are: a look goes from one destination to the next, and counts no further than it is told to.
+#[tokio::test]
+async fn dead_letters_are_looked_at_by_the_index_of_them() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/common/sql/dead_letters.sql");
+    let sql = fs::read_to_string(path).unwrap();
+    let store = TestStore::postgres().await;
+    let mut conn = connection::<PgConnection>(&store).await;
+    for statement in [
+        "insert into delivery (id, event_id, route, destination, origin, status, created_at)
+         select gen_random_uuid(), gen_random_uuid(), 'r', 'd' || n % 3, 'received',
+             case when n % 50 = 0 then 'dead' else 'delivered' end, now()
+         from generate_series(1, 20000) n",
+        "analyze delivery",
+    ] {
+        conn.execute(statement).await.unwrap();
+    }
+    let explain = format!("explain (costs off) {}", sql.replace("$1", "10000"));
+    let steps = conn
+        .fetch_all(QueryBuilder::<sqlx::Postgres>::new(explain).into_sql())
+        .await
+        .unwrap();
+    let plan: Vec<String> = steps.iter().map(|it| it.get(0)).collect();
+    let plan = plan.join("\n");
+    assert!(
+        plan.contains("delivery_dead_of") && !plan.contains("Seq Scan"),
+        "{plan}"
+    );
+
+    let store = TestStore::sqlite().await;
+    let mut conn = connection::<SqliteConnection>(&store).await;
+    let plan = self::plan(&mut conn, &sql).await;
+    let of_deliveries: Vec<_> = plan.iter().filter(|it| it.contains(" delivery ")).collect();
+    assert!(
+        of_deliveries.len() == 3 && of_deliveries.iter().all(|it| it.contains("delivery_dead_of")),
+        "{plan:?}"
+    );
+}
+
 #[tokio::test]
 async fn every_sqlite_statement_is_understood() {
     let store = TestStore::sqlite().await;
