@@ -7,7 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header, request::Parts};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error},
+};
+use serde_json::{Map, Value};
 
 use crate::{
     base::{clock::Timestamp, ids::BadId},
@@ -137,13 +141,25 @@ impl Params {
         }
     }
 
+    /// Of a form, whose empty fields say nothing.
+    pub(crate) fn parse_form(text: &str) -> Self {
+        let mut params = Self::parse(text);
+        params.left.retain(|(_, value)| !value.is_empty());
+        params
+    }
+
     /// What was not asked for yet.
     pub(crate) fn left(&self) -> &[(String, String)] {
         &self.left
     }
 
-    /// Text; empty counts as absent, so that a form's empty field does not filter.
+    /// Text; empty counts as absent.
     pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+        Ok(self.given(name)?.filter(|it| !it.is_empty()))
+    }
+
+    /// As it was given, once.
+    fn given(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         self.asked.push(name);
         let Some(at) = self.left.iter().position(|(it, _)| it == name) else {
             return Ok(None);
@@ -152,16 +168,17 @@ impl Params {
         if let Some((_, second)) = self.left.iter().find(|(it, _)| it == name) {
             return Err(Problem::invalid(name, "given once", second));
         }
-        Ok((!value.is_empty()).then_some(value))
+        Ok(Some(value))
     }
 
+    /// Where it is given, it says something: an empty one, as a script's unset variable leaves, must not list everything.
     pub(crate) fn parsed<T>(
         &mut self,
         name: &'static str,
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
-        let Some(text) = self.text(name)? else {
+        let Some(text) = self.given(name)? else {
             return Ok(None);
         };
         let value = parse(&text).ok_or_else(|| Problem::invalid(name, expected, &text))?;
@@ -177,7 +194,7 @@ impl Params {
     }
 
     pub(crate) fn id<T: FromStr<Err = BadId>>(&mut self, name: &'static str) -> Result<Option<T>, Problem> {
-        self.text(name)?.map(|text| parse_id(name, &text)).transpose()
+        self.given(name)?.map(|text| parse_id(name, &text)).transpose()
     }
 
     /// All of that name: a form may name a thing many times.
@@ -241,7 +258,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
                 format!("the form is not UTF-8: {err}"),
             )
         })?;
-        Ok(Self(Params::parse(text)))
+        Ok(Self(Params::parse_form(text)))
     }
 }
 
@@ -274,6 +291,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
 }
 
 fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    // serde would read a list as the fields in their order, and a field that is not there would go unseen.
+    if text.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::invalid("body", "an object", "a list"));
+    }
     serde_json::from_slice(text).map_err(|err| {
         Problem::new(
             StatusCode::BAD_REQUEST,
@@ -281,6 +302,12 @@ fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
             format!("the body is not what is expected here: {err}"),
         )
     })
+}
+
+/// For a field that is an object of its own: see `read_json`.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let members = Map::<String, Value>::deserialize(deserializer)?;
+    T::deserialize(Value::Object(members)).map_err(D::Error::custom)
 }
 
 fn is_media_type(content_type: &[u8], wanted: &[u8]) -> bool {
@@ -342,6 +369,9 @@ mod tests {
         check("after=yesterday", "invalid_after", "RFC 3339");
         check("cursor=dlv_00000000000000000000000000", "invalid_cursor", "evt_");
         check("cursor=%00%1b[31m", "invalid_cursor", "evt_");
+        check("cursor=", "invalid_cursor", "evt_");
+        check("limit=", "invalid_limit", "but `` was given");
+        check("after=", "invalid_after", "RFC 3339");
         check(
             "sorce=a",
             "unknown_parameter",
@@ -349,9 +379,49 @@ mod tests {
         );
     }
 
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Outer {
+        #[serde(default, deserialize_with = "object")]
+        inner: Inner,
+    }
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        name: Option<String>,
+    }
+
     #[test]
-    fn empty_parameters_are_absent() {
-        let mut params = Params::parse("source=&limit=");
+    fn a_list_is_no_object() {
+        let read = |text: &str| read_json::<Outer>(text.as_bytes());
+        let inner = |name: Option<&str>| Outer {
+            inner: Inner {
+                name: name.map(str::to_owned),
+            },
+        };
+        assert_eq!(read("{}").unwrap(), inner(None));
+        assert_eq!(read(r#" {"inner":{"name":"a"}}"#).unwrap(), inner(Some("a")));
+        for (text, part) in [
+            (r#" [{"name":"a"}]"#, "`body` is an object, but `a list`"),
+            (r#"{"inner":["a"]}"#, "expected a map"),
+            (r#"{"inner":null}"#, "expected a map"),
+            (r#"{"inner":{"nome":"a"}}"#, "unknown field `nome`"),
+        ] {
+            let problem = read(text).unwrap_err();
+            assert_eq!(
+                (problem.status, &*problem.code),
+                (StatusCode::BAD_REQUEST, "invalid_body")
+            );
+            assert!(problem.detail.contains(part), "{text}: {}", problem.detail);
+        }
+    }
+
+    #[test]
+    fn empty_texts_and_empty_fields_are_absent() {
+        let mut params = Params::parse("source=");
+        assert_eq!(params.text("source").unwrap(), None);
+        params.finish().unwrap();
+        let mut params = Params::parse_form("source=&limit=");
         assert_eq!(params.text("source").unwrap(), None);
         assert_eq!(params.limit().unwrap(), DEFAULT_LIMIT);
         params.finish().unwrap();

@@ -184,8 +184,7 @@ pub fn pages() -> Vec<(&'static str, &'static str)> {
 
 /// The description of the admin API, as JSON.
 pub fn openapi() -> String {
-    api::router()
-        .into_openapi()
+    api::openapi::complete(api::router().into_openapi())
         .to_pretty_json()
         .expect("the description is made of strings and maps")
 }

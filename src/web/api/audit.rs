@@ -8,7 +8,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     store::audit::{AuditQuery, Entry, Verdict},
     web::{
-        api::shape::PageJson,
+        api::{
+            shape::PageJson,
+            texts::{LimitNumber, TimeText},
+        },
         error::{Problem, ProblemJson},
         extract::{Json, Params},
         state::AdminState,
@@ -75,10 +78,10 @@ impl From<&Entry> for AuditEntryJson {
         ("actor" = Option<String>, Query, description = "By the token of this name"),
         ("action" = Option<String>, Query, description = "This operation, by its `operationId`"),
         ("target" = Option<String>, Query, description = "To this id or name"),
-        ("after" = Option<String>, Query, description = "At or after this time (RFC 3339)"),
-        ("before" = Option<String>, Query, description = "Before this time (RFC 3339)"),
-        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("after" = inline(Option<TimeText>), Query, description = "At or after this time (RFC 3339)"),
+        ("before" = inline(Option<TimeText>), Query, description = "Before this time (RFC 3339)"),
+        ("limit" = inline(Option<LimitNumber>), Query, description = "1 to 200; 50 where absent"),
+        ("cursor" = Option<u64>, Query, description = "`next` of the page before"),
     ),
     responses((status = 200, body = PageJson<AuditEntryJson>), (status = 400, body = ProblemJson<'_>), (status = 403, body = ProblemJson<'_>)))]
 async fn list(
@@ -98,7 +101,7 @@ pub(crate) fn list_query(mut params: Params) -> Result<AuditQuery, Problem> {
         before: params.time("before")?,
         limit: params.limit()?,
         cursor: params.parsed("cursor", "`next` of the page before, a number", |it| {
-            it.parse().ok()
+            it.parse().ok().filter(|it| i64::try_from(*it).is_ok())
         })?,
     };
     params.finish()?;

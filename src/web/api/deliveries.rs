@@ -10,6 +10,7 @@ use crate::{
         api::{
             lists,
             shape::{DeliveryDetailJson, DeliveryJson, PageJson},
+            texts::{DeliveryIdText, EventIdText, LimitNumber, StatusText, TimeText},
         },
         auth::Caller,
         error::{Problem, ProblemJson},
@@ -32,16 +33,16 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
     params(
         ("source" = Option<String>, Query, description = "Of events of this source"),
         ("type" = Option<String>, Query, description = "Of events of this type, or with a `*` at its end of all types that begin so"),
-        ("event_id" = Option<String>, Query, description = "Of this event"),
+        ("event_id" = inline(Option<EventIdText>), Query, description = "Of this event"),
         ("route" = Option<String>, Query, description = "Of this route"),
         ("destination" = Option<String>, Query, description = "To this destination"),
-        ("status" = Option<String>, Query, description = "In this status"),
+        ("status" = inline(Option<StatusText>), Query, description = "In this status"),
         ("cause" = Option<String>, Query, description = "Skipped for this cause: `filtered` or `stale`"),
-        ("after" = Option<String>, Query, description = "Made at or after this time (RFC 3339)"),
-        ("before" = Option<String>, Query, description = "Made before this time (RFC 3339)"),
+        ("after" = inline(Option<TimeText>), Query, description = "Made at or after this time (RFC 3339)"),
+        ("before" = inline(Option<TimeText>), Query, description = "Made before this time (RFC 3339)"),
         ("q" = Option<String>, Query, description = "Part of the last error, of the external id or of the type"),
-        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = inline(Option<LimitNumber>), Query, description = "1 to 200; 50 where absent"),
+        ("cursor" = inline(Option<DeliveryIdText>), Query, description = "`next` of the page before"),
     ),
     responses((status = 200, body = PageJson<DeliveryJson>), (status = 400, body = ProblemJson<'_>)))]
 async fn list(
@@ -55,7 +56,7 @@ async fn list(
 
 /// One delivery with its attempts.
 #[utoipa::path(get, path = "/v1/deliveries/{id}", tag = "deliveries", operation_id = "get_delivery",
-    params(("id" = String, Path, description = "The delivery's id")),
+    params(("id" = inline(DeliveryIdText), Path, description = "The delivery's id")),
     responses((status = 200, body = DeliveryDetailJson), (status = 404, body = ProblemJson<'_>)))]
 async fn get(
     State(state): State<AdminState>,
@@ -70,7 +71,7 @@ async fn get(
 
 /// Tries a delivery again now, whatever its schedule says. A dead letter comes back to life.
 #[utoipa::path(post, path = "/v1/deliveries/{id}/retry", tag = "deliveries", operation_id = "retry_delivery",
-    params(("id" = String, Path, description = "The delivery's id")),
+    params(("id" = inline(DeliveryIdText), Path, description = "The delivery's id")),
     responses((status = 200, body = DeliveryJson), (status = 404, body = ProblemJson<'_>), (status = 409, body = ProblemJson<'_>)))]
 async fn retry(
     State(state): State<AdminState>,
@@ -89,7 +90,7 @@ pub(crate) async fn retry_now(state: &Admin, id: DeliveryId) -> Result<Delivery,
 
 /// Gives up an open delivery. One that is under way may still arrive.
 #[utoipa::path(post, path = "/v1/deliveries/{id}/cancel", tag = "deliveries", operation_id = "cancel_delivery",
-    params(("id" = String, Path, description = "The delivery's id")),
+    params(("id" = inline(DeliveryIdText), Path, description = "The delivery's id")),
     responses((status = 200, body = DeliveryJson), (status = 404, body = ProblemJson<'_>), (status = 409, body = ProblemJson<'_>)))]
 async fn cancel(
     State(state): State<AdminState>,

@@ -23,6 +23,7 @@ use crate::{
         api::{
             lists,
             shape::{EventJson, EventSummaryJson, PageJson},
+            texts::{Bytes, EventIdText, LimitNumber, StatusText, TimeText},
         },
         auth::Caller,
         error::{Problem, ProblemJson},
@@ -45,13 +46,13 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
     params(
         ("source" = Option<String>, Query, description = "Of this source"),
         ("type" = Option<String>, Query, description = "Of this type, or with a `*` at its end of all types that begin so"),
-        ("status" = Option<String>, Query, description = "That have a delivery in this status"),
+        ("status" = inline(Option<StatusText>), Query, description = "That have a delivery in this status"),
         ("destination" = Option<String>, Query, description = "That have a delivery to this destination"),
-        ("after" = Option<String>, Query, description = "Received at or after this time (RFC 3339)"),
-        ("before" = Option<String>, Query, description = "Received before this time (RFC 3339)"),
+        ("after" = inline(Option<TimeText>), Query, description = "Received at or after this time (RFC 3339)"),
+        ("before" = inline(Option<TimeText>), Query, description = "Received before this time (RFC 3339)"),
         ("q" = Option<String>, Query, description = "Part of the external id or of the type"),
-        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = inline(Option<LimitNumber>), Query, description = "1 to 200; 50 where absent"),
+        ("cursor" = inline(Option<EventIdText>), Query, description = "`next` of the page before"),
     ),
     responses((status = 200, body = PageJson<EventSummaryJson>), (status = 400, body = ProblemJson<'_>)))]
 async fn list(
@@ -65,7 +66,7 @@ async fn list(
 
 /// One event with its headers, body and deliveries (the newest 200).
 #[utoipa::path(get, path = "/v1/events/{id}", tag = "events", operation_id = "get_event",
-    params(("id" = String, Path, description = "The event's id")),
+    params(("id" = inline(EventIdText), Path, description = "The event's id")),
     responses((status = 200, body = EventJson), (status = 404, body = ProblemJson<'_>)))]
 async fn get(
     State(state): State<AdminState>,
@@ -86,8 +87,9 @@ async fn get(
 /// The body of an event, byte for byte as it came, but for what the source's `redact` hides. Never as something that a browser
 /// would run.
 #[utoipa::path(get, path = "/v1/events/{id}/body", tag = "events", operation_id = "get_event_body",
-    params(("id" = String, Path, description = "The event's id")),
-    responses((status = 200, content_type = "application/octet-stream"), (status = 403, body = ProblemJson<'_>), (status = 404, body = ProblemJson<'_>)))]
+    params(("id" = inline(EventIdText), Path, description = "The event's id")),
+    responses((status = 200, description = "As text where it is UTF-8",
+        content((String = "text/plain"), (Bytes = "application/octet-stream"))), (status = 403, body = ProblemJson<'_>), (status = 404, body = ProblemJson<'_>)))]
 async fn get_body(
     State(state): State<AdminState>,
     caller: Caller,
@@ -145,7 +147,7 @@ struct NewDeliveryJson {
 /// Makes new deliveries from a stored event, for today's routes or as it was routed first. A route or destination of today that is
 /// named takes the event whatever its types and its filter say.
 #[utoipa::path(post, path = "/v1/events/{id}/replay", tag = "events", operation_id = "replay_event",
-    params(("id" = String, Path, description = "The event's id")),
+    params(("id" = inline(EventIdText), Path, description = "The event's id")),
     request_body = Replay,
     responses((status = 202, body = ReplayedJson), (status = 404, body = ProblemJson<'_>), (status = 409, body = ProblemJson<'_>)))]
 async fn replay(

@@ -13,7 +13,10 @@ use crate::{
     base::ids::IssueId,
     store::issue::{Issue, IssueQuery, Move, Notice, Severity, State},
     web::{
-        api::shape::PageJson,
+        api::{
+            shape::PageJson,
+            texts::{IssueIdText, IssueStateText, LimitNumber, RuleText, SeverityText},
+        },
         auth::Caller,
         error::{Problem, ProblemJson},
         extract::{Id, Input, Json, Params},
@@ -22,7 +25,7 @@ use crate::{
     },
 };
 
-/// Bytes of a reason.
+/// Characters of a reason.
 const MAX_REASON: usize = 500;
 
 pub(crate) fn router() -> OpenApiRouter<AdminState> {
@@ -140,13 +143,13 @@ impl From<&Notice> for NoticeJson {
 /// Lists issues, newest first.
 #[utoipa::path(get, path = "/v1/issues", tag = "issues", operation_id = "list_issues",
     params(
-        ("state" = Option<String>, Query, description = "In this state: `open`, `acknowledged`, `resolved` or `ignored`; or `live`: open or acknowledged"),
-        ("rule" = Option<String>, Query, description = "Found by this rule: `dead_letters`, `failing`, `held`, `refusals`, `backlog`, `ledger`, `silence`, `store` or `expiry`"),
-        ("severity" = Option<String>, Query, description = "`warning` or `critical`"),
+        ("state" = inline(Option<IssueStateText>), Query, description = "In this state: `open`, `acknowledged`, `resolved` or `ignored`; or `live`: open or acknowledged"),
+        ("rule" = inline(Option<RuleText>), Query, description = "Found by this rule: `dead_letters`, `failing`, `held`, `refusals`, `backlog`, `ledger`, `silence`, `store` or `expiry`"),
+        ("severity" = inline(Option<SeverityText>), Query, description = "`warning` or `critical`"),
         ("source" = Option<String>, Query, description = "About this source"),
         ("destination" = Option<String>, Query, description = "About this destination"),
-        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = inline(Option<LimitNumber>), Query, description = "1 to 200; 50 where absent"),
+        ("cursor" = inline(Option<IssueIdText>), Query, description = "`next` of the page before"),
     ),
     responses((status = 200, body = PageJson<IssueJson>), (status = 400, body = ProblemJson<'_>)))]
 async fn list(
@@ -187,7 +190,7 @@ pub(crate) fn list_query(mut params: Params) -> Result<IssueQuery, Problem> {
 
 /// One issue, and who was told of it.
 #[utoipa::path(get, path = "/v1/issues/{id}", tag = "issues", operation_id = "get_issue",
-    params(("id" = String, Path, description = "The issue's id")),
+    params(("id" = inline(IssueIdText), Path, description = "The issue's id")),
     responses((status = 200, body = IssueDetailJson), (status = 404, body = ProblemJson<'_>)))]
 async fn get(
     Extract(state): Extract<AdminState>,
@@ -209,13 +212,13 @@ pub(crate) async fn detail(state: &AdminState, id: IssueId) -> Result<IssueDetai
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Why {
-    /// At most 500 bytes.
+    #[schema(max_length = 500)]
     reason: Option<String>,
 }
 
 /// Says that somebody knows: it stays open, and closes by itself when it is gone.
 #[utoipa::path(post, path = "/v1/issues/{id}/acknowledge", tag = "issues", operation_id = "acknowledge_issue",
-    params(("id" = String, Path, description = "The issue's id")), request_body = Why,
+    params(("id" = inline(IssueIdText), Path, description = "The issue's id")), request_body = Why,
     responses((status = 200, body = IssueJson), (status = 400, body = ProblemJson<'_>), (status = 404, body = ProblemJson<'_>), (status = 409, body = ProblemJson<'_>)))]
 async fn acknowledge(
     Extract(state): Extract<AdminState>,
@@ -229,7 +232,7 @@ async fn acknowledge(
 /// Says that it is over. It opens again when it happens again; what is still there, as a destination that goes on failing, does so
 /// at the next look.
 #[utoipa::path(post, path = "/v1/issues/{id}/resolve", tag = "issues", operation_id = "resolve_issue",
-    params(("id" = String, Path, description = "The issue's id")), request_body = Why,
+    params(("id" = inline(IssueIdText), Path, description = "The issue's id")), request_body = Why,
     responses((status = 200, body = IssueJson), (status = 400, body = ProblemJson<'_>), (status = 404, body = ProblemJson<'_>)))]
 async fn resolve(
     Extract(state): Extract<AdminState>,
@@ -242,7 +245,7 @@ async fn resolve(
 
 /// Says that nobody wants to hear of it: it stays so, whatever happens, until it is opened again.
 #[utoipa::path(post, path = "/v1/issues/{id}/ignore", tag = "issues", operation_id = "ignore_issue",
-    params(("id" = String, Path, description = "The issue's id")), request_body = Why,
+    params(("id" = inline(IssueIdText), Path, description = "The issue's id")), request_body = Why,
     responses((status = 200, body = IssueJson), (status = 400, body = ProblemJson<'_>), (status = 404, body = ProblemJson<'_>)))]
 async fn ignore(
     Extract(state): Extract<AdminState>,
@@ -255,7 +258,7 @@ async fn ignore(
 
 /// Opens an issue again, whatever its state is.
 #[utoipa::path(post, path = "/v1/issues/{id}/reopen", tag = "issues", operation_id = "reopen_issue",
-    params(("id" = String, Path, description = "The issue's id")), request_body = Why,
+    params(("id" = inline(IssueIdText), Path, description = "The issue's id")), request_body = Why,
     responses((status = 200, body = IssueJson), (status = 400, body = ProblemJson<'_>), (status = 404, body = ProblemJson<'_>)))]
 async fn reopen(
     Extract(state): Extract<AdminState>,
@@ -292,8 +295,8 @@ pub(crate) async fn move_to(
     reason: Option<String>,
 ) -> Result<Issue, Problem> {
     let reason = reason.filter(|it| !it.trim().is_empty());
-    if let Some(long) = reason.as_ref().filter(|it| it.len() > MAX_REASON) {
-        return Err(Problem::invalid("reason", "at most 500 bytes", long));
+    if let Some(long) = reason.as_ref().filter(|it| it.chars().count() > MAX_REASON) {
+        return Err(Problem::invalid("reason", "at most 500 characters", long));
     }
     let store = &state.0.store;
     let known = store.issue(id).await?;

@@ -12,7 +12,11 @@ use crate::{
     },
     event::delivery::Status,
     store::job::{Action, Filter, Job, Target},
-    web::{error::Problem, extract::parse_id},
+    web::{
+        api::texts::{ActionText, EventIdText, StatusText, TimeText},
+        error::Problem,
+        extract::{object, parse_id},
+    },
 };
 
 /// Bulk work: what to do, with which deliveries (of a replay: events), and where to.
@@ -20,15 +24,18 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(crate) struct JobInput {
     /// `retry`: the same deliveries again. `replay`: new deliveries of stored events. `cancel`: gives open deliveries up.
+    #[schema(value_type = ActionText)]
     action: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     filter: FilterJson,
     /// Of a replay, where to. Nothing named: all of today's routes that take an event.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     to: TargetJson,
     /// At most so many deliveries (of a replay: events) a second. Absent: as fast as the destinations take them.
+    #[schema(minimum = 1, maximum = 100_000)]
     rate: Option<u32>,
     /// Why; kept with the job.
+    #[schema(max_length = 500)]
     reason: Option<String>,
 }
 
@@ -57,6 +64,7 @@ pub(crate) struct FilterJson {
     pub(crate) r#type: Option<String>,
     /// Deliveries of this event.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<EventIdText>)]
     pub(crate) event_id: Option<String>,
     /// Deliveries of this route.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,15 +74,18 @@ pub(crate) struct FilterJson {
     pub(crate) destination: Option<String>,
     /// Deliveries in this status (a retry without it takes `dead`, a cancel all open ones); of a replay, events that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<StatusText>)]
     pub(crate) status: Option<String>,
     /// Deliveries skipped for this cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<String>,
     /// Deliveries made, or events received, at or after this time (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<TimeText>)]
     pub(crate) after: Option<String>,
     /// Before this time (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<TimeText>)]
     pub(crate) before: Option<String>,
     /// Part of the external id or of the type; of deliveries also of the last error.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +110,44 @@ impl FilterJson {
         all.into_iter()
             .filter_map(|(name, value)| Some((name, value.clone()?)))
             .collect()
+    }
+}
+
+/// The conditions of the list of events. All that are given must hold; without any, everything is found.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct EventFilterJson {
+    /// Of this source.
+    source: Option<String>,
+    /// Of this type, or with a `*` at its end of all types that begin so.
+    r#type: Option<String>,
+    /// Events that have a delivery to this destination.
+    destination: Option<String>,
+    /// Events that have a delivery in this status.
+    #[schema(value_type = Option<StatusText>)]
+    status: Option<String>,
+    /// Received at or after this time (RFC 3339).
+    #[schema(value_type = Option<TimeText>)]
+    after: Option<String>,
+    /// Before this time (RFC 3339).
+    #[schema(value_type = Option<TimeText>)]
+    before: Option<String>,
+    /// Part of the external id or of the type.
+    q: Option<String>,
+}
+
+impl EventFilterJson {
+    pub(crate) fn read(self) -> Result<Filter, Problem> {
+        read_filter(FilterJson {
+            source: self.source,
+            r#type: self.r#type,
+            destination: self.destination,
+            status: self.status,
+            after: self.after,
+            before: self.before,
+            q: self.q,
+            ..FilterJson::default()
+        })
     }
 }
 
@@ -181,17 +230,6 @@ pub(crate) struct JobJson {
     pub(crate) n_skipped: u64,
     pub(crate) created_at: String,
     pub(crate) ended_at: Option<String>,
-}
-
-/// The filter of a list of events.
-pub(crate) fn event_filter(filter: FilterJson) -> Result<Filter, Problem> {
-    let filter = read_filter(filter)?;
-    let others = [&filter.event_id, &filter.route, &filter.cause];
-    if let Some(found) = others.into_iter().flatten().next() {
-        let expected = "one of events: `event_id`, `route` and `cause` are conditions of deliveries";
-        return Err(Problem::invalid("filter", expected, found));
-    }
-    Ok(filter)
 }
 
 pub(crate) fn read(input: JobInput) -> Result<Request, Problem> {

@@ -18,6 +18,7 @@ use crate::{
         api::{
             job_shape::{self, JobInput, JobJson, PlanJson},
             shape::PageJson,
+            texts::{JobIdText, JobStateText, LimitNumber},
         },
         auth::Caller,
         error::{Problem, ProblemJson},
@@ -96,9 +97,9 @@ pub(crate) async fn create_now(state: &AdminState, caller: &Caller, input: JobIn
 /// Lists jobs, newest first.
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", operation_id = "list_jobs",
     params(
-        ("state" = Option<String>, Query, description = "In this state: `running`, `paused`, `cancelled` or `done`"),
-        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("state" = inline(Option<JobStateText>), Query, description = "In this state: `running`, `paused`, `cancelled` or `done`"),
+        ("limit" = inline(Option<LimitNumber>), Query, description = "1 to 200; 50 where absent"),
+        ("cursor" = inline(Option<JobIdText>), Query, description = "`next` of the page before"),
     ),
     responses((status = 200, body = PageJson<JobJson>), (status = 400, body = ProblemJson<'_>)))]
 async fn list(
@@ -123,7 +124,7 @@ pub(crate) fn list_query(mut params: Params) -> Result<JobQuery, Problem> {
 
 /// One job, and how far it is.
 #[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", operation_id = "get_job",
-    params(("id" = String, Path, description = "The job's id")),
+    params(("id" = inline(JobIdText), Path, description = "The job's id")),
     responses((status = 200, body = JobJson), (status = 404, body = ProblemJson<'_>)))]
 async fn get(Extract(state): Extract<AdminState>, Id(id): Id<JobId>) -> Result<Json<JobJson>, Problem> {
     Ok(Json(JobJson::from(&state.0.store.job(id).await?)))
@@ -131,7 +132,7 @@ async fn get(Extract(state): Extract<AdminState>, Id(id): Id<JobId>) -> Result<J
 
 /// Pauses a job: no step of it begins after the answer.
 #[utoipa::path(post, path = "/v1/jobs/{id}/pause", tag = "jobs", operation_id = "pause_job",
-    params(("id" = String, Path, description = "The job's id")),
+    params(("id" = inline(JobIdText), Path, description = "The job's id")),
     responses((status = 200, body = JobJson), (status = 404, body = ProblemJson<'_>), (status = 409, body = ProblemJson<'_>)))]
 async fn pause(
     Extract(state): Extract<AdminState>,
@@ -143,7 +144,7 @@ async fn pause(
 
 /// Lets a paused job go on where it stood.
 #[utoipa::path(post, path = "/v1/jobs/{id}/resume", tag = "jobs", operation_id = "resume_job",
-    params(("id" = String, Path, description = "The job's id")),
+    params(("id" = inline(JobIdText), Path, description = "The job's id")),
     responses((status = 200, body = JobJson), (status = 404, body = ProblemJson<'_>), (status = 409, body = ProblemJson<'_>)))]
 async fn resume(
     Extract(state): Extract<AdminState>,
@@ -155,7 +156,7 @@ async fn resume(
 
 /// Ends a job where it stands: no step of it begins after the answer. What it did stays done.
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", operation_id = "cancel_job",
-    params(("id" = String, Path, description = "The job's id")),
+    params(("id" = inline(JobIdText), Path, description = "The job's id")),
     responses((status = 200, body = JobJson), (status = 404, body = ProblemJson<'_>), (status = 409, body = ProblemJson<'_>)))]
 async fn cancel(
     Extract(state): Extract<AdminState>,

@@ -11,48 +11,26 @@ pub mod lists;
 pub(crate) mod metrics;
 mod notifications;
 pub(crate) mod numbers;
+pub(crate) mod openapi;
 mod queues;
 pub(crate) mod requests;
 pub(crate) mod sample;
 pub(crate) mod setup;
 pub(crate) mod shape;
 pub(crate) mod stream;
+mod texts;
 mod tokens;
 mod transfer;
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
-use http::{HeaderValue, header};
-use utoipa::openapi::{
-    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApiBuilder,
-    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
-};
+use axum::{extract::State, response::Response};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::web::{health, login, oidc, state::AdminState};
 
 /// All of the admin side, with its description.
 pub(crate) fn router() -> OpenApiRouter<AdminState> {
-    let license = LicenseBuilder::new()
-        .name("Apache-2.0")
-        .identifier(Some("Apache-2.0"))
-        .build();
-    let info = InfoBuilder::new()
-        .title("gatepost")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("The admin API of gatepost, a webhook receiver gateway."))
-        .license(Some(license))
-        .build();
-    let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-    let components = ComponentsBuilder::new().security_scheme("token", bearer).build();
-    let openapi = OpenApiBuilder::new()
-        .info(info)
-        .components(Some(components))
-        .security(Some([SecurityRequirement::new("token", Vec::<String>::new())]))
-        .build();
-    OpenApiRouter::with_openapi(openapi)
+    OpenApiRouter::with_openapi(openapi::beginning())
+        .merge(openapi::router())
         .merge(events::router())
         .merge(deliveries::router())
         .merge(requests::router())
@@ -71,17 +49,8 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         .merge(tokens::router())
         .merge(audit::router())
         .merge(config::router())
-        .routes(routes!(description))
         .routes(routes!(live))
         .routes(routes!(ready))
-}
-
-/// This description.
-#[utoipa::path(get, path = "/openapi.json", tag = "service", operation_id = "openapi",
-    responses((status = 200, content_type = "application/json")))]
-async fn description(State(state): State<AdminState>) -> Response {
-    let content_type = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, content_type)], state.0.openapi.clone()).into_response()
 }
 
 /// Whether the process is alive. Needs no token.

@@ -22,6 +22,7 @@ use crate::{
         query::{Audit, Ledger, Stats},
     },
     web::{
+        api::texts::TimeText,
         error::{Problem, ProblemJson},
         extract::{Json, Params},
         state::AdminState,
@@ -291,7 +292,7 @@ impl StatsJson {
 
 /// Numbers for the overview.
 #[utoipa::path(get, path = "/v1/stats", tag = "numbers", operation_id = "get_stats",
-    params(("after" = Option<String>, Query, description = "Since when recent things count (RFC 3339); an hour ago where absent")),
+    params(("after" = inline(Option<TimeText>), Query, description = "Since when recent things count (RFC 3339); an hour ago where absent")),
     responses((status = 200, body = StatsJson), (status = 400, body = ProblemJson<'_>)))]
 async fn stats(State(state): State<AdminState>, mut params: Params) -> Result<Json<StatsJson>, Problem> {
     let after = params.time("after")?;

@@ -42,10 +42,13 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
 #[serde(deny_unknown_fields)]
 struct ReceiveInput {
     /// 1 to 32; 1 where absent.
+    #[schema(minimum = 1, maximum = 32)]
     max: Option<usize>,
     /// How long to wait where nothing is due: 0 to 60; 20 where absent.
+    #[schema(maximum = 60)]
     wait_s: Option<u32>,
     /// For how long they are this consumer's: 1 to 43200; the queue's `lease` where absent.
+    #[schema(minimum = 1, maximum = 43200)]
     lease_s: Option<u32>,
 }
 
@@ -164,6 +167,7 @@ async fn ack(
 struct NackInput {
     receipt: String,
     /// Not before so long from now: 0 to 86400. Where absent: as the destination's `retry` says.
+    #[schema(maximum = 86400)]
     delay_s: Option<u32>,
     /// For the operator: at most 1000 characters are kept.
     reason: Option<String>,
@@ -207,6 +211,7 @@ async fn nack(
 struct ExtendInput {
     receipt: String,
     /// From now: 1 to 43200; the queue's `lease` where absent.
+    #[schema(minimum = 1, maximum = 43200)]
     lease_s: Option<u32>,
 }
 

@@ -22,6 +22,7 @@ use crate::{
         api::{
             lists,
             shape::{PageJson, RequestDetailJson, RequestJson},
+            texts::{LimitNumber, RequestIdText, TimeText},
         },
         auth::Caller,
         error::{Problem, ProblemJson},
@@ -51,11 +52,11 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
     params(
         ("source" = Option<String>, Query, description = "To this source"),
         ("cause" = Option<String>, Query, description = "Rejected for this cause"),
-        ("after" = Option<String>, Query, description = "Received at or after this time (RFC 3339)"),
-        ("before" = Option<String>, Query, description = "Received before this time (RFC 3339)"),
+        ("after" = inline(Option<TimeText>), Query, description = "Received at or after this time (RFC 3339)"),
+        ("before" = inline(Option<TimeText>), Query, description = "Received before this time (RFC 3339)"),
         ("q" = Option<String>, Query, description = "Part of the explanation"),
-        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = inline(Option<LimitNumber>), Query, description = "1 to 200; 50 where absent"),
+        ("cursor" = inline(Option<RequestIdText>), Query, description = "`next` of the page before"),
     ),
     responses((status = 200, body = PageJson<RequestJson>), (status = 400, body = ProblemJson<'_>)))]
 async fn list(
@@ -71,7 +72,7 @@ async fn list(
 
 /// One rejected request with its body, where that was kept.
 #[utoipa::path(get, path = "/v1/requests/{id}", tag = "requests", operation_id = "get_request",
-    params(("id" = String, Path, description = "The request's id")),
+    params(("id" = inline(RequestIdText), Path, description = "The request's id")),
     responses((status = 200, body = RequestDetailJson), (status = 404, body = ProblemJson<'_>)))]
 async fn get(
     State(state): State<AdminState>,
@@ -87,14 +88,19 @@ async fn get(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Accept {
+    #[schema(value_type = Option<Vec<RequestIdText>>, max_items = 200)]
     ids: Option<Vec<String>>,
     source: Option<String>,
     cause: Option<String>,
+    #[schema(value_type = Option<TimeText>)]
     after: Option<String>,
+    #[schema(value_type = Option<TimeText>)]
     before: Option<String>,
     /// Part of the explanation.
     q: Option<String>,
+    #[schema(value_type = Option<LimitNumber>)]
     limit: Option<u32>,
+    #[schema(value_type = Option<RequestIdText>)]
     cursor: Option<String>,
 }
 
@@ -228,6 +234,10 @@ fn chosen(wanted: &Accept) -> Result<Chosen, Problem> {
     .iter()
     .any(|it| it.is_some());
     let most = MAX_LIMIT as usize;
+    // What is given must make sense, also where it is not needed.
+    let limit = limit(wanted.limit)?;
+    let cursor = wanted.cursor.as_deref();
+    let cursor = cursor.map(|it| parse_id("cursor", it)).transpose()?;
     match &wanted.ids {
         Some(_) if has_filter => Err(Problem::invalid("ids", "given without a filter", "both")),
         None if !has_filter => Err(Problem::invalid(
@@ -250,12 +260,8 @@ fn chosen(wanted: &Accept) -> Result<Chosen, Problem> {
             after: time("after", wanted.after.as_deref())?,
             before: time("before", wanted.before.as_deref())?,
             q: wanted.q.clone(),
-            limit: limit(wanted.limit)?,
-            cursor: wanted
-                .cursor
-                .as_deref()
-                .map(|it| parse_id("cursor", it))
-                .transpose()?,
+            limit,
+            cursor,
         })),
     }
 }

@@ -293,6 +293,7 @@ pub(crate) async fn all_routes(state: &Admin) -> Result<Vec<RouteJson>, Problem>
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Because {
+    #[schema(max_length = 500)]
     pub(crate) reason: Option<String>,
 }
 
@@ -388,8 +389,8 @@ pub(crate) async fn hold(
         .reason
         .filter(|it| !it.trim().is_empty())
         .unwrap_or_else(|| "paused by an operator".to_owned());
-    if reason.len() > 500 {
-        return Err(Problem::invalid("reason", "at most 500 bytes", &reason));
+    if reason.chars().count() > 500 {
+        return Err(Problem::invalid("reason", "at most 500 characters", &reason));
     }
     let now = state.store.now().await?;
     let n_deliveries = state

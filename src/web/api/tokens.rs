@@ -16,6 +16,7 @@ use crate::{
     store::access::{Digest, NewToken, StoredToken},
     web::{
         Role,
+        api::texts::{RoleText, TimeText, TokenIdText},
         auth::{self, Caller},
         error::{Problem, ProblemJson},
         extract::{Id, Input, Json, Params},
@@ -115,10 +116,12 @@ async fn list(State(state): State<AdminState>, params: Params) -> Result<Json<To
 #[serde(deny_unknown_fields)]
 struct TokenInput {
     /// What the audit log calls its holder: at most 64 visible characters, of one token at a time.
+    #[schema(min_length = 1, max_length = 64)]
     name: String,
-    /// `consumer`, `viewer`, `operator` or `admin`.
+    #[schema(value_type = RoleText)]
     role: String,
     /// From then on it opens nothing (RFC 3339). Absent: it does not expire.
+    #[schema(value_type = Option<TimeText>)]
     expires_at: Option<String>,
 }
 
@@ -180,7 +183,7 @@ async fn create(
 /// Revokes a token, and with it every session that was opened with it: from the answer on it opens nothing, on any replica. Its row
 /// stays in the list.
 #[utoipa::path(post, path = "/v1/tokens/{id}/revoke", tag = "access", operation_id = "revoke_token",
-    params(("id" = String, Path, description = "The token's id")),
+    params(("id" = inline(TokenIdText), Path, description = "The token's id")),
     responses((status = 200, body = TokenJson), (status = 403, body = ProblemJson<'_>), (status = 404, body = ProblemJson<'_>)))]
 async fn revoke(State(state): State<AdminState>, Id(id): Id<TokenId>) -> Result<Response, Problem> {
     let now = state.0.auth.now();

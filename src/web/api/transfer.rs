@@ -22,11 +22,11 @@ use crate::{
         job::{Bounds, Filter, Reach},
     },
     web::{
-        api::job_shape::{FilterJson, event_filter},
+        api::{job_shape::EventFilterJson, texts::EventIdText},
         auth::Caller,
         body,
         error::{Problem, ProblemJson},
-        extract::{Input, Json, Params, parse_id},
+        extract::{Input, Json, Params, object, parse_id},
         state::AdminState,
         view::View,
     },
@@ -55,9 +55,10 @@ const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ExportInput {
-    #[serde(default)]
-    filter: FilterJson,
+    #[serde(default, deserialize_with = "object")]
+    filter: EventFilterJson,
     /// `gatepost-next` of the answer before.
+    #[schema(value_type = Option<EventIdText>)]
     cursor: Option<String>,
 }
 
@@ -96,7 +97,7 @@ async fn export(
     caller: Caller,
     Input(input): Input<ExportInput>,
 ) -> Result<Response, Problem> {
-    let filter: Filter = event_filter(input.filter)?;
+    let filter: Filter = input.filter.read()?;
     let cursor: Option<EventId> = input
         .cursor
         .as_deref()

@@ -28,7 +28,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
 impl Query {
     pub(super) fn params(&self) -> Params {
-        Params::parse(&self.raw)
+        Params::parse_form(&self.raw)
     }
 
     /// The first one of that name; empty where there is none.

@@ -9,6 +9,7 @@ mod commit;
 mod crash;
 mod dashboard;
 mod delivery;
+mod described;
 mod destinations;
 mod doctor;
 pub(crate) mod faults;

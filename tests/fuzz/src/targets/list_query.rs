@@ -146,7 +146,7 @@ pub(crate) fn read(names: &[&'static str], kind: &str, query: &str) -> Option<As
     let mut asked = Vec::new();
     for name in names {
         let mut values = fields.iter().filter(|(it, _)| it == name).map(|(_, value)| value);
-        let value = values.next().filter(|it| !it.is_empty());
+        let value = values.next();
         if values.next().is_some() {
             return None;
         }
@@ -168,6 +168,8 @@ pub(crate) fn read(names: &[&'static str], kind: &str, query: &str) -> Option<As
                 .then(|| text.clone())?,
             "cursor" => ids::read(kind, text).map(|_| text.clone())?,
             "event_id" => ids::read("evt", text).map(|_| text.clone())?,
+            // An empty text is none; an empty one of the others is a fault.
+            _ if text.is_empty() => continue,
             _ => text.clone(),
         };
         asked.push((*name, value));
