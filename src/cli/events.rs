@@ -17,7 +17,7 @@ use crate::cli::{
 #[command(
     long_about = "Lists the events in the store, newest first, and shows one of them with its headers, body and \
                   deliveries; writes many out whole, and takes them in again. Asks the admin API of a running gatepost.",
-    after_help = "Examples:\n  gatepost events list --source stripe --type 'payment_intent.*'\n  gatepost events list --status dead --output json | jq -r '.data[].id'\n  gatepost events get evt_01jd...\n  gatepost events get evt_01jd... --body > body.json\n  gatepost events tail --source stripe\n  gatepost events export --source stripe --from 2026-01-31T00:00:00Z --output stripe.jsonl\n  gatepost events import stripe.jsonl"
+    after_help = "Examples:\n  gatepost events list --source stripe --type 'payment_intent.*'\n  gatepost events list --status dead --output json | jq -r '.data[].id'\n  gatepost events list --source stripe --text in_1Sk2\n  gatepost events get evt_01jd...\n  gatepost events get evt_01jd... --body > body.json\n  gatepost events tail --source stripe\n  gatepost events export --source stripe --from 2026-01-31T00:00:00Z --output stripe.jsonl\n  gatepost events import stripe.jsonl"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -74,6 +74,9 @@ struct List {
     /// Part of the sender's id or of the type
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
+    /// A text in the body, byte for byte. No index knows bodies: it looks at some thousand events at a time, and says how far it came
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
     #[command(flatten)]
     page: ListArgs,
     #[command(flatten)]
@@ -114,9 +117,22 @@ async fn list(file: Option<&Path>, args: List) -> Result {
     query.push("after", args.after.as_deref());
     query.push("before", args.before.as_deref());
     query.push("q", args.q.as_deref());
+    query.push("text", args.text.as_deref());
     let reply = client.get(&["v1", "events"], &query).await?;
+    if let Some(searched) = reply.value.get("searched") {
+        output::note(reach(searched));
+    }
     print_list(&reply, &args.page, "no event matches", table)?;
     Ok(Ended::Fine)
+}
+
+/// How far a search for a text came.
+fn reach(searched: &Value) -> String {
+    let n_events = searched["n_events"].as_u64();
+    let n_events = n_events.map_or_else(String::new, |it| format!(" of {it} events"));
+    let back_to = searched["back_to"].as_str();
+    let back_to = back_to.map_or_else(String::new, |it| format!(", back to {it}"));
+    format!("looked into the bodies{n_events}{back_to}")
 }
 
 fn table(rows: &[Value]) -> Table {

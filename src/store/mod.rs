@@ -367,15 +367,15 @@ impl Store {
         run!(self, events(query))
     }
 
-    /// The events of the filter whose bodies hold these bytes, as far as the bounds reach.
+    /// The events of the filter whose bodies hold a text, as far as the bounds reach.
     pub async fn search_events(
         &self,
         query: &EventQuery,
-        text: &[u8],
+        wanted: &search::Wanted,
         bounds: search::Bounds,
     ) -> Result<search::Found, StoreError> {
-        let (query, text) = (query.clone(), text.to_vec());
-        run!(self, search_events(query, text, bounds))
+        let (query, wanted) = (query.clone(), wanted.clone());
+        run!(self, search_events(query, wanted, bounds))
     }
 
     /// Deliveries of the same resource around those of this event, at most `n_each` on either side; where several routes order it,

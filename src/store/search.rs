@@ -1,5 +1,7 @@
 //! Looking for a text in bodies: no index knows them, so a search looks at so many events and so many bytes, and says how far it came.
 
+use std::sync::Arc;
+
 use sqlx::{Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
@@ -13,6 +15,14 @@ use crate::{
         value::{Time, unsigned},
     },
 };
+
+/// What is looked for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub text: Vec<u8>,
+    /// Sources whose events are found whatever is in their bodies: whoever asks looks into those.
+    pub in_any_case: Vec<Arc<str>>,
+}
 
 /// How much one search may look at.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +96,7 @@ pub(super) fn reach<R: StoreRow>(rows: &[R], bounds: Bounds) -> Result<Option<Re
 }
 
 /// Of these, those whose bodies hold the text.
-pub(super) fn holding<DB>(query: &EventQuery, text: &[u8], reach: Reach) -> QueryBuilder<DB>
+pub(super) fn holding<DB>(query: &EventQuery, wanted: &Wanted, reach: Reach) -> QueryBuilder<DB>
 where
     DB: Engine,
     String: for<'t> Encode<'t, DB> + Type<DB>,
@@ -100,8 +110,14 @@ where
     it.id("event.id < ", query.cursor.map(EventId::uuid));
     it.id("event.id >= ", Some(reach.edge));
     let [before, after] = DB::HOLDS;
-    it.and(before).push_bind(text.to_vec());
+    it.and("(").push(before).push_bind(wanted.text.clone());
     it.builder.push(after);
+    for source in &wanted.in_any_case {
+        it.builder
+            .push(" or event.source = ")
+            .push_bind(source.to_string());
+    }
+    it.builder.push(")");
     it.finish(" order by event.id desc", query.limit)
 }
 

@@ -11,7 +11,7 @@ use crate::{
         query::{DeliveryQuery, EventQuery, EventSummary, Page, RequestQuery, RequestSummary, RequestTally},
         rejected::RejectedRequest,
         rows,
-        search::{self, Bounds, Found},
+        search::{self, Bounds, Found, Wanted},
     },
 };
 
@@ -41,7 +41,7 @@ impl Engine {
     pub(in crate::store) async fn search_events(
         &self,
         query: EventQuery,
-        text: Vec<u8>,
+        wanted: Wanted,
         bounds: Bounds,
     ) -> Result<Found, StoreError> {
         on!(self.admin_reader(), |conn| {
@@ -52,7 +52,7 @@ impl Engine {
             let Some(reach) = search::reach(&rows, bounds)? else {
                 return Ok(Found::nothing());
             };
-            let rows = search::holding(&query, &text, reach)
+            let rows = search::holding(&query, &wanted, reach)
                 .build()
                 .fetch_all(conn)
                 .await?;

@@ -18,11 +18,12 @@ use crate::{
         job::Target,
         query::{DeliveryQuery, MAX_LIMIT},
         record::{NewDelivery, Start},
+        search::Found,
     },
     web::{
         api::{
-            lists,
-            shape::{EventJson, EventSummaryJson, PageJson},
+            lists, search,
+            shape::{EventJson, EventSummaryJson},
             texts::{Bytes, EventIdText, LimitNumber, StatusText, TimeText},
         },
         auth::Caller,
@@ -41,6 +42,40 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         .routes(routes!(replay))
 }
 
+/// A page of events, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+struct EventsJson {
+    data: Vec<EventSummaryJson>,
+    /// The `cursor` of the next page; null on the last one.
+    next: Option<String>,
+    /// Where `text` was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched: Option<SearchedJson>,
+}
+
+/// How far a search in bodies came. It looks at so many events and so many bytes at a time, and goes on from `next`: then a page may
+/// also be empty.
+#[derive(Debug, Serialize, ToSchema)]
+struct SearchedJson {
+    /// Events that were looked at. Null: the page was full before that was known.
+    n_events: Option<u64>,
+    /// When the oldest of them was received. Null: the filter finds none.
+    back_to: Option<String>,
+}
+
+impl From<Found> for EventsJson {
+    fn from(found: Found) -> Self {
+        Self {
+            data: found.rows.iter().map(EventSummaryJson::from).collect(),
+            next: found.next.map(|it| it.to_string()),
+            searched: Some(SearchedJson {
+                n_events: found.n_looked_at,
+                back_to: found.back_to.map(|it| it.to_string()),
+            }),
+        }
+    }
+}
+
 /// Lists events, newest first.
 #[utoipa::path(get, path = "/v1/events", tag = "events", operation_id = "list_events",
     params(
@@ -51,17 +86,28 @@ pub(crate) fn router() -> OpenApiRouter<AdminState> {
         ("after" = inline(Option<TimeText>), Query, description = "Received at or after this time (RFC 3339)"),
         ("before" = inline(Option<TimeText>), Query, description = "Received before this time (RFC 3339)"),
         ("q" = Option<String>, Query, description = "Part of the external id or of the type"),
+        ("text" = Option<String>, Query, description = "That have this text in the body, byte for byte, as far as the caller is shown it; not for who is kept from bodies"),
         ("limit" = inline(Option<LimitNumber>), Query, description = "1 to 200; 50 where absent"),
         ("cursor" = inline(Option<EventIdText>), Query, description = "`next` of the page before"),
     ),
-    responses((status = 200, body = PageJson<EventSummaryJson>), (status = 400, body = ProblemJson<'_>)))]
+    responses((status = 200, body = EventsJson), (status = 400, body = ProblemJson<'_>)))]
 async fn list(
     State(state): State<AdminState>,
-    params: Params,
-) -> Result<Json<PageJson<EventSummaryJson>>, Problem> {
+    caller: Caller,
+    mut params: Params,
+) -> Result<Json<EventsJson>, Problem> {
+    let text = params.text("text")?;
     let query = lists::events(params)?;
+    if let Some(text) = text {
+        let found = search::search(&state.0, &caller, &query, &text).await?;
+        return Ok(Json(found.into()));
+    }
     let page = state.0.store.events(&query).await?;
-    Ok(Json(PageJson::from_page(page)))
+    Ok(Json(EventsJson {
+        data: page.rows.iter().map(EventSummaryJson::from).collect(),
+        next: page.next.map(|it| it.to_string()),
+        searched: None,
+    }))
 }
 
 /// One event with its headers, body and deliveries (the newest 200).

@@ -15,6 +15,7 @@ pub(crate) mod openapi;
 mod queues;
 pub(crate) mod requests;
 pub(crate) mod sample;
+pub(crate) mod search;
 pub(crate) mod setup;
 pub(crate) mod shape;
 pub(crate) mod stream;

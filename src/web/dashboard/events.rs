@@ -14,15 +14,10 @@ use crate::{
     event::{Binding, Event, delivery::Delivery},
     registry::Snapshot,
     source,
-    store::{
-        job::Target,
-        neighbours::Neighbours,
-        query::{self, DeliveryQuery, EventQuery, EventSummary},
-        search::Bounds,
-    },
+    store::{job::Target, neighbours::Neighbours, query::DeliveryQuery, search::Found},
     web::{
         api::{
-            events, lists,
+            events, lists, search,
             shape::{DeliveryJson, EventSummaryJson},
         },
         auth::Caller,
@@ -41,11 +36,6 @@ use crate::{
     },
 };
 
-/// How far one search for a text in bodies goes.
-const SEARCH: Bounds = Bounds {
-    n_events: 5_000,
-    n_bytes: 64 << 20,
-};
 /// Deliveries that the page of an event shows.
 const N_DELIVERIES: u32 = 50;
 /// Neighbours on either side.
@@ -71,6 +61,15 @@ pub(super) struct Searched {
     back_to: Option<String>,
 }
 
+impl Searched {
+    fn new(found: &Found) -> Self {
+        Self {
+            n_events: found.n_looked_at.map(|it| text::count(it, "event", "events")),
+            back_to: found.back_to.map(|it| it.to_string()),
+        }
+    }
+}
+
 pub(super) async fn list(
     State(state): State<AdminState>,
     caller: Caller,
@@ -82,9 +81,13 @@ pub(super) async fn list(
     }
     let mut params = query.params();
     let wanted = params.text("text")?;
-    let (page, searched) = match &wanted {
-        Some(text) => search(&state, &caller, &lists::events(params)?, text).await?,
-        None => (state.0.store.events(&lists::events(params)?).await?, None),
+    let (rows, next, searched) = if let Some(text) = &wanted {
+        let found = search::search(&state.0, &caller, &lists::events(params)?, text).await?;
+        let searched = Searched::new(&found);
+        (found.rows, found.next, Some(searched))
+    } else {
+        let page = state.0.store.events(&lists::events(params)?).await?;
+        (page.rows, page.next, None)
     };
     let snapshot = state.0.registry.current();
     let is_plain = query.is_plain();
@@ -98,52 +101,14 @@ pub(super) async fn list(
             .status(&query)
             .destination(&query, &snapshot)
             .times(&query),
-        rows: page.rows.iter().map(EventSummaryJson::from).collect(),
-        pager: query.pager(page.next),
+        rows: rows.iter().map(EventSummaryJson::from).collect(),
+        pager: query.pager(next),
         replay: searched
             .is_none()
             .then(|| query.on("/jobs/plan", &[("action", "replay")])),
         searched,
     };
     Ok(Page(page).into_response())
-}
-
-/// Of the events of the filter, those whose bodies hold the text, as far as the caller is shown them.
-async fn search(
-    state: &AdminState,
-    caller: &Caller,
-    query: &EventQuery,
-    wanted: &str,
-) -> Result<(query::Page<EventSummary, EventId>, Option<Searched>), Problem> {
-    let store = &state.0.store;
-    View::of_role(&state.0, caller).bytes(b"")?;
-    let found = store.search_events(query, wanted.as_bytes(), SEARCH).await?;
-    let mut rows = Vec::new();
-    for it in found.rows {
-        let view = View::new(&state.0, caller, &it.source);
-        // What is hidden in the body must not be found out by asking for it.
-        let is_shown = !view.hides_values() || {
-            let event = store.event(it.id).await?;
-            view.bytes(&event.body)
-                .is_ok_and(|shown| holds(&shown, wanted.as_bytes()))
-        };
-        if is_shown {
-            rows.push(it);
-        }
-    }
-    let searched = Searched {
-        n_events: found.n_looked_at.map(|it| text::count(it, "event", "events")),
-        back_to: found.back_to.map(|it| it.to_string()),
-    };
-    let page = query::Page {
-        rows,
-        next: found.next,
-    };
-    Ok((page, Some(searched)))
-}
-
-fn holds(body: &[u8], text: &[u8]) -> bool {
-    text.is_empty() || body.windows(text.len()).any(|it| it == text)
 }
 
 #[derive(Debug, Template)]

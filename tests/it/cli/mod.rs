@@ -479,6 +479,8 @@ fn a_served_store_is_sent_to_listed_and_examined() {
     let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(listed["data"][0]["id"], id);
     assert!(text(&run(&["events", "list"]).stdout).contains(id));
+    let found = run(&["events", "list", "--text", "no such text"]);
+    assert!(text(&found.stdout).is_empty() && text(&found.stderr).contains("looked into the bodies of"));
     let shown = run(&["events", "get", id]);
     assert!(text(&shown.stdout).contains("invoice.paid"));
     let missing = run(&["events", "get", "evt_00000000000000000000000000"]);

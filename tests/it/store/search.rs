@@ -8,7 +8,7 @@ use gatepost::{
     },
     store::{
         query::EventQuery,
-        search::{Bounds, Found},
+        search::{Bounds, Found, Wanted},
     },
 };
 
@@ -38,7 +38,11 @@ impl TestStore {
     }
 
     async fn search(&self, query: &EventQuery, text: &[u8], bounds: Bounds) -> Found {
-        self.search_events(query, text, bounds).await.unwrap()
+        let wanted = Wanted {
+            text: text.to_vec(),
+            in_any_case: Vec::new(),
+        };
+        self.search_events(query, &wanted, bounds).await.unwrap()
     }
 }
 
@@ -82,6 +86,24 @@ store_case!(a_text_is_found_in_bodies_byte_for_byte, |store| {
         (none.rows.len(), none.n_looked_at, none.back_to),
         (0, Some(0), None)
     );
+});
+
+store_case!(a_source_is_found_whatever_is_in_its_bodies, |store| {
+    let ids = store.bodies(&[b"needle", b"other"]).await;
+    let mut theirs = Vec::new();
+    for (n, body) in [&b"needle"[..], b"other"].into_iter().enumerate() {
+        let id = format!("theirs-{n}");
+        let new = event_with("t", Some(&id), Bytes::from_static(body), at(0));
+        theirs.push(new.event.id);
+        store.record(vec![new]).await.unwrap();
+    }
+    let wanted = Wanted {
+        text: b"needle".to_vec(),
+        in_any_case: vec!["t".into(), "nobody".into()],
+    };
+    let all = store.search_events(&query(), &wanted, ALL).await.unwrap();
+    assert_eq!(found(&all), [theirs[1], theirs[0], ids[0]]);
+    assert_eq!((all.next, all.n_looked_at), (None, Some(4)));
 });
 
 store_case!(a_search_stops_at_its_bounds_and_goes_on_there, |store| {

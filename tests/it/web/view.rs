@@ -1,7 +1,7 @@
 //! What of an event people are shown.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::web::{api::problem, fixture::Fixture, wire::Answer};
 
@@ -50,6 +50,16 @@ async fn viewers_may_be_kept_from_bodies() {
         (403, "body_withheld".to_owned())
     );
     assert_eq!(app.as_role("operator", "GET", &body).await.status, 200);
+    // Asking for what is in them tells of it too.
+    let search = "/v1/events?text=n";
+    assert_eq!(
+        problem(&app.as_role("viewer", "GET", search).await),
+        (403, "body_withheld".to_owned())
+    );
+    assert_eq!(app.as_role("viewer", "GET", "/events?text=n").await.status, 403);
+    let found = app.as_role("operator", "GET", search).await.json();
+    assert_eq!(found["data"][0]["id"], seeded.event.to_string());
+    assert_eq!(found["searched"]["n_events"], 1, "{found}");
     assert_eq!(
         app.as_role("viewer", "POST", "/v1/events/export").await.status,
         403
@@ -94,6 +104,49 @@ async fn a_credential_in_the_url_of_a_refused_request_is_shown_to_nobody() {
     }
     // It is kept whole, so that it can be verified again.
     assert_eq!(app.store.request(ids[0]).await.unwrap().target, shop);
+}
+
+#[tokio::test]
+async fn what_a_source_redacts_is_not_found_out_by_asking_for_it() {
+    let app = Fixture::redacting("body = ['/n']").await;
+    for n in 1..=3 {
+        app.seed(n, "push").await;
+    }
+    let ask = async |text: &str, more: &str| {
+        let text: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let target = format!("/v1/events?text={text}{more}");
+        app.as_role("admin", "GET", &target).await.json()
+    };
+    // A hit that is not shown must not fill a page either, nor say where the search stopped.
+    for more in ["", "&limit=1", "&source=github", "&limit=1&type=push"] {
+        let (hidden, nothing) = (ask("2}", more).await, ask("9}", more).await);
+        assert_eq!(hidden, nothing, "{more}");
+        assert_eq!((&hidden["data"], &hidden["next"]), (&json!([]), &Value::Null));
+        assert_eq!(hidden["searched"]["n_events"], 3);
+    }
+    let ids = |answer: &Value| -> Vec<String> {
+        let rows = answer["data"].as_array().unwrap();
+        let ids = rows
+            .iter()
+            .map(|it| it["external_id"].as_str().unwrap().to_owned());
+        ids.collect()
+    };
+    // What is shown is found, a page after the other.
+    let first = ask("[redacted]", "&limit=2").await;
+    assert_eq!(ids(&first), ["id-3", "id-2"]);
+    let cursor = first["next"].as_str().unwrap();
+    let second = ask("[redacted]", &format!("&limit=2&cursor={cursor}")).await;
+    assert_eq!(
+        (ids(&second), &second["next"]),
+        (vec!["id-1".to_owned()], &Value::Null)
+    );
+    let page = app.as_role("admin", "GET", "/events?text=2%7D").await;
+    assert!(
+        page.text().contains("Looked into the bodies of 3 events"),
+        "{}",
+        page.text()
+    );
+    assert!(page.text().contains("No events"), "{}", page.text());
 }
 
 #[tokio::test]
