@@ -5,6 +5,7 @@ use axum::{
     extract::State as Extract,
     response::{IntoResponse, Response},
 };
+use futures_util::future::BoxFuture;
 use url::form_urlencoded;
 
 use crate::{
@@ -127,40 +128,15 @@ fn mend(it: &IssueJson) -> (String, &'static str) {
     }
 }
 
-pub(super) async fn acknowledge(
-    state: Extract<AdminState>,
-    caller: Caller,
-    id: Id<IssueId>,
-    form: Form,
-) -> Result<Response, Problem> {
-    set(state, caller, id, form, State::Acknowledged).await
-}
-
-pub(super) async fn resolve(
-    state: Extract<AdminState>,
-    caller: Caller,
-    id: Id<IssueId>,
-    form: Form,
-) -> Result<Response, Problem> {
-    set(state, caller, id, form, State::Resolved).await
-}
-
-pub(super) async fn ignore(
-    state: Extract<AdminState>,
-    caller: Caller,
-    id: Id<IssueId>,
-    form: Form,
-) -> Result<Response, Problem> {
-    set(state, caller, id, form, State::Ignored).await
-}
-
-pub(super) async fn reopen(
-    state: Extract<AdminState>,
-    caller: Caller,
-    id: Id<IssueId>,
-    form: Form,
-) -> Result<Response, Problem> {
-    set(state, caller, id, form, State::Open).await
+/// The form that moves an issue to that state.
+pub(super) fn set_to(
+    to: State,
+) -> impl Fn(Extract<AdminState>, Caller, Id<IssueId>, Form) -> BoxFuture<'static, Result<Response, Problem>>
++ Clone
++ Send
++ Sync
++ 'static {
+    move |state, caller, id, form| Box::pin(set(state, caller, id, form, to))
 }
 
 async fn set(

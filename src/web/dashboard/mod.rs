@@ -28,7 +28,7 @@ mod text;
 
 use axum::{Router, handler::Handler, middleware::from_fn, response::Response, routing};
 
-use crate::web::state::AdminState;
+use crate::{store::issue::State, web::state::AdminState};
 
 /// Paths that are answered to anybody: whoever has no token must get to the page that asks for one.
 pub(crate) fn is_open(path: &str) -> bool {
@@ -91,10 +91,10 @@ pub(crate) fn pages() -> Pages {
         .form("/requests/accept", requests::accept)
         .page("/issues", issues::list)
         .page("/issues/{id}", issues::show)
-        .form("/issues/{id}/acknowledge", issues::acknowledge)
-        .form("/issues/{id}/resolve", issues::resolve)
-        .form("/issues/{id}/ignore", issues::ignore)
-        .form("/issues/{id}/reopen", issues::reopen)
+        .form("/issues/{id}/acknowledge", issues::set_to(State::Acknowledged))
+        .form("/issues/{id}/resolve", issues::set_to(State::Resolved))
+        .form("/issues/{id}/ignore", issues::set_to(State::Ignored))
+        .form("/issues/{id}/reopen", issues::set_to(State::Open))
         .page("/sources", setup::sources)
         .form("/sources/{name}/sample", setup::send_sample)
         .page("/destinations", setup::destinations)
