@@ -24,7 +24,7 @@ use crate::{
         api::{
             lists, search,
             shape::{EventJson, EventSummaryJson},
-            texts::{Bytes, EventIdText, LimitNumber, StatusText, TimeText},
+            texts::{Bytes, EventIdText, LimitNumber, ReplayConfigText, StatusText, TimeText},
         },
         auth::Caller,
         error::{Problem, ProblemJson},
@@ -171,6 +171,7 @@ struct Replay {
     route: Option<String>,
     /// `current` (without it): by today's routes. `original`: to where the event went when it came in, as its routes were then; a
     /// `route` or `destination` is one of those.
+    #[schema(value_type = Option<ReplayConfigText>)]
     config: Option<String>,
 }
 
