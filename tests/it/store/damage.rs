@@ -73,7 +73,7 @@ store_case!(
     }
 );
 
-store_case!(f86_words_of_a_newer_version_are_carried_along, |store| {
+store_case!(words_of_a_newer_version_are_carried_along, |store| {
     let (event_id, id) = store.one("1").await;
     let worker = WorkerId::new();
     // As a newer replica beside this one might write them.
