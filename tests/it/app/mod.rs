@@ -18,6 +18,14 @@ mod hostile;
 pub(crate) mod issues;
 pub(crate) mod load;
 mod logs;
+// Its server is started as the brokers' are, which a build without any of them leaves out.
+#[cfg(any(
+    feature = "amqp",
+    feature = "aws",
+    feature = "kafka",
+    feature = "nats",
+    feature = "redis"
+))]
 mod mail;
 pub(crate) mod operate;
 pub(crate) mod process;
