@@ -1,7 +1,7 @@
 //! The admin API is what its description says: an outside tool makes calls of the description, good and bad ones, and finds no answer that
 //! is not described, and no failure.
 //!
-//! The tool is schemathesis, from PyPI, under target/schemathesis: `tests/schemathesis/install`, which `tests/run` calls. Without it, this
+//! The tool is schemathesis, from PyPI, under target/schemathesis: `tests/venv schemathesis`, which `tests/run` calls. Without it, this
 //! is left out and says so.
 
 use std::{path::Path, process::Stdio, time::Duration};
@@ -117,7 +117,7 @@ fn schemathesis() -> Option<Command> {
     let directory = root.join("target/schemathesis");
     if !directory.join("requirements.txt").exists() {
         eprintln!(
-            "NOT TESTED: whether the API is as described; tests/schemathesis/install fetches what tells it"
+            "NOT TESTED: whether the API is as described; tests/venv schemathesis fetches what tells it"
         );
         return None;
     }
