@@ -131,7 +131,7 @@ async fn insert_own(client: &Client, statement: &Statement, rows: &[Row], slot: 
         none::<SystemTime>(rows),
         none::<&str>(rows),
     );
-    let values: [&(dyn ToSql + Sync); 26] = [
+    let values: [&(dyn ToSql + Sync); 27] = [
         &ids,
         &same(SOURCE),
         &keys,
@@ -144,6 +144,8 @@ async fn insert_own(client: &Client, statement: &Statement, rows: &[Row], slot: 
         &times,
         &headers,
         &bodies,
+        // What the provider sent in the query: nothing.
+        &no_text,
         &delivery_ids,
         &ids,
         &same(ROUTE),
