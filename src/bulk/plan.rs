@@ -22,8 +22,10 @@ use crate::{
 
 /// Rows that one statement counts over: a plan must not hold up anything, however much there is.
 const SCAN: u32 = 20_000;
-/// After so long a plan stops counting, and says so.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a plan counts for who waits for the whole number.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it counts for a page, which must be there at once.
+pub const PATIENCE_OF_A_PAGE: Duration = Duration::from_millis(150);
 
 /// What would be done.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +34,7 @@ pub struct Plan {
     pub n_events: Option<u64>,
     /// Deliveries that would be tried again, made, or given up.
     pub n_deliveries: u64,
-    /// False: there is more than could be counted in a few seconds.
+    /// False: there is more than could be counted in the time that was given.
     pub is_whole: bool,
     pub ways: Vec<Way>,
     pub skipped: Vec<Skipped>,
@@ -95,8 +97,13 @@ struct Counted {
     n_under_way: u64,
 }
 
-/// Counts, a window at a time. Changes nothing.
-pub async fn plan(store: &Store, snapshot: &Snapshot, request: &Request) -> Result<Plan, StoreError> {
+/// Counts, a window at a time, until all is counted or after `patience` the next window would begin. Changes nothing.
+pub async fn plan(
+    store: &Store,
+    snapshot: &Snapshot,
+    request: &Request,
+    patience: Duration,
+) -> Result<Plan, StoreError> {
     let started_at = Instant::now();
     let mut count = Count::default();
     let mut reach = Reach::ALL;
@@ -120,7 +127,7 @@ pub async fn plan(store: &Store, snapshot: &Snapshot, request: &Request) -> Resu
         };
         let Some(next) = next else { break };
         reach.after = Some(next);
-        if started_at.elapsed() > PATIENCE {
+        if started_at.elapsed() >= patience {
             is_whole = false;
             break;
         }

@@ -175,7 +175,7 @@ pub(crate) struct PlanJson {
     pub(crate) n_events: Option<u64>,
     /// Deliveries that would be tried again, made, or given up.
     pub(crate) n_deliveries: u64,
-    /// False: there is more than could be counted in a few seconds.
+    /// False: there is more than could be counted in the time that was given.
     pub(crate) complete: bool,
     /// Where they go.
     pub(crate) ways: Vec<WayJson>,

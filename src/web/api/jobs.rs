@@ -1,5 +1,7 @@
 //! `/v1/jobs`: bulk work, planned first.
 
+use std::{sync::Arc, time::Duration};
+
 use axum::{
     extract::State as Extract,
     response::{IntoResponse, Response},
@@ -46,7 +48,7 @@ async fn plan(
     Extract(state): Extract<AdminState>,
     Input(input): Input<JobInput>,
 ) -> Result<Json<PlanJson>, Problem> {
-    let (request, plan) = planned(&state, input).await?;
+    let (request, plan) = planned(&state, input, plan::PATIENCE).await?;
     Ok(Json(PlanJson::new(&request, &plan)))
 }
 
@@ -73,7 +75,7 @@ pub(crate) fn note(job: &Job) -> Note {
 }
 
 pub(crate) async fn create_now(state: &AdminState, caller: &Caller, input: JobInput) -> Result<Job, Problem> {
-    let (request, plan) = planned(state, input).await?;
+    let (request, plan) = planned(state, input, plan::PATIENCE).await?;
     let new = NewJob {
         n_planned: plan.n_events.unwrap_or(plan.n_deliveries),
         action: request.action,
@@ -178,9 +180,13 @@ pub(crate) async fn move_to(
     Ok(Json(JobJson::from(&job)))
 }
 
-pub(crate) async fn planned(state: &AdminState, input: JobInput) -> Result<(Request, Plan), Problem> {
-    let snapshot = std::sync::Arc::clone(&state.0.registry.current());
+pub(crate) async fn planned(
+    state: &AdminState,
+    input: JobInput,
+    patience: Duration,
+) -> Result<(Request, Plan), Problem> {
+    let snapshot = Arc::clone(&state.0.registry.current());
     let request = job_shape::read(input)?.checked(&snapshot, state.0.reach)?;
-    let plan = plan::plan(&state.0.store, &snapshot, &request).await?;
+    let plan = plan::plan(&state.0.store, &snapshot, &request, patience).await?;
     Ok((request, plan))
 }

@@ -8,6 +8,7 @@ use axum::{
 
 use crate::{
     base::ids::JobId,
+    bulk::plan,
     store::job::State,
     web::{
         api::{
@@ -80,6 +81,10 @@ pub(super) async fn show(
     }))
 }
 
+/// How far a plan counts.
+const COUNT: &str = "count";
+const WHOLE: &str = "whole";
+
 #[derive(Debug, Template)]
 #[template(path = "plan.html")]
 pub(super) struct PlanPage {
@@ -89,11 +94,13 @@ pub(super) struct PlanPage {
     conditions: Vec<(&'static str, String)>,
     takes: String,
     plan: PlanJson,
+    /// Not all was counted, and it may be counted for longer.
+    may_count_on: bool,
     /// What the form that begins it says again.
     fields: Vec<(String, String)>,
 }
 
-/// Counts, so it is not for who may only look.
+/// Counts, so it is not for who may only look. At first only as long as a page may take.
 pub(super) async fn plan(
     Extract(state): Extract<AdminState>,
     caller: Caller,
@@ -103,10 +110,15 @@ pub(super) async fn plan(
     if !frame.may_change {
         return Err(Problem::forbidden("this needs a token with the role `operator`"));
     }
-    let (request, plan) = jobs::planned(&state, input(query.params())?).await?;
+    let mut params = query.params();
+    let patience = match params.text(COUNT)?.as_deref() {
+        Some(WHOLE) => plan::PATIENCE,
+        _ => plan::PATIENCE_OF_A_PAGE,
+    };
+    let (request, plan) = jobs::planned(&state, input(params)?, patience).await?;
     let plan = PlanJson::new(&request, &plan);
     // The form asks for a rate and a reason itself.
-    let asked = ["rate", "reason"];
+    let asked = ["rate", "reason", COUNT];
     let fields = query
         .pairs()
         .filter(|(name, value)| !value.is_empty() && !asked.contains(&name.as_str()));
@@ -116,6 +128,7 @@ pub(super) async fn plan(
         button: format!("{} them", capitalised(plan.action)),
         conditions: plan.filter.conditions(),
         takes: plan.seconds.map_or_else(|| "not known".to_owned(), about),
+        may_count_on: !plan.complete && patience < plan::PATIENCE,
         fields: fields.collect(),
         plan,
     }))

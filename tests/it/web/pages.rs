@@ -340,6 +340,16 @@ async fn filters_are_in_the_url_and_are_carried_on() {
 }
 
 #[tokio::test]
+async fn how_long_a_plan_counts_is_no_part_of_its_job() {
+    let app = Fixture::start().await;
+    app.seed(1, "push").await;
+    let plan = app.page("/jobs/plan?action=replay&type=push").await;
+    let counted_on = app.page("/jobs/plan?action=replay&type=push&count=whole").await;
+    assert_eq!(plan, counted_on);
+    assert!(!plan.contains("at least") && !plan.contains("Count on"), "{plan}");
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_request_is_told_as_a_page() {
     let app = Fixture::start().await;
     for (target, status, word) in [
