@@ -8,6 +8,7 @@ use crate::store::{
     job::JobQuery,
     query::{DeliveryQuery, EventQuery, MAX_LIMIT, RequestQuery},
     value::{Time, clean},
+    window::Window,
 };
 
 /// An engine that takes what the filters bind.
@@ -16,16 +17,26 @@ pub(super) trait Engine: Database {
     const LIKE: &'static str;
     /// What stands around some bytes to ask whether the body holds them.
     const HOLDS: [&'static str; 2];
+    /// What stands around an external id, and before it once more, to ask for it by the index of keys: so many of those that begin alike.
+    const HAS_EXTERNAL_ID: [&'static str; 2];
 }
 
 impl Engine for sqlx::Postgres {
     const LIKE: &'static str = " ilike ";
     const HOLDS: [&'static str; 2] = ["position(", " in event.body) > 0"];
+    const HAS_EXTERNAL_ID: [&'static str; 2] = [
+        "event.id in (select id from event where (coalesce(left(external_id, 12), '')) collate \"C\" = left(",
+        ", 12) and key is not null limit 5000) and event.external_id = ",
+    ];
 }
 
 impl Engine for sqlx::Sqlite {
     const LIKE: &'static str = " like ";
     const HOLDS: [&'static str; 2] = ["instr(event.body, ", ") > 0"];
+    const HAS_EXTERNAL_ID: [&'static str; 2] = [
+        "event.id in (select id from event where substr(coalesce(external_id, ''), 1, 12) = substr(",
+        ", 1, 12) and key is not null limit 5000) and event.external_id = ",
+    ];
 }
 
 /// Rows asked of the database for a page: one more than it shows, to know whether there is another page.
@@ -130,7 +141,7 @@ where
 pub(super) const SELECT_EVENTS: &str = "select event.id, event.source, event.external_id, event.type, event.origin, event.verified, \
      event.occurred_at, event.received_at, event.headers, length(event.body) as size from event";
 
-pub(super) fn events<DB>(query: &EventQuery) -> QueryBuilder<DB>
+pub(super) fn events<DB>(query: &EventQuery, window: Window) -> QueryBuilder<DB>
 where
     DB: Engine,
     String: for<'t> Encode<'t, DB> + Type<DB>,
@@ -140,11 +151,29 @@ where
 {
     let mut it = Conditions::<DB>::new(SELECT_EVENTS);
     events_that(&mut it, query);
-    it.id("event.id < ", query.cursor.map(crate::base::ids::EventId::uuid));
+    it.id("event.id < ", window.below);
+    it.id("event.id >= ", window.from);
     it.finish(" order by event.id desc", query.limit)
 }
 
-pub(super) fn deliveries<DB>(query: &DeliveryQuery) -> QueryBuilder<DB>
+/// Those that their sender gave this id. Ids that begin alike in their first twelve characters are looked through only so far.
+pub(super) fn events_of_external_id<DB>(external_id: &str, limit: u32) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let external_id = clean(external_id).into_owned();
+    let [before, after] = DB::HAS_EXTERNAL_ID;
+    let mut it = Conditions::<DB>::new(SELECT_EVENTS);
+    it.and(before).push_bind(external_id.clone());
+    it.builder.push(after).push_bind(external_id);
+    it.finish(" order by event.id desc", limit)
+}
+
+pub(super) fn deliveries<DB>(query: &DeliveryQuery, window: Window) -> QueryBuilder<DB>
 where
     DB: Engine,
     String: for<'t> Encode<'t, DB> + Type<DB>,
@@ -160,10 +189,8 @@ where
          delivery.cause, delivery.created_at from delivery join event on event.id = delivery.event_id";
     let mut it = Conditions::<DB>::new(if needs_event(query) { JOINED } else { SELECT });
     deliveries_that(&mut it, query);
-    it.id(
-        "delivery.id < ",
-        query.cursor.map(crate::base::ids::DeliveryId::uuid),
-    );
+    it.id("delivery.id < ", window.below);
+    it.id("delivery.id >= ", window.from);
     it.finish(" order by delivery.id desc", query.limit)
 }
 
@@ -233,7 +260,7 @@ where
     );
 }
 
-pub(super) fn requests<DB>(query: &RequestQuery) -> QueryBuilder<DB>
+pub(super) fn requests<DB>(query: &RequestQuery, window: Window) -> QueryBuilder<DB>
 where
     DB: Engine,
     String: for<'t> Encode<'t, DB> + Type<DB>,
@@ -246,7 +273,8 @@ where
          body is not null as has_body, accepted_as from rejected_request",
     );
     requests_that(&mut it, query);
-    it.id("id < ", query.cursor.map(crate::base::ids::RequestId::uuid));
+    it.id("id < ", window.below);
+    it.id("id >= ", window.from);
     it.finish(" order by id desc", query.limit)
 }
 

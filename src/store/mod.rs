@@ -40,6 +40,7 @@ mod sqlite;
 mod stats;
 mod value;
 pub mod wake;
+pub mod window;
 
 use crate::{
     base::{
@@ -365,6 +366,16 @@ impl Store {
     pub async fn events(&self, query: &EventQuery) -> Result<Page<EventSummary, EventId>, StoreError> {
         let query = query.clone();
         run!(self, events(query))
+    }
+
+    /// Those that their sender gave this id, the newest first.
+    pub async fn events_of_external_id(
+        &self,
+        external_id: &str,
+        limit: u32,
+    ) -> Result<Vec<EventSummary>, StoreError> {
+        let external_id = external_id.to_owned();
+        run!(self, events_of_external_id(external_id, limit))
     }
 
     /// The events of the filter whose bodies hold a text, as far as the bounds reach.

@@ -8,6 +8,7 @@ use crate::{
         ids::{DeliveryId, EventId, RequestId},
     },
     event::{Binding, Origin, delivery::Status, headers::Headers},
+    store::window::Patience,
 };
 
 /// The most rows that one page holds.
@@ -19,6 +20,16 @@ pub struct Page<T, I> {
     pub rows: Vec<T>,
     /// Set if there is more: pass it as `cursor`.
     pub next: Option<I>,
+    /// Set where patience ended before the page was full. There may be more behind it.
+    pub looked: Option<Looked>,
+}
+
+/// How far a look came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked {
+    pub n_rows: u64,
+    /// When the oldest of them was made, to the millisecond.
+    pub back_to: Timestamp,
 }
 
 /// Which events to list. All given conditions must hold.
@@ -40,6 +51,8 @@ pub struct EventQuery {
     /// 1 to `MAX_LIMIT`.
     pub limit: u32,
     pub cursor: Option<EventId>,
+    /// `None`: looks as far as it has to.
+    pub patience: Option<Patience>,
 }
 
 /// An event without its headers and body.
@@ -76,6 +89,8 @@ pub struct DeliveryQuery {
     pub q: Option<String>,
     pub limit: u32,
     pub cursor: Option<DeliveryId>,
+    /// `None`: looks as far as it has to.
+    pub patience: Option<Patience>,
 }
 
 /// Which rejected requests to list. All given conditions must hold.
@@ -89,6 +104,8 @@ pub struct RequestQuery {
     pub q: Option<String>,
     pub limit: u32,
     pub cursor: Option<RequestId>,
+    /// `None`: looks as far as it has to.
+    pub patience: Option<Patience>,
 }
 
 /// So many rejected requests of one kind.

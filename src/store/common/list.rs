@@ -1,5 +1,9 @@
 //! What the admin side reads, one row or one page at a time.
 
+use std::time::Instant;
+
+use uuid::Uuid;
+
 use crate::{
     base::ids::{DeliveryId, EventId, RequestId},
     event::{Event, attempt::Attempt, delivery::Delivery},
@@ -8,14 +12,61 @@ use crate::{
         filter,
         neighbours::{self, Neighbours},
         pool::on,
-        query::{DeliveryQuery, EventQuery, EventSummary, Page, RequestQuery, RequestSummary, RequestTally},
+        query::{
+            DeliveryQuery, EventQuery, EventSummary, Looked, Page, RequestQuery, RequestSummary, RequestTally,
+        },
         rejected::RejectedRequest,
         rows,
         search::{self, Bounds, Found, Wanted},
+        window::{self, List, Window},
     },
 };
 
-use super::Engine;
+use super::{Connection, Engine};
+
+type Database = <Connection as sqlx::Connection>::Database;
+type Row = <Database as sqlx::Database>::Row;
+
+/// The next page of a list, looked for a part at a time where it asks for that.
+async fn page<T, I>(
+    conn: &mut Connection,
+    list: &impl List<Database>,
+    read: impl Fn(&Row) -> Result<T, StoreError>,
+    id: impl Fn(Uuid) -> I,
+) -> Result<Page<T, I>, StoreError> {
+    let Some(patience) = list.patience() else {
+        let window = Window::below(list.cursor());
+        let rows = list.page(window).build().fetch_all(conn).await?;
+        return rows::page(&rows, list.limit(), read, id);
+    };
+    let begun_at = Instant::now();
+    let (mut rows, mut n_rows) = (Vec::new(), 0);
+    let mut window = Window::of(list);
+    loop {
+        let mut edge = window::edge(list, window, patience.n_rows);
+        let edge = edge.build().fetch_optional(&mut *conn).await?;
+        let edge: Option<Uuid> = edge.map(|it| rows::get(&it, "list", "id")).transpose()?;
+        let part = Window {
+            from: edge.or(window.from),
+            ..window
+        };
+        rows.extend(list.page(part).build().fetch_all(&mut *conn).await?);
+        n_rows += u64::from(patience.n_rows);
+        let is_full = rows.len() >= filter::n_rows(list.limit());
+        let Some(edge) = edge.filter(|_| !is_full) else {
+            return rows::page(&rows, list.limit(), read, id);
+        };
+        if begun_at.elapsed() >= patience.time {
+            let back_to = window::made_at(edge);
+            return Ok(Page {
+                next: Some(id(edge)),
+                looked: back_to.map(|back_to| Looked { n_rows, back_to }),
+                ..rows::page(&rows, list.limit(), read, id)?
+            });
+        }
+        window.below = Some(edge);
+    }
+}
 
 impl Engine {
     pub(in crate::store) async fn event(&self, id: EventId) -> Result<Event, StoreError> {
@@ -33,8 +84,20 @@ impl Engine {
         query: EventQuery,
     ) -> Result<Page<EventSummary, EventId>, StoreError> {
         on!(self.admin_reader(), |conn| {
-            let rows = filter::events(&query).build().fetch_all(conn).await?;
-            rows::page(&rows, query.limit, rows::event_summary, EventId::from_uuid)
+            page(conn, &query, rows::event_summary, EventId::from_uuid).await
+        })
+    }
+
+    pub(in crate::store) async fn events_of_external_id(
+        &self,
+        external_id: String,
+        limit: u32,
+    ) -> Result<Vec<EventSummary>, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let mut query = filter::events_of_external_id(&external_id, limit);
+            let rows = query.build().fetch_all(conn).await?;
+            let page = rows::page(&rows, limit, rows::event_summary, EventId::from_uuid)?;
+            Ok(page.rows)
         })
     }
 
@@ -109,8 +172,7 @@ impl Engine {
         query: DeliveryQuery,
     ) -> Result<Page<Delivery, DeliveryId>, StoreError> {
         on!(self.admin_reader(), |conn| {
-            let rows = filter::deliveries(&query).build().fetch_all(conn).await?;
-            rows::page(&rows, query.limit, rows::delivery, DeliveryId::from_uuid)
+            page(conn, &query, rows::delivery, DeliveryId::from_uuid).await
         })
     }
 
@@ -119,8 +181,7 @@ impl Engine {
         query: RequestQuery,
     ) -> Result<Page<RequestSummary, RequestId>, StoreError> {
         on!(self.admin_reader(), |conn| {
-            let rows = filter::requests(&query).build().fetch_all(conn).await?;
-            rows::page(&rows, query.limit, rows::request_summary, RequestId::from_uuid)
+            page(conn, &query, rows::request_summary, RequestId::from_uuid).await
         })
     }
 

@@ -96,5 +96,9 @@ pub(in crate::store) fn audit_page<R: StoreRow>(
         .take(fits)
         .map(audit_entry)
         .collect::<Result<_, _>>()?;
-    Ok(Page { rows, next })
+    Ok(Page {
+        rows,
+        next,
+        looked: None,
+    })
 }

@@ -147,5 +147,9 @@ pub(super) fn page<R: StoreRow, T, I>(
         .take(fits)
         .filter_map(read)
         .collect::<Result<_, _>>()?;
-    Ok(Page { rows, next })
+    Ok(Page {
+        rows,
+        next,
+        looked: None,
+    })
 }

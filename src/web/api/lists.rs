@@ -17,6 +17,7 @@ pub fn events(mut params: Params) -> Result<EventQuery, Problem> {
         q: params.text("q")?,
         limit: params.limit()?,
         cursor: params.id("cursor")?,
+        patience: None,
     };
     params.finish()?;
     Ok(query)
@@ -36,6 +37,7 @@ pub fn deliveries(mut params: Params) -> Result<DeliveryQuery, Problem> {
         q: params.text("q")?,
         limit: params.limit()?,
         cursor: params.id("cursor")?,
+        patience: None,
     };
     params.finish()?;
     Ok(query)
@@ -50,6 +52,7 @@ pub fn requests(mut params: Params) -> Result<RequestQuery, Problem> {
         q: params.text("q")?,
         limit: params.limit()?,
         cursor: params.id("cursor")?,
+        patience: None,
     };
     params.finish()?;
     Ok(query)

@@ -262,6 +262,7 @@ fn chosen(wanted: &Accept) -> Result<Chosen, Problem> {
             q: wanted.q.clone(),
             limit,
             cursor,
+            patience: None,
         })),
     }
 }

@@ -6,13 +6,14 @@ use axum::{extract::State, response::Redirect};
 use crate::{
     base::ids::DeliveryId,
     event::{attempt::Attempt, delivery::Status},
+    store::query::DeliveryQuery,
     web::{
         api::{deliveries, lists, shape::DeliveryJson},
         auth::Caller,
         dashboard::{
             body::BodyView,
             frame::{self, Answer, Frame, Page, Section},
-            query::{Filters, Pager, Query},
+            query::{self, Filters, Pager, Query},
             room::{self, HeaderView, Room},
             text,
         },
@@ -41,7 +42,10 @@ pub(super) async fn list(
     caller: Caller,
     query: Query,
 ) -> Answer<DeliveriesPage> {
-    let wanted = lists::deliveries(query.params())?;
+    let wanted = DeliveryQuery {
+        patience: Some(query::PATIENCE),
+        ..lists::deliveries(query.params())?
+    };
     let (section, title) = match wanted.status {
         Some(Status::Dead) => (Section::DeadLetters, "Dead letters"),
         _ => (Section::Deliveries, "Deliveries"),
@@ -60,7 +64,7 @@ pub(super) async fn list(
             .text(&query, "type", "Type", "invoice.*")
             .times(&query),
         rows: page.rows.iter().map(DeliveryJson::from).collect(),
-        pager: query.pager(page.next),
+        pager: query.pager_of(&page),
         here: query.here(),
         retry: query.on("/jobs/plan", &[("action", "retry")]),
         cancel: query.on("/jobs/plan", &[("action", "cancel")]),

@@ -14,7 +14,14 @@ use crate::{
     event::{Binding, Event, delivery::Delivery},
     registry::Snapshot,
     source,
-    store::{job::Target, neighbours::Neighbours, query::DeliveryQuery, search::Found},
+    store::{
+        self,
+        error::StoreError,
+        job::Target,
+        neighbours::Neighbours,
+        query::{DeliveryQuery, EventQuery, EventSummary},
+        search::Found,
+    },
     web::{
         api::{
             events, lists, search,
@@ -25,13 +32,13 @@ use crate::{
             body::BodyView,
             curl::Curl,
             frame::{self, Answer, Frame, Page, Section},
-            query::{Filters, Pager, Query},
+            query::{self, Filters, Pager, Query},
             room::{self, HeaderView, Room},
             text,
         },
         error::Problem,
         extract::{Form, Id},
-        state::AdminState,
+        state::{Admin, AdminState},
         view::View,
     },
 };
@@ -81,13 +88,18 @@ pub(super) async fn list(
     }
     let mut params = query.params();
     let wanted = params.text("text")?;
-    let (rows, next, searched) = if let Some(text) = &wanted {
-        let found = search::search(&state.0, &caller, &lists::events(params)?, text).await?;
+    let asked = EventQuery {
+        patience: Some(query::PATIENCE),
+        ..lists::events(params)?
+    };
+    let (rows, pager, searched) = if let Some(text) = &wanted {
+        let found = search::search(&state.0, &caller, &asked, text).await?;
         let searched = Searched::new(&found);
-        (found.rows, found.next, Some(searched))
+        (found.rows, query.pager(found.next), Some(searched))
     } else {
-        let page = state.0.store.events(&lists::events(params)?).await?;
-        (page.rows, page.next, None)
+        let page = state.0.store.events(&asked).await?;
+        let pager = query.pager_of(&page);
+        (or_of_sender(&state.0, &query, &asked, page).await?, pager, None)
     };
     let snapshot = state.0.registry.current();
     let is_plain = query.is_plain();
@@ -102,13 +114,28 @@ pub(super) async fn list(
             .destination(&query, &snapshot)
             .times(&query),
         rows: rows.iter().map(EventSummaryJson::from).collect(),
-        pager: query.pager(next),
+        pager,
         replay: searched
             .is_none()
             .then(|| query.on("/jobs/plan", &[("action", "replay")])),
         searched,
     };
     Ok(Page(page).into_response())
+}
+
+/// A sender's id is found however far back it is, where a look at the newest events found nothing and nothing else is asked.
+async fn or_of_sender(
+    state: &Admin,
+    query: &Query,
+    asked: &EventQuery,
+    page: store::query::Page<EventSummary, EventId>,
+) -> Result<Vec<EventSummary>, StoreError> {
+    match &asked.q {
+        Some(q) if page.looked.is_some() && page.rows.is_empty() && query.conditions().count() == 1 => {
+            state.store.events_of_external_id(q, asked.limit).await
+        }
+        _ => Ok(page.rows),
+    }
 }
 
 #[derive(Debug, Template)]

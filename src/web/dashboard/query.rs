@@ -1,12 +1,17 @@
 //! The query of a list's URL: read for the store, shown again in the filters, carried on in the links.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use url::form_urlencoded;
 
-use crate::{event::delivery::Status, registry::Snapshot, web::extract::Params};
+use crate::{
+    event::delivery::Status,
+    registry::Snapshot,
+    store::{query::Page, window::Patience},
+    web::extract::Params,
+};
 
 /// A query as it came.
 #[derive(Debug)]
@@ -75,6 +80,18 @@ impl Query {
         Pager {
             first: (!self.get("cursor").is_empty()).then(|| self.on(&self.path, limit)),
             next: next.map(|it| with_cursor(it.to_string())),
+            looked: None,
+        }
+    }
+
+    /// The same of a page, which may have looked only so far.
+    pub(super) fn pager_of<T, I: ToString>(&self, page: &Page<T, I>) -> Pager {
+        Pager {
+            looked: page.looked.map(|it| Reach {
+                n_rows: it.n_rows,
+                back_to: it.back_to.to_string(),
+            }),
+            ..self.pager(page.next.as_ref().map(I::to_string))
         }
     }
 
@@ -98,10 +115,24 @@ fn with_query(path: &str, query: &str) -> String {
     }
 }
 
+/// How long a list with conditions may look: a page must be there at once.
+pub(super) const PATIENCE: Patience = Patience {
+    n_rows: 20_000,
+    time: Duration::from_millis(100),
+};
+
 #[derive(Debug)]
 pub(super) struct Pager {
     pub(super) first: Option<String>,
     pub(super) next: Option<String>,
+    /// How far the list looked, where it did not come to the end of what there is.
+    pub(super) looked: Option<Reach>,
+}
+
+#[derive(Debug)]
+pub(super) struct Reach {
+    pub(super) n_rows: u64,
+    pub(super) back_to: String,
 }
 
 /// The form above a list.

@@ -8,7 +8,7 @@ use axum::{
 
 use crate::{
     base::ids::RequestId,
-    store::query::{RequestSummary, RequestTally},
+    store::query::{RequestQuery, RequestSummary, RequestTally},
     web::{
         api::{
             lists,
@@ -19,7 +19,7 @@ use crate::{
         dashboard::{
             body::BodyView,
             frame::{Answer, Frame, Page, Section},
-            query::{Filters, Pager, Query},
+            query::{self, Filters, Pager, Query},
             room::{self, HeaderView, Room},
             text,
         },
@@ -50,7 +50,11 @@ pub(super) async fn list(
     caller: Caller,
     query: Query,
 ) -> Answer<RequestsPage> {
-    let page = state.0.store.requests(&lists::requests(query.params())?).await?;
+    let wanted = RequestQuery {
+        patience: Some(query::PATIENCE),
+        ..lists::requests(query.params())?
+    };
+    let page = state.0.store.requests(&wanted).await?;
     let snapshot = state.0.registry.current();
     let row = |it: &RequestSummary| RequestJson::new(it, &View::new(&state.0, &caller, &it.source));
     let rows = page.rows.iter().map(row).collect();
@@ -66,7 +70,7 @@ pub(super) async fn list(
             .text(&query, "cause", "Cause", "signature_mismatch")
             .times(&query),
         rows,
-        pager: query.pager(page.next),
+        pager: query.pager_of(&page),
         plan: query.on("/requests/plan", &[]),
     }))
 }

@@ -22,6 +22,7 @@ mod retention;
 mod schema;
 mod search;
 mod settle;
+mod window;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

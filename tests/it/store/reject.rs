@@ -10,7 +10,7 @@ use gatepost::{
 
 use crate::store::*;
 
-fn request(cause: &str, received_at: Timestamp) -> RejectedRequest {
+pub(super) fn request(cause: &str, received_at: Timestamp) -> RejectedRequest {
     RejectedRequest {
         id: RequestId::new(),
         source: "stripe".into(),
