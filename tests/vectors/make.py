@@ -539,15 +539,10 @@ def vectors(name, row):
         return list(bent_token(name, right, recipe))
     elif "token" in row:
         recipe = many(row["token"])[0]
-        secret = PLAIN
-        header = recipe.get("header")
-        place = in_each(recipe, recipe.get("place") or f"header:{header or 'authorization'}")
-        if "query" in recipe:
-            place = f"query:{recipe['query']}"
+        secret, place = PLAIN, token_place(recipe)
         if place.startswith("form:"):
             return []
-        prefix = recipe.get("prefix", "" if recipe else "Bearer ")
-        request.put(place, prefix + secret)
+        request.put(place, token_prefix(recipe) + secret)
     elif row.get("basic"):
         secret, place = "user:" + PLAIN, "header:authorization"
         request.put(place, "Basic " + base64.b64encode(secret.encode()).decode())
@@ -586,6 +581,25 @@ def other_ways(name, row):
         secret, _ = sign(recipe, request, first.removeprefix("header:"))
         ours = {"id": f"{name}-s{number}", "why": "in another way of the row"}
         yield right_of(name, request, secret) | ours
+    if "hmac" not in row:
+        for place, recipe in enumerate(many(row.get("token", []))[1:], 1):
+            yield from token_elsewhere(name, row, recipe, 10 * place + 1)
+
+
+def token_elsewhere(name, row, recipe, number):
+    """A right and a wrong token in a further place of the row, of which the first that a request shows is the only one that counts."""
+    request, both = Request(name, row), Request(name, row)
+    for it in (request, both):
+        it.put(token_place(recipe), token_prefix(recipe) + PLAIN)
+    first = many(row["token"])[0]
+    both.put(token_place(first), token_prefix(first) + another(PLAIN))
+    right = right_of(name, request, PLAIN) | {"id": f"{name}-s{number}", "why": "in another place of the row"}
+    refused = {"expect": "reject", "cause": "wrong_credentials"}
+    yield right
+    ours = {"id": f"{name}-s{number + 1}", "why": "credentials of somebody else in another place of the row"}
+    yield right | refused | ours | {"secrets": [another(PLAIN)]}
+    ours = {"id": f"{name}-s{number + 2}", "why": "wrong credentials in the first place, right ones in another"}
+    yield right_of(name, both, PLAIN) | refused | ours
 
 
 def tampered(name, right, request, signed):
@@ -609,7 +623,14 @@ def in_strings(claims):
 
 
 def token_prefix(recipe):
-    return recipe.get("prefix", "" if "header" in recipe or "place" in recipe else "Bearer ")
+    """Of a JWT too, which has a place more often."""
+    return recipe.get("prefix", "" if recipe.keys() & {"header", "place", "query"} else "Bearer ")
+
+
+def token_place(recipe):
+    if "query" in recipe:
+        return f"query:{recipe['query']}"
+    return in_each(recipe, recipe.get("place") or f"header:{recipe.get('header', 'authorization')}")
 
 
 def with_token(recipe, request, token):

@@ -79,6 +79,48 @@ fn only_the_unverified_row_verifies_nothing() {
     assert_eq!(bent.verify(row("unverified"), &[]), Ok(Binding::None));
 }
 
+#[test]
+fn a_token_of_cloud_events_may_stand_in_the_query() {
+    let provider = row("cloudevents");
+    let keys = [key(provider, "another-plain-secret"), key(provider, PLAIN)];
+    let sent = |query: &str, authorization: Option<&str>| {
+        let headers = authorization.map(|it| ("authorization", it));
+        let mut bent = Bent::new(headers.as_slice(), b"{}");
+        bent.target = format!("/webhooks/x?{query}");
+        bent.verify(provider, &keys)
+    };
+    let right = format!("p=q&access_token={PLAIN}");
+    let bearer = format!("Bearer {PLAIN}");
+    assert_eq!(sent(&right, None), Ok(Binding::Origin));
+    assert_eq!(sent("p=q", Some(&bearer)), Ok(Binding::Origin));
+    // What the header shows counts, wrong or right.
+    assert_eq!(sent("access_token=x", Some(&bearer)), Ok(Binding::Origin));
+    for (query, authorization, code) in [
+        (right.as_str(), Some("Bearer x"), "wrong_credentials"),
+        (right.as_str(), Some("Basic x"), "malformed_credentials"),
+        (&format!("{right}x"), None, "wrong_credentials"),
+        (&format!("access_token=Bearer+{PLAIN}"), None, "wrong_credentials"),
+        (&format!("{right}&access_token=x"), None, "duplicate_header"),
+        ("access_token=", None, "wrong_credentials"),
+        ("ACCESS_TOKEN=x", None, "unsigned"),
+        ("p=q", None, "unsigned"),
+    ] {
+        let verdict = sent(query, authorization);
+        assert_eq!(verdict.unwrap_err().code(), code, "{query} {authorization:?}");
+    }
+    assert_eq!(
+        provider.kept_query(&format!("/webhooks/x?{right}&a=1")),
+        "p=q&a=1"
+    );
+    assert_eq!(
+        provider.summary(),
+        ["token in header:authorization", "token in query:access_token"]
+    );
+    // Taken, and not yet processed.
+    let answer = provider.acknowledgement.as_ref().unwrap();
+    assert_eq!((answer.status, answer.body.len()), (202, 0));
+}
+
 fn slack(headers: &[(&str, &str)], body: &str) -> Option<crate::provider::Answer> {
     let bent = Bent::new(headers, body.as_bytes());
     let proven = bent.with(|call| row("slack").signed_handshake(&[], call));
