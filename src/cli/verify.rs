@@ -118,7 +118,7 @@ pub(crate) async fn run(file: Option<&Path>, args: &Args) -> Result {
             Verdict::handshake(&answer)
         }
         Received::NeedsKey(name) => Verdict::rejected(needs_key(&name)),
-        Received::Rejected(rejection) => Verdict::rejected(rejection),
+        Received::Noted(_, rejection) | Received::Rejected(rejection) => Verdict::rejected(rejection),
     };
     match args.output {
         TextOutput::Json => output::json(&verdict)?,

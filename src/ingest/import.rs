@@ -88,7 +88,9 @@ impl Ingest {
                 });
                 Ok(new)
             }
-            Ok(Received::Rejected(rejection)) => Err((rejection.code, rejection.explanation)),
+            Ok(Received::Noted(_, rejection) | Received::Rejected(rejection)) => {
+                Err((rejection.code, rejection.explanation))
+            }
             Ok(_) => Err((
                 "handshake",
                 "it is a handshake: there is no event in it".to_owned(),

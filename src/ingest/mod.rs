@@ -199,6 +199,10 @@ impl Ingest {
                 self.rejections.push(source, request, &rejection);
                 return Reply::Answer(answer);
             }
+            Received::Noted(answer, rejection) => {
+                self.rejections.push(source, request, &rejection);
+                return Reply::Answer(answer);
+            }
             Received::Confirm { url, answer } => return self.confirm(source, &url, answer).await,
             Received::NeedsKey(_) => return unavailable("a key that was fetched is missing"),
             Received::Rejected(rejection) => {

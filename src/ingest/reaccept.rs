@@ -78,7 +78,7 @@ impl Ingest {
                     },
                 });
             }
-            Received::Rejected(rejection) => {
+            Received::Noted(_, rejection) | Received::Rejected(rejection) => {
                 return Ok(Reaccepted::StillRejected {
                     cause: rejection.code,
                     explanation: rejection.explanation,

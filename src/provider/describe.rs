@@ -97,6 +97,9 @@ impl fmt::Display for Handshake {
         if self.shows_verify_token() {
             f.write_str(" with the source's `verify_token`")?;
         }
+        if self.notice.is_some() {
+            f.write_str(" and kept for `gatepost requests list`")?;
+        }
         match &self.proof {
             Proof::Nobody => Ok(()),
             Proof::Signed => f.write_str(", once its signature is verified"),

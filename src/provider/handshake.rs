@@ -33,8 +33,10 @@ pub struct Handshake {
     /// `{header:NAME}` repeats one of the request; `{verify_token}` is the source's, without which there is no answer.
     pub headers: List<(Text, Text)>,
     pub mac: Option<Mac>,
-    /// What is answered where `Proof::VerifyToken` is wrong, for senders that try it out. Without it that is a refusal.
+    /// What is answered where `Proof::VerifyToken` is wrong, for senders that want a status of their own. Without it that is a refusal.
     pub otherwise: Option<u16>,
+    /// What it tells an operator, though it is answered.
+    pub notice: Option<Notice>,
     /// The call that is made before it is answered. Only of `Proof::Signed`.
     pub confirmation: Option<Confirmation>,
 }
@@ -53,6 +55,13 @@ pub struct Mac {
 struct Held<'a> {
     keys: &'a [Key],
     verify_token: Option<&'a [u8]>,
+}
+
+/// What a sender does that nobody asked it for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    SubscriptionDenied,
+    Unsubscribing,
 }
 
 /// Who may ask.
@@ -75,6 +84,8 @@ pub enum Asked {
     Answered(Answer),
     /// Answered; and the request holds the secret, for the operator to see.
     HandedOver(Answer),
+    /// Answered; and this is for the operator to see.
+    Noted(Answer, Refusal),
     Refused(Refusal),
 }
 
@@ -179,6 +190,15 @@ impl Handshake {
     }
 }
 
+impl Notice {
+    fn refusal(self) -> Refusal {
+        match self {
+            Self::SubscriptionDenied => Refusal::SubscriptionDenied,
+            Self::Unsubscribing => Refusal::Unsubscribing,
+        }
+    }
+}
+
 impl Mac {
     /// `None` where the source lacks what it is made of.
     fn write(&self, value: &str, held: Held<'_>, reader: &Reader<'_>) -> Option<String> {
@@ -215,19 +235,21 @@ pub(super) fn unsigned(
         Proof::VerifyToken(place) => {
             let shown = reader.first(place).unwrap_or_default();
             let is_right = verify_token.is_some_and(|it| crate::provider::verify::is_same(it, &shown));
-            if let (false, Some(status)) = (is_right, asked.otherwise) {
-                return Some(Asked::Answered(Answer {
+            if !is_right {
+                let refusal = Refusal::WrongCredentials {
+                    place: format!("`{place}`"),
+                    n_secrets: usize::from(verify_token.is_some()),
+                };
+                let Some(status) = asked.otherwise else {
+                    return Some(Asked::Refused(refusal));
+                };
+                let answer = Answer {
                     status,
                     content_type: None,
                     headers: Vec::new(),
                     body: Vec::new(),
-                }));
-            }
-            if !is_right {
-                return Some(Asked::Refused(Refusal::WrongCredentials {
-                    place: format!("`{place}`"),
-                    n_secrets: usize::from(verify_token.is_some()),
-                }));
+                };
+                return Some(Asked::Noted(answer, refusal));
             }
         }
         // What is signed is an event, whatever else it holds.
@@ -240,7 +262,11 @@ pub(super) fn unsigned(
         Proof::Handover if keys.is_empty() => return asked.answer(held, &reader).map(Asked::HandedOver),
         Proof::Handover | Proof::Signed => return None,
     }
-    asked.answer(held, &reader).map(Asked::Answered)
+    let answer = asked.answer(held, &reader)?;
+    Some(match asked.notice {
+        Some(notice) => Asked::Noted(answer, notice.refusal()),
+        None => Asked::Answered(answer),
+    })
 }
 
 /// What comes of a verified request that is no event.

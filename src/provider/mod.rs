@@ -206,6 +206,12 @@ pub enum Refusal {
     ForeignKey { problem: String },
     #[error("it is signed with key `{id}`, which is not among those that the sender publishes at {url}")]
     UnknownKey { id: String, url: String },
+    #[error("the sender says that it denies the subscription; its query may hold the reason")]
+    SubscriptionDenied,
+    #[error(
+        "the sender asks whether the subscription shall end, and was answered no: it ends by itself when it is not made again"
+    )]
+    Unsubscribing,
 }
 
 /// What the sender calls the event. Raw bytes: nothing here was checked to be text.

@@ -24,6 +24,8 @@ impl Refusal {
             Self::KeyMissing { .. } => "key_missing",
             Self::ForeignKey { .. } => "foreign_key",
             Self::UnknownKey { .. } => "unknown_key",
+            Self::SubscriptionDenied => "subscription_denied",
+            Self::Unsubscribing => "unsubscribe_refused",
         }
     }
 }

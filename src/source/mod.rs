@@ -147,6 +147,8 @@ pub enum Received {
     Answer(Answer),
     /// A handshake that holds the sender's secret: answer it, and keep the request for the operator.
     HandedOver(Answer, Rejection),
+    /// A handshake that tells the operator something: answer it, and keep the request.
+    Noted(Answer, Rejection),
     /// A handshake to be answered once a call to this URL has succeeded; store nothing.
     Confirm {
         url: String,
@@ -308,6 +310,7 @@ fn verify(source: &Source, fetched: Option<&[Key]>, request: &Request, now: Time
     match provider.unsigned_handshake(&source.keys, verify_token, &call) {
         Some(Asked::Answered(answer)) => return Received::Answer(answer),
         Some(Asked::HandedOver(answer)) => return Received::HandedOver(answer, handed_over(source)),
+        Some(Asked::Noted(answer, refusal)) => return Received::Noted(answer, refusal.into()),
         Some(Asked::Refused(refusal)) => return Received::Rejected(refusal.into()),
         None => {}
     }

@@ -134,7 +134,10 @@ fn every_vector_gets_the_expected_verdict() {
             let case = format!("{}: {}", vector.id, vector.why);
             match (vector.expect.as_str(), received) {
                 ("accept", Received::Verified(_)) => {}
-                ("answer", Received::Answer(answer) | Received::HandedOver(answer, _)) => {
+                (
+                    "answer",
+                    Received::Answer(answer) | Received::HandedOver(answer, _) | Received::Noted(answer, _),
+                ) => {
                     let wanted = vector.answer.as_ref().unwrap();
                     let body = String::from_utf8(answer.body).unwrap();
                     if answer.status != wanted.status || wanted.body.as_ref().is_some_and(|it| *it != body) {

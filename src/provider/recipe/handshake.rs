@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::provider::{
     confirmation::Confirmation,
-    handshake::{Allowed, Handshake, Mac, Proof},
+    handshake::{Allowed, Handshake, Mac, Notice, Proof},
     recipe::{
         Fault, fault,
         words::{ENCODINGS, HASHES, choose, parse_place},
@@ -41,8 +41,10 @@ pub(in crate::provider) struct Recipe {
     confirm: Option<String>,
     /// `{value}{verify_token}{url}`: what the MAC is of, where that is not the value alone.
     mac_of: Option<String>,
-    /// The status where the `verify_token` is wrong, for senders that try it out.
+    /// The status where the `verify_token` is wrong, for senders that want one of their own.
     otherwise: Option<u16>,
+    /// What it tells the operator: `denied`, `unsubscribing`. Not of what is signed or handed over.
+    notice: Option<String>,
 }
 
 const ALLOWED: &[(&str, Allowed)] = &[
@@ -51,6 +53,10 @@ const ALLOWED: &[(&str, Allowed)] = &[
     ("text", Allowed::Text),
 ];
 const CONFIRMATIONS: &[(&str, Confirmation)] = &[("sns", Confirmation::Sns)];
+const NOTICES: &[(&str, Notice)] = &[
+    ("denied", Notice::SubscriptionDenied),
+    ("unsubscribing", Notice::Unsubscribing),
+];
 const KEY: &str = "handshake";
 
 impl Recipe {
@@ -119,6 +125,7 @@ impl Recipe {
             headers: Cow::Owned(headers),
             mac,
             otherwise: self.otherwise,
+            notice: choose(self.notice.as_deref(), KEY, NOTICES, faults),
             confirmation,
         }
     }

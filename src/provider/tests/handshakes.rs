@@ -16,7 +16,7 @@ fn get(query: &str, headers: &[(&str, &str)]) -> Bent {
 /// Status, body and the other headers of an answer.
 fn shown(asked: Option<Asked>) -> (u16, String, Vec<String>) {
     match asked {
-        Some(Asked::Answered(it) | Asked::HandedOver(it)) => {
+        Some(Asked::Answered(it) | Asked::HandedOver(it) | Asked::Noted(it, _)) => {
             let headers = it.headers.iter().map(|(name, value)| format!("{name}: {value}"));
             (it.status, String::from_utf8(it.body).unwrap(), headers.collect())
         }
@@ -310,16 +310,35 @@ fn a_hub_is_answered_for_its_topic_alone() {
     };
     let (status, body, _) = shown(ask("subscribe", TOPIC, Some(TOPIC)));
     assert_eq!((status, body.as_str()), (200, "c4a1lenge"));
-    assert_eq!(ask("unsubscribe", TOPIC, Some(TOPIC)), None);
+    let noted = |asked: Option<Asked>| match asked {
+        Some(Asked::Noted(answer, refusal)) => (answer.status, answer.body.len(), refusal.code()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        noted(ask("denied", TOPIC, Some(TOPIC))),
+        (200, 0, "subscription_denied")
+    );
     for (topic, given) in [
         ("https://blog.example/feed", Some(TOPIC)),
         (TOPIC, None),
         ("", Some(TOPIC)),
     ] {
-        let res = ask("subscribe", topic, given);
-        assert!(
-            matches!(res, Some(Asked::Refused(_))),
-            "{topic} {given:?} {res:?}"
+        for mode in ["subscribe", "denied"] {
+            let told = noted(ask(mode, topic, given));
+            assert_eq!(told, (404, 0, "wrong_credentials"), "{mode} {topic} {given:?}");
+        }
+    }
+    // Nobody can end what the operator began, of whatever topic.
+    for topic in [TOPIC, "https://blog.example/feed", ""] {
+        assert_eq!(
+            noted(ask("unsubscribe", topic, Some(TOPIC))),
+            (404, 0, "unsubscribe_refused")
         );
     }
+    for mode in ["", "publish", "Subscribe"] {
+        assert_eq!(ask(mode, TOPIC, Some(TOPIC)), None, "{mode}");
+    }
+    let mut signed = get("hub.mode=denied&hub.topic=x", &[("x-hub-signature", "sha256=00")]);
+    signed.method = "POST".to_owned();
+    assert_eq!(asked("websub", &keys, Some(TOPIC), &signed), None);
 }

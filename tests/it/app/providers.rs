@@ -113,6 +113,10 @@ app_case!(
         provider = "meta"
         secrets = [{ file = "plain.secret" }]
         verify_token = { file = "plain.secret" }
+        [sources.websub]
+        provider = "websub"
+        secrets = [{ file = "plain.secret" }]
+        verify_token = "https://blog.example/feed"
         [sources.trello]
         provider = "trello"
         secrets = [{ file = "plain.secret" }]
@@ -152,6 +156,32 @@ app_case!(
         let verify = |token: &str| format!("hub.mode=subscribe&hub.challenge=77&hub.verify_token={token}");
         assert_eq!(get("meta", &verify(PLAIN)).await, (200, true, "77".to_owned()));
         assert_eq!(get("meta", &verify("another")).await.0, 401);
+        let of_hub = |mode: &str, topic: &str| {
+            format!("hub.mode={mode}&hub.topic=https://blog.example/{topic}&hub.challenge=77&hub.reason=full")
+        };
+        for (mode, topic, status, body) in [
+            ("subscribe", "feed", 200, "77"),
+            ("subscribe", "another", 404, ""),
+            ("unsubscribe", "feed", 404, ""),
+            ("denied", "feed", 200, ""),
+        ] {
+            let answer = get("websub", &of_hub(mode, topic)).await;
+            assert_eq!((answer.0, answer.2.as_str()), (status, body), "{mode} {topic}");
+        }
+        for (cause, mode) in [
+            ("unsubscribe_refused", "unsubscribe"),
+            ("subscription_denied", "denied"),
+        ] {
+            let kept = app.until_rejected(cause, 1).await;
+            assert_eq!(kept[0]["source"], "websub");
+            let id = kept[0]["id"].as_str().unwrap();
+            let whole = app.get(&format!("/v1/requests/{id}")).await;
+            let target = whole["target"].as_str().unwrap();
+            assert!(
+                target.contains(mode) && target.contains("hub.reason=full"),
+                "{whole}"
+            );
+        }
         assert_eq!(get("github", "challenge=abc").await.0, 405);
         let head = client.head(url("trello", "")).send().await.unwrap();
         assert_eq!(head.status(), 200);
