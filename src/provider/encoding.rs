@@ -58,6 +58,7 @@ const MAX_LONG: usize = 512;
 /// Decodes a signature whose length varies; `None` for other spellings of it, as `decode`.
 pub(super) fn decode_long(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
     let engine = match encoding {
+        Encoding::PercentOfBase64 => return decode_long(Encoding::Base64, &without_percent(text)?),
         Encoding::Base64 => &BASE64,
         Encoding::Base64Unpadded => &BASE64_UNPADDED,
         Encoding::Base64Url => &BASE64_URL,
@@ -96,6 +97,7 @@ pub(super) fn decode(encoding: Encoding, text: &[u8], len: usize) -> Option<Byte
             let hex = from_base64(engine, text, &mut buffer)?;
             return decode(Encoding::HexLower, hex, len);
         }
+        Encoding::PercentOfBase64 => from_base64(&BASE64, &without_percent(text)?, &mut buffer)?,
     };
     Bytes::new(decoded).filter(|it| it.len == len)
 }
@@ -143,6 +145,21 @@ fn from_base64<'b>(engine: &GeneralPurpose, text: &[u8], buffer: &'b mut [u8]) -
     buffer.get(..len)
 }
 
+/// What base64 has that a form does not, and how that is written there.
+const IN_FORMS: [(&str, &str); 3] = [("+", "%2B"), ("/", "%2F"), ("=", "%3D")];
+
+/// Base64 out of a form. Any other `%` is left for its decoder to stumble over.
+fn without_percent(text: &[u8]) -> Option<Vec<u8>> {
+    let mut text = str::from_utf8(text).ok()?.to_owned();
+    for (plain, written) in IN_FORMS {
+        if text.contains(plain) {
+            return None;
+        }
+        text = text.replace(written, plain);
+    }
+    Some(text.into_bytes())
+}
+
 pub(super) fn encode(encoding: Encoding, bytes: &[u8]) -> String {
     match encoding {
         Encoding::HexLower | Encoding::HexAny => hex::encode(bytes),
@@ -153,6 +170,11 @@ pub(super) fn encode(encoding: Encoding, bytes: &[u8]) -> String {
         Encoding::Base64UrlUnpadded => BASE64_URL_UNPADDED.encode(bytes),
         Encoding::Base64OfHex => BASE64.encode(hex::encode(bytes)),
         Encoding::Base64UrlOfHex => BASE64_URL.encode(hex::encode(bytes)),
+        Encoding::PercentOfBase64 => IN_FORMS
+            .iter()
+            .fold(BASE64.encode(bytes), |text, (plain, written)| {
+                text.replace(plain, written)
+            }),
     }
 }
 
@@ -174,6 +196,7 @@ pub(super) fn describe(encoding: Encoding, len: Option<usize>) -> String {
         Encoding::Base64UrlUnpadded => "characters of unpadded base64url",
         Encoding::Base64OfHex => "characters of base64 of hex",
         Encoding::Base64UrlOfHex => "characters of base64url of hex",
+        Encoding::PercentOfBase64 => "characters of padded base64 with `%2B`, `%2F` and `%3D`",
     };
     format!("{n_chars} {kind}")
 }
@@ -197,7 +220,7 @@ pub(super) fn decode_secret(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-pub(super) const ALL: [Encoding; 9] = [
+pub(super) const ALL: [Encoding; 10] = [
     Encoding::HexLower,
     Encoding::HexUpper,
     Encoding::HexAny,
@@ -207,6 +230,7 @@ pub(super) const ALL: [Encoding; 9] = [
     Encoding::Base64UrlUnpadded,
     Encoding::Base64OfHex,
     Encoding::Base64UrlOfHex,
+    Encoding::PercentOfBase64,
 ];
 
 #[cfg(test)]
@@ -249,6 +273,24 @@ mod tests {
         ] {
             assert!(decode(Encoding::Base64, text.as_bytes(), 32).is_none(), "{text}");
         }
+        let percent = encode(Encoding::PercentOfBase64, &[0xfb; 256]);
+        assert!(
+            percent.starts_with("%2B") && percent.ends_with("%2Bw%3D%3D"),
+            "{percent}"
+        );
+        let long = |text: &str| decode_long(Encoding::PercentOfBase64, text.as_bytes());
+        assert_eq!(long(&percent).as_deref(), Some(&[0xfb; 256][..]));
+        for text in [
+            percent.replacen("%2B", "+", 1),
+            percent.replacen("%2B", "%2b", 1),
+            percent.replacen("%2B", "%252B", 1),
+            percent.replacen('w', "%77", 1),
+            percent.replace("%3D", "="),
+            percent.replace("%3D", ""),
+            format!("{percent}%"),
+        ] {
+            assert!(long(&text).is_none(), "{text}");
+        }
     }
 
     proptest! {
@@ -262,7 +304,7 @@ mod tests {
         }
 
         #[test]
-        fn a20_whatever_decodes_is_the_one_spelling(text in "[0-9a-zA-Z+/=_-]{0,90}", len in 0_usize..=64) {
+        fn a20_whatever_decodes_is_the_one_spelling(text in "([0-9a-zA-Z+/=_-]|%2B|%2F|%3D){0,90}", len in 0_usize..=64) {
             for encoding in ALL {
                 if let Some(bytes) = decode(encoding, text.as_bytes(), len) {
                     let again = encode(encoding, bytes.as_slice());

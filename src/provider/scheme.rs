@@ -151,6 +151,8 @@ pub enum Encoding {
     /// Base64 of the lower-case hex text.
     Base64OfHex,
     Base64UrlOfHex,
+    /// Base64 as a form writes it: `%2B`, `%2F` and `%3D` for its `+`, `/` and `=`.
+    PercentOfBase64,
 }
 
 /// A piece of the text that is signed.

@@ -139,6 +139,8 @@ def encode(encoding, digest):
             return base64.b64encode(text.encode()).decode()
         case "base64url-of-hex":
             return base64.urlsafe_b64encode(text.encode()).decode()
+        case "percent-of-base64":
+            return urllib.parse.quote(base64.b64encode(digest).decode(), safe="")
         case _:
             return text
 

@@ -40,6 +40,7 @@ pub(super) const ENCODINGS: &[(&str, Encoding)] = &[
     ("base64url-unpadded", Encoding::Base64UrlUnpadded),
     ("base64-of-hex", Encoding::Base64OfHex),
     ("base64url-of-hex", Encoding::Base64UrlOfHex),
+    ("percent-of-base64", Encoding::PercentOfBase64),
 ];
 /// `none`: what is signed there is no time, or nobody knows in what unit.
 pub(super) const UNITS: &[(&str, Option<Unit>)] = &[

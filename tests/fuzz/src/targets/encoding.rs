@@ -27,7 +27,7 @@ pub const TARGET: Target = Target {
 
 const SECRET: &str = "a secret of enough characters";
 const HASHES: [Hash; 4] = [Hash::Sha256, Hash::Sha1, Hash::Sha384, Hash::Sha512];
-const ENCODINGS: [Encoding; 9] = [
+const ENCODINGS: [Encoding; 10] = [
     Encoding::HexLower,
     Encoding::HexUpper,
     Encoding::HexAny,
@@ -37,6 +37,7 @@ const ENCODINGS: [Encoding; 9] = [
     Encoding::Base64UrlUnpadded,
     Encoding::Base64OfHex,
     Encoding::Base64UrlOfHex,
+    Encoding::PercentOfBase64,
 ];
 
 struct Sender {
@@ -159,7 +160,17 @@ fn write(encoding: Encoding, code: &[u8]) -> String {
         Encoding::Base64UrlUnpadded => mac::base64(URL_SAFE, false, code),
         Encoding::Base64OfHex => mac::base64(STANDARD, true, mac::hex(code).as_bytes()),
         Encoding::Base64UrlOfHex => mac::base64(URL_SAFE, true, mac::hex(code).as_bytes()),
+        Encoding::PercentOfBase64 => in_form(&mac::base64(STANDARD, true, code)),
     }
+}
+
+fn in_form(text: &str) -> String {
+    text.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
+}
+
+fn out_of_form(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=")
 }
 
 /// The bytes that a text is the one spelling of: read in any way, written again, it must be the same.
@@ -170,13 +181,14 @@ fn well_formed(encoding: Encoding, text: &[u8], n_bytes: usize) -> Option<Vec<u8
         Encoding::Base64Url | Encoding::Base64UrlUnpadded => mac::unbase64(URL_SAFE, text),
         Encoding::Base64OfHex => mac::unhex(&mac::unbase64(STANDARD, text)),
         Encoding::Base64UrlOfHex => mac::unhex(&mac::unbase64(URL_SAFE, text)),
+        Encoding::PercentOfBase64 => mac::unbase64(STANDARD, out_of_form(text).as_bytes()),
     };
     (code.len() == n_bytes && is_spelling(encoding, text, &code)).then_some(code)
 }
 
 fn seeds(_: &Path) -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
-    for which in 0..36 {
+    for which in 0..40 {
         seeds.push(joined(&[which, 2], &[]));
         seeds.push(joined(&[which, 3, 0, 1, 0x20], &[]));
         seeds.push(joined(&[which, 3, 2, 43, 0], &[]));
