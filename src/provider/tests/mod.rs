@@ -5,6 +5,7 @@ mod batches;
 mod chains;
 mod handshakes;
 mod keys;
+mod questions;
 mod row_shapes;
 mod rows;
 mod samples;
