@@ -16,12 +16,14 @@ use crate::{
         Store,
         claim::HoldTarget,
         error::StoreError,
-        job::{Action, DeliveryTally, EventTally, Reach},
+        job::{Action, Config, DeliveryTally, EventTally, OriginalTally, Reach},
     },
 };
 
 /// Rows that one statement counts over: a plan must not hold up anything, however much there is.
 const SCAN: u32 = 20_000;
+/// Events that one statement counts over where their deliveries are counted too.
+const SCAN_ORIGINALS: u32 = 5_000;
 /// How long a plan counts for who waits for the whole number.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it counts for a page, which must be there at once.
@@ -74,7 +76,7 @@ impl Speed {
 /// What was found and would be left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
-    /// Stable word: `no_route`.
+    /// Stable word: `no_route` or `not_kept`.
     pub cause: &'static str,
     /// For an operator.
     pub reason: String,
@@ -89,6 +91,9 @@ struct Count {
     n_found: u64,
     ways: BTreeMap<WayKey, Counted>,
     skipped: BTreeMap<Arc<str>, u64>,
+    /// Events that went nowhere when they came in, and those of which it is not known.
+    n_nowhere: u64,
+    n_not_kept: u64,
 }
 
 #[derive(Default)]
@@ -110,6 +115,13 @@ pub async fn plan(
     let mut is_whole = true;
     loop {
         let next = match request.action {
+            Action::Replay if request.config == Config::Original => {
+                let look = store
+                    .count_originals(&request.filter, &request.target, reach, SCAN_ORIGINALS)
+                    .await?;
+                look.found.iter().for_each(|tally| count.originals(tally));
+                look.next
+            }
             Action::Replay => {
                 let look = store.count_events(&request.filter, reach, SCAN).await?;
                 for tally in &look.found {
@@ -146,6 +158,22 @@ impl Count {
         }
     }
 
+    fn originals(&mut self, tally: &OriginalTally) {
+        match tally {
+            OriginalTally::Found(n) => self.n_found += n,
+            OriginalTally::Went {
+                route,
+                destination,
+                n_events,
+            } => {
+                let key = (Arc::clone(route), Arc::clone(destination));
+                self.ways.entry(key).or_default().n += n_events;
+            }
+            OriginalTally::Nowhere(n) => self.n_nowhere += n,
+            OriginalTally::NotKept(n) => self.n_not_kept += n,
+        }
+    }
+
     fn events(&mut self, snapshot: &Snapshot, request: &Request, tally: &EventTally) {
         self.n_found += tally.n_events;
         let event_type = tally.event_type.as_deref();
@@ -171,6 +199,8 @@ async fn describe(
     let speeds = speeds(store, snapshot).await?;
     let holds: Vec<_> = store.holds().await?.into_iter().map(|it| it.target).collect();
     let is_replay = request.action == Action::Replay;
+    // Routes are asked, and may refuse.
+    let is_asked = is_replay && request.config == Config::Current && !replay::is_named(&request.target);
     let is_cancel = request.action == Action::Cancel;
     let way = |(key, counted): (WayKey, Counted)| {
         let (route, destination) = key;
@@ -193,10 +223,10 @@ async fn describe(
         let is_batched = snapshot
             .route(&route)
             .is_some_and(|it| replay::has_batches(snapshot, &it.source));
-        if is_replay && is_batched && !replay::is_named(&request.target) {
+        if is_asked && is_batched {
             remarks.push("batches go by the types of all their elements: at most so many");
         }
-        if is_replay && has_filter && !replay::is_named(&request.target) {
+        if is_asked && has_filter {
             remarks.push("its filter is asked for each event: what it refuses is skipped");
         }
         Way {
@@ -217,12 +247,34 @@ async fn describe(
         },
         n,
     });
+    let then = [
+        (
+            count.n_nowhere,
+            "no_route",
+            if replay::is_named(&request.target) {
+                "they did not go there when they came in"
+            } else {
+                "no route took them when they came in"
+            },
+        ),
+        (
+            count.n_not_kept,
+            "not_kept",
+            "from before gatepost kept what their routes did",
+        ),
+    ];
+    let then = then.into_iter().filter(|(n, ..)| *n > 0);
+    let then = then.map(|(n, cause, reason)| Skipped {
+        cause,
+        reason: reason.to_owned(),
+        n,
+    });
     Ok(Plan {
         n_events: is_replay.then_some(count.n_found),
         n_deliveries: ways.iter().map(|it| it.n_deliveries).sum(),
         is_whole,
         takes: takes(&ways, count.n_found, request.per_second),
-        skipped: skipped.collect(),
+        skipped: skipped.chain(then).collect(),
         ways,
     })
 }

@@ -6,7 +6,7 @@ use crate::{
     egress::guard::Reach,
     event::delivery::Status,
     registry::Snapshot,
-    store::job::{Action, Filter, Target},
+    store::job::{Action, Config, Filter, Target},
 };
 
 /// The most a second that a job can be held to.
@@ -18,6 +18,7 @@ pub const MAX_REASON: usize = 500;
 #[derive(Debug, Clone)]
 pub struct Request {
     pub action: Action,
+    pub config: Config,
     pub filter: Filter,
     pub target: Target,
     /// At most so many deliveries (of a replay: events) a second.
@@ -74,6 +75,10 @@ impl Request {
             let expected = format!("left out: a {action} leaves each delivery where it goes");
             return Err(fault("to", expected, "a target"));
         }
+        if self.config == Config::Original {
+            let expected = format!("left out: a {action} leaves each delivery as it was made");
+            return Err(fault("config", expected, self.config.as_str()));
+        }
         let takes = self.action.takes();
         match self.filter.status() {
             Some(status) if !takes.contains(&status) => {
@@ -102,6 +107,15 @@ impl Request {
                 return Err(fault(field, expected, value));
             }
         }
+        match self.config {
+            Config::Current => self.check_target(snapshot)?,
+            // It names what there was then.
+            Config::Original => (),
+        }
+        self.check_url(snapshot, reach)
+    }
+
+    fn check_target(&self, snapshot: &Snapshot) -> Result<(), Fault> {
         let target = &self.target;
         if let Some(name) = &target.destination
             && snapshot.destination(name).is_none()
@@ -115,6 +129,11 @@ impl Request {
             let names = snapshot.routes.iter().map(|it| &*it.name);
             return Err(fault("to.route", known("routes", name, names), name));
         }
+        Ok(())
+    }
+
+    fn check_url(&self, snapshot: &Snapshot, reach: Reach) -> Result<(), Fault> {
+        let target = &self.target;
         let Some(url) = &target.url else { return Ok(()) };
         let Some(destination) = &target.destination else {
             let expected = "given with the `url`, which takes its place and has its settings";
@@ -147,6 +166,7 @@ mod tests {
     fn request(action: Action, filter: Filter) -> Request {
         Request {
             action,
+            config: Config::Current,
             filter,
             target: Target::default(),
             per_second: None,
@@ -174,6 +194,20 @@ mod tests {
         assert_eq!(told.filter.status(), Some(Status::Delivered));
         let cancel = checked(request(Action::Cancel, Filter::default())).unwrap();
         assert_eq!(cancel.filter.status(), None);
+    }
+
+    #[test]
+    fn a_replay_by_the_config_of_then_may_name_what_there_was_then() {
+        let request = Request {
+            config: Config::Original,
+            target: Target {
+                route: Some("gone".to_owned()),
+                destination: Some("gone".to_owned()),
+                url: None,
+            },
+            ..request(Action::Replay, Filter::default())
+        };
+        checked(request).unwrap();
     }
 
     #[test]
@@ -206,6 +240,13 @@ mod tests {
                 ..request(action, Filter::default())
             };
             check(request, field);
+        }
+        for action in [Action::Retry, Action::Cancel] {
+            let request = Request {
+                config: Config::Original,
+                ..request(action, Filter::default())
+            };
+            check(request, "config");
         }
         for per_second in [0, MAX_PER_SECOND + 1] {
             let request = Request {

@@ -16,14 +16,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     base::ids::JobId,
-    bulk::{Context, guests, replay},
+    bulk::{
+        Context, guests,
+        replay::{self, NotOriginal},
+    },
     event::{Event, headers::Headers},
     registry::Snapshot,
     store::{
         error::StoreError,
-        job::{Action, Bounds, FoundDelivery, Job, JobQuery, State, Step, Work},
+        job::{Action, Bounds, Config, FoundDelivery, Job, JobQuery, State, Step, Work},
         query::{EventSummary, MAX_LIMIT},
-        record::Start,
+        record::{NewDelivery, Start},
     },
 };
 
@@ -205,7 +208,10 @@ impl Worker {
                 n_skipped += 1;
                 continue;
             };
-            let mut deliveries = replay::deliveries(&snapshot, &event, &job.target);
+            let mut deliveries = match job.config {
+                Config::Current => replay::deliveries(&snapshot, &event, &job.target),
+                Config::Original => self.originals(&snapshot, job, &event).await?,
+            };
             if job.target.url.is_some() {
                 let guest = guests::name(job.id);
                 for it in &mut deliveries {
@@ -215,10 +221,14 @@ impl Worker {
             n_skipped += u64::from(deliveries.is_empty());
             made.extend(deliveries.into_iter().map(|it| (id, it)));
         }
+        // What went to one that left the config waits in any case, as a retry's does.
+        let is_there = |it: &NewDelivery| {
+            job.target.url.is_some() || snapshot.destinations.contains_key(&it.destination)
+        };
         let is_sent = |start: &Start| !matches!(start, Start::Skipped(_));
         let destinations = made
             .iter()
-            .filter(|(_, it)| is_sent(&it.start))
+            .filter(|(_, it)| is_sent(&it.start) && is_there(it))
             .map(|(_, it)| Arc::clone(&it.destination))
             .collect();
         let step = Step {
@@ -232,6 +242,23 @@ impl Worker {
         Ok((step, destinations))
     }
 
+    /// None for an event that a single replay would refuse.
+    async fn originals(
+        &self,
+        snapshot: &Snapshot,
+        job: &Job,
+        event: &Event,
+    ) -> Result<Vec<NewDelivery>, StoreError> {
+        match replay::originals(&self.context.store, snapshot, event, &job.target).await {
+            Ok(deliveries) => Ok(deliveries),
+            Err(NotOriginal::Store(error)) => Err(error),
+            Err(why) => {
+                tracing::debug!(event.id = %event.id, job.id = %job.id, "job {} leaves out event {}: {why}", job.id, event.id);
+                Ok(Vec::new())
+            }
+        }
+    }
+
     /// What is known of an event to say where it goes; with its body, only where a route reads that. `None`: it is gone, or
     /// cannot be read.
     async fn event(
@@ -240,7 +267,12 @@ impl Worker {
         job: &Job,
         found: EventSummary,
     ) -> Result<Option<Event>, StoreError> {
-        if !replay::reads_body(snapshot, &found.source, &job.target) {
+        let reads_body = match job.config {
+            Config::Current => replay::reads_body(snapshot, &found.source, &job.target),
+            // A route of then may be one of another source today.
+            Config::Original => snapshot.routes.iter().any(|it| it.reads_body()),
+        };
+        if !reads_body {
             return Ok(Some(without_body(found)));
         }
         match self.context.store.event(found.id).await {

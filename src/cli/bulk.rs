@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::cli::{
@@ -105,22 +105,10 @@ pub(crate) fn given<const N: usize>(fields: [(&str, &Option<String>); N]) -> Val
     Value::Object(fields.collect::<Map<_, _>>())
 }
 
-/// Shows the plan, and unless told otherwise makes the job.
-pub(crate) async fn run(
-    client: &Client,
-    action: &str,
-    filter: Value,
-    to: Value,
-    args: &JobArgs,
-    output: Output,
-) -> Result {
-    let request = json!({
-        "action": action,
-        "filter": filter,
-        "to": to,
-        "rate": args.rate,
-        "reason": args.reason,
-    });
+/// Shows the plan of what is asked for, and unless told otherwise makes the job.
+pub(crate) async fn run(client: &Client, mut request: Value, args: &JobArgs, output: Output) -> Result {
+    request["rate"] = args.rate.into();
+    request["reason"] = args.reason.clone().into();
     if args.plan || !args.yes {
         let plan = client.post(&["v1", "jobs", "plan"], &request).await?;
         if args.plan {
@@ -181,10 +169,14 @@ fn shown(plan: &Value) -> String {
         _ => "",
     };
     let what = match action.as_str() {
-        "replay" => format!(
-            "replay {more}{} events: {more}{n_deliveries} new deliveries",
-            count(plan, "n_events")
-        ),
+        "replay" => {
+            let how = match text(plan, "config").as_str() {
+                "original" => " by the config of then",
+                _ => "",
+            };
+            let n_events = count(plan, "n_events");
+            format!("replay {more}{n_events} events{how}: {more}{n_deliveries} new deliveries")
+        }
         action => format!("{action} {more}{n_deliveries} deliveries"),
     };
     let mut lines = vec![what];
@@ -318,6 +310,8 @@ fn whole(number: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -337,6 +331,11 @@ mod tests {
              r      billing      20          8.0 (configured)  paused: they are held until it is resumed\n\
              skipped: 10 (no route of `s` takes them)\n\
              takes about 2m"
+        );
+        let plan = json!({ "action": "replay", "config": "original", "n_events": 7, "n_deliveries": 0, "complete": true });
+        assert_eq!(
+            shown(&plan),
+            "replay 7 events by the config of then: 0 new deliveries"
         );
         let plan = json!({ "action": "retry", "n_deliveries": 7, "complete": false });
         let text = shown(&plan);

@@ -34,6 +34,6 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
     let client = Client::new(file, &args.admin)?;
-    let filter = args.which.filter();
-    bulk::run(&client, "cancel", filter, json!({}), &args.job, args.output).await
+    let request = json!({ "action": "cancel", "filter": args.which.filter() });
+    bulk::run(&client, request, &args.job, args.output).await
 }

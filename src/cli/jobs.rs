@@ -123,6 +123,7 @@ async fn show(file: Option<&Path>, args: Show) -> Result {
         "state",
         "filter",
         "to",
+        "config",
         "rate",
         "made_by",
         "reason",

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::{
     Output,
     bulk::{self, JobArgs, given},
     client::{AdminArgs, Client, text},
-    output::{self, Ended, Failure, Result, Table},
+    output::{self, Ended, Result, Table},
 };
 
 /// Deliver a stored event, or all that a filter finds, again
@@ -16,10 +16,10 @@ use crate::cli::{
 #[command(
     long_about = "Makes new deliveries from a stored event, by the routes that the config has today. The handler gets the \
                   same body, the same `webhook-id` and `gatepost-origin: replayed`. `--config original` (or `--original`) sends \
-                  one event to where it went when it came in, with the transforms that its routes had then. To try one \
+                  events to where they went when they came in, with the transforms that their routes had then. To try one \
                   failed delivery again, use `gatepost retry`.\n\nWith filters (those of `gatepost events list`) in place of an id it is a job: it shows the \
                   plan and asks. Asks the admin API of a running gatepost.",
-    after_help = "Examples:\n  gatepost replay evt_01jd...\n  gatepost replay evt_01jd... --destination billing\n  gatepost replay evt_01jd... --config original\n  gatepost replay --source stripe --from 2026-01-31T00:00:00Z --to 2026-02-01T00:00:00Z --plan\n  gatepost replay --source stripe --type 'invoice.*' --destination billing --rate 100\n  gatepost replay --source stripe --destination billing --to-url https://staging.example.com/hooks",
+    after_help = "Examples:\n  gatepost replay evt_01jd...\n  gatepost replay evt_01jd... --destination billing\n  gatepost replay evt_01jd... --config original\n  gatepost replay --source stripe --from 2026-01-31T00:00:00Z --to 2026-02-01T00:00:00Z --plan\n  gatepost replay --source stripe --type 'invoice.*' --destination billing --rate 100\n  gatepost replay --source stripe --after 2026-01-31T00:00:00Z --config original --plan\n  gatepost replay --source stripe --destination billing --to-url https://staging.example.com/hooks",
     group = clap::ArgGroup::new("which").args(["source", "event_type", "status", "after", "before", "q"]).multiple(true)
 )]
 pub(crate) struct Args {
@@ -35,8 +35,8 @@ pub(crate) struct Args {
     /// Only by this route, whatever its types and filter say
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
-    /// To where the event went when it came in, as its routes were then
-    #[arg(long, requires = "event")]
+    /// To where the events went when they came in, as their routes were then
+    #[arg(long)]
     original: bool,
     /// Events of this source
     #[arg(long, help_heading = "Which events")]
@@ -79,19 +79,16 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
     // The word that the option of all commands has here. A file of that name is `./original`.
     let is_word = file == Some(Path::new("original"));
     let is_original = is_word || args.original;
-    if is_original && args.event.is_none() {
-        return Err(Failure::usage("`--config original` is for one event: name it"));
-    }
     let client = Client::new(file.filter(|_| !is_word), &args.admin)?;
     let mut to = given([
         ("destination", &args.destination),
         ("route", &args.route),
         ("url", &args.to_url),
     ]);
-    if is_original {
-        to["config"] = "original".into();
-    }
     if let Some(event) = &args.event {
+        if is_original {
+            to["config"] = "original".into();
+        }
         return one(&client, event, &to, args.output).await;
     }
     let filter = given([
@@ -102,7 +99,12 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
         ("before", &args.before),
         ("q", &args.q),
     ]);
-    bulk::run(&client, "replay", filter, to, &args.job, args.output).await
+    let mut request = json!({ "action": "replay", "filter": filter, "to": to });
+    // An older gateway knows no such field.
+    if is_original {
+        request["config"] = "original".into();
+    }
+    bulk::run(&client, request, &args.job, args.output).await
 }
 
 async fn one(client: &Client, event: &str, to: &Value, output: Output) -> Result {

@@ -39,8 +39,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
     let client = Client::new(file, &args.admin)?;
     let Some(delivery) = args.delivery else {
-        let filter = args.which.filter();
-        return bulk::run(&client, "retry", filter, json!({}), &args.job, args.output).await;
+        let request = json!({ "action": "retry", "filter": args.which.filter() });
+        return bulk::run(&client, request, &args.job, args.output).await;
     };
     let reply = client
         .post(&["v1", "deliveries", &delivery, "retry"], &json!({}))

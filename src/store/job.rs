@@ -97,6 +97,48 @@ impl State {
     }
 }
 
+/// By which config a replay goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Config {
+    /// By today's routes.
+    #[default]
+    Current,
+    /// To where each event went when it came in, as its routes were then.
+    Original,
+}
+
+impl Config {
+    pub const ALL: [Self; 2] = [Self::Current, Self::Original];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Original => "original",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == text)
+    }
+}
+
+/// What the store calls a job that does this. A replay by the config of then has a word of its own: a replica of an older version,
+/// which would do it by today's, does not know the word and leaves the job alone.
+pub(super) const fn stored_action(action: Action, config: Config) -> &'static str {
+    match (action, config) {
+        (Action::Replay, Config::Original) => "replay_original",
+        _ => action.as_str(),
+    }
+}
+
+pub(super) fn parse_stored_action(text: &str) -> Option<(Action, Config)> {
+    let original = (Action::Replay, Config::Original);
+    let all = Action::ALL.map(|it| (it, Config::Current));
+    all.into_iter()
+        .chain([original])
+        .find(|(action, config)| stored_action(*action, *config) == text)
+}
+
 /// Which deliveries, or for a replay which events, a job is about: the conditions of the lists. All that are given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -180,6 +222,8 @@ pub struct Target {
 #[derive(Debug, Clone)]
 pub struct NewJob {
     pub action: Action,
+    /// Of a replay; of what else it is today's.
+    pub config: Config,
     pub filter: Filter,
     pub target: Target,
     /// At most so many deliveries or events a second.
@@ -196,6 +240,8 @@ pub struct NewJob {
 pub struct Job {
     pub id: JobId,
     pub action: Action,
+    /// Of a replay; of what else it is today's.
+    pub config: Config,
     pub state: State,
     pub filter: Filter,
     pub target: Target,
@@ -289,6 +335,23 @@ pub struct EventTally {
     pub source: Arc<str>,
     pub event_type: Option<String>,
     pub n_events: u64,
+}
+
+/// So many events, by what became of them when they came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OriginalTally {
+    /// All that the filter finds.
+    Found(u64),
+    /// They went that way.
+    Went {
+        route: Arc<str>,
+        destination: Arc<str>,
+        n_events: u64,
+    },
+    /// They went no way, or none that is asked for.
+    Nowhere(u64),
+    /// What some route of theirs did then is not known.
+    NotKept(u64),
 }
 
 /// How long the last attempts at one destination took.
@@ -396,6 +459,18 @@ impl Store {
     ) -> Result<Look<EventTally>, StoreError> {
         let filter = filter.clone();
         run!(self, count_events(filter, reach, n_scanned))
+    }
+
+    /// Counts what a replay by the config of then would deliver among the next `n_scanned` events.
+    pub async fn count_originals(
+        &self,
+        filter: &Filter,
+        target: &Target,
+        reach: Reach,
+        n_scanned: u32,
+    ) -> Result<Look<OriginalTally>, StoreError> {
+        let (filter, target) = (filter.clone(), target.clone());
+        run!(self, count_originals(filter, target, reach, n_scanned))
     }
 
     /// How many deliveries to this destination are due and in nobody's hands; counted no further than `at_most`.

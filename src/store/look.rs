@@ -7,11 +7,12 @@ use sqlx::{Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
 use crate::{
-    event::delivery::Status,
+    event::{Origin, delivery::Status},
     store::{
         filter::{self, Conditions, Engine},
-        job::{Action, Filter, Reach},
-        value::Time,
+        job::{Action, Filter, Reach, Target},
+        record::SkipCause,
+        value::{Time, clean},
     },
 };
 
@@ -122,6 +123,68 @@ where
     it
 }
 
+/// All that a replay would look at, in one number.
+pub(super) fn n_events<DB>(filter: &Filter, reach: Reach) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    of_events::<DB>(filter, reach, "select count(*) from event")
+}
+
+/// Where events went when they came in, counted, as a replay by the config of then sends them again: not at all where of one of
+/// their routes it is not known what it did.
+pub(super) fn original_tallies<DB>(filter: &Filter, target: &Target, reach: Reach) -> QueryBuilder<DB>
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    let mut it = Conditions::<DB>::new(
+        "select case when is_kept = 1 then route end as route, case when is_kept = 1 then destination end as destination, \
+         is_kept, count(distinct event_id) as n_events \
+         from (select event.id as event_id, delivery.route, delivery.destination, \
+         min(case when delivery.id is null then null \
+         when exists (select 1 from program where program.route = delivery.route and program.since <= delivery.created_at) \
+         then 1 else 0 end) over (partition by event.id) as is_kept \
+         from event left join delivery on delivery.event_id = event.id",
+    );
+    let words = [
+        (
+            " and delivery.origin in ('",
+            [Origin::Received.as_str(), Origin::Recovered.as_str()],
+        ),
+        (
+            " and coalesce(delivery.cause, '') not in ('",
+            [SkipCause::Filtered.as_str(), SkipCause::Repeated.as_str()],
+        ),
+    ];
+    for (condition, [one, other]) in words {
+        it.builder
+            .push(condition)
+            .push(one)
+            .push("', '")
+            .push(other)
+            .push("')");
+    }
+    for (condition, name) in [
+        (" and delivery.route = ", &target.route),
+        (" and delivery.destination = ", &target.destination),
+    ] {
+        if let Some(name) = name {
+            it.builder.push(condition).push_bind(clean(name).into_owned());
+        }
+    }
+    that_are(&mut it, filter, reach);
+    it.builder.push(") as original group by 1, 2, 3");
+    it.builder
+}
+
 /// `selects`: without the event, and with it, where a condition asks for it.
 fn of_deliveries<DB>(
     action: Action,
@@ -160,8 +223,19 @@ where
     Time: for<'t> Encode<'t, DB> + Type<DB>,
 {
     let mut it = Conditions::<DB>::new(select);
-    filter::events_that(&mut it, &filter.of_events());
+    that_are(&mut it, filter, reach);
+    it.builder
+}
+
+fn that_are<DB>(it: &mut Conditions<DB>, filter: &Filter, reach: Reach)
+where
+    DB: Engine,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    filter::events_that(it, &filter.of_events());
     it.id("event.id > ", reach.after);
     it.id("event.id <= ", Some(reach.last));
-    it.builder
 }

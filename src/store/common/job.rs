@@ -8,14 +8,14 @@ use crate::{
         error::StoreError,
         filter,
         job::{
-            Action, Bounds, DeliveryTally, EventTally, Filter, FoundDelivery, Job, JobQuery, Look, NewJob,
-            Pace, Reach, State,
+            self, Action, Bounds, DeliveryTally, EventTally, Filter, FoundDelivery, Job, JobQuery, Look,
+            NewJob, OriginalTally, Pace, Reach, State, Target,
         },
         look,
         pool::on,
         query::{EventSummary, Page},
         rows,
-        value::{Time, clean, signed},
+        value::{Time, clean, signed, unsigned},
     },
 };
 
@@ -32,7 +32,7 @@ impl Engine {
         on!(self.admin_writer(), |conn| {
             let row = sqlx::query(include_str!("sql/create_job.sql"))
                 .bind(id.uuid())
-                .bind(new.action.as_str())
+                .bind(job::stored_action(new.action, new.config))
                 .bind(&filter)
                 .bind(new.target.route.as_deref().map(clean))
                 .bind(new.target.destination.as_deref().map(clean))
@@ -159,6 +159,33 @@ impl Engine {
                 .fetch_all(conn)
                 .await?;
             rows::look(&rows, u32::MAX, edge, rows::event_tally)
+        })
+    }
+
+    pub(in crate::store) async fn count_originals(
+        &self,
+        filter: Filter,
+        target: Target,
+        reach: Reach,
+        n_scanned: u32,
+    ) -> Result<Look<OriginalTally>, StoreError> {
+        on!(self.admin_reader(), |conn| {
+            let edge: Option<Uuid> = look::edge(Action::Replay, &filter, reach, n_scanned)
+                .build_query_scalar()
+                .fetch_optional(&mut *conn)
+                .await?;
+            let window = reach.up_to(edge);
+            let n_events: i64 = look::n_events(&filter, window)
+                .build_query_scalar()
+                .fetch_one(&mut *conn)
+                .await?;
+            let rows = look::original_tallies(&filter, &target, window)
+                .build()
+                .fetch_all(conn)
+                .await?;
+            let mut look = rows::look(&rows, u32::MAX, edge, rows::original_tally)?;
+            look.found.push(OriginalTally::Found(unsigned(n_events)));
+            Ok(look)
         })
     }
 

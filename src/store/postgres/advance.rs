@@ -3,7 +3,10 @@
 use sqlx::{Connection, PgConnection};
 
 use crate::{
-    base::{clock::Timestamp, ids::EventId},
+    base::{
+        clock::Timestamp,
+        ids::{EventId, ProgramId},
+    },
     store::{
         error::StoreError,
         job::{FoundDelivery, Step, Work},
@@ -130,6 +133,11 @@ async fn replay(
         .bind(all().map(|it| it.position).map(order_at).collect::<Vec<_>>())
         .bind(Time(now))
         .bind(slot)
+        .bind(
+            all()
+                .map(|it| it.program.map(ProgramId::uuid))
+                .collect::<Vec<_>>(),
+        )
         .fetch_one(conn)
         .await?;
     Ok(unsigned(n_deliveries))

@@ -9,7 +9,10 @@ use crate::{
     event::delivery::Status,
     store::{
         error::StoreError,
-        job::{Action, DeliveryTally, EventTally, FoundDelivery, Job, Look, Pace, Reach, State, Target},
+        job::{
+            self, DeliveryTally, EventTally, FoundDelivery, Job, Look, OriginalTally, Pace, Reach, State,
+            Target,
+        },
         value::{Time, unsigned},
     },
 };
@@ -20,9 +23,11 @@ pub(in crate::store) fn job(row: &impl StoreRow) -> Result<Job, StoreError> {
     const TABLE: &str = "job";
     let number = |name| Ok::<u64, StoreError>(unsigned(get(row, TABLE, name)?));
     let per_second: Option<i32> = get(row, TABLE, "per_second")?;
+    let (action, config) = parsed(row, TABLE, "action", job::parse_stored_action)?;
     Ok(Job {
         id: JobId::from_uuid(get(row, TABLE, "id")?),
-        action: parsed(row, TABLE, "action", Action::parse)?,
+        action,
+        config,
         state: parsed(row, TABLE, "state", State::parse)?,
         filter: parsed(row, TABLE, "filter", |text| serde_json::from_str(text).ok())?,
         target: Target {
@@ -71,6 +76,20 @@ pub(in crate::store) fn event_tally(row: &impl StoreRow) -> Result<EventTally, S
         source: get::<String>(row, TABLE, "source")?.into(),
         event_type: get(row, TABLE, "type")?,
         n_events: unsigned(get(row, TABLE, "n_events")?),
+    })
+}
+
+pub(in crate::store) fn original_tally(row: &impl StoreRow) -> Result<OriginalTally, StoreError> {
+    const TABLE: &str = "delivery";
+    let n_events = unsigned(get(row, TABLE, "n_events")?);
+    Ok(match get::<Option<i32>>(row, TABLE, "is_kept")? {
+        None => OriginalTally::Nowhere(n_events),
+        Some(0) => OriginalTally::NotKept(n_events),
+        Some(_) => OriginalTally::Went {
+            route: get::<String>(row, TABLE, "route")?.into(),
+            destination: get::<String>(row, TABLE, "destination")?.into(),
+            n_events,
+        },
     })
 }
 

@@ -25,7 +25,7 @@ pub(super) use self::{
     delivery::{attempt, claim, delivery, holds, program, target_columns},
     event::{event, event_summary, request, request_summary, request_tally},
     issue::{backlog, dead_letters, issue, notice, refusals, rhythm},
-    job::{delivery_tally, event_tally, found_delivery, job, look, pace},
+    job::{delivery_tally, event_tally, found_delivery, job, look, original_tally, pace},
 };
 
 /// What both engines can read from a column.

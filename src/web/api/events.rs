@@ -15,13 +15,14 @@ use crate::{
     base::ids::EventId,
     bulk::{self, replay::NotOriginal},
     store::{
-        job::Target,
+        job::{Config, Target},
         query::{DeliveryQuery, MAX_LIMIT},
         record::{NewDelivery, Start},
         search::Found,
     },
     web::{
         api::{
+            job_shape::read_config,
             lists, search,
             shape::{EventJson, EventSummaryJson},
             texts::{Bytes, EventIdText, LimitNumber, ReplayConfigText, StatusText, TimeText},
@@ -207,10 +208,9 @@ async fn replay(
         destination: wanted.destination,
         url: None,
     };
-    let made = match wanted.config.as_deref() {
-        None | Some("current") => replay_now(&state.0, id, &target).await?,
-        Some("original") => replay_original(&state.0, id, &target).await?,
-        Some(other) => return Err(Problem::invalid("config", "`current` or `original`", other)),
+    let made = match read_config(wanted.config.as_deref())? {
+        Config::Current => replay_now(&state.0, id, &target).await?,
+        Config::Original => replay_original(&state.0, id, &target).await?,
     };
     Ok((StatusCode::ACCEPTED, Json(made)).into_response())
 }

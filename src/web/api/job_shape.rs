@@ -11,9 +11,9 @@ use crate::{
         request::{self, Request},
     },
     event::delivery::Status,
-    store::job::{Action, Filter, Job, Target},
+    store::job::{Action, Config, Filter, Job, Target},
     web::{
-        api::texts::{ActionText, EventIdText, StatusText, TimeText},
+        api::texts::{ActionText, EventIdText, ReplayConfigText, StatusText, TimeText},
         error::Problem,
         extract::{object, parse_id},
     },
@@ -31,6 +31,10 @@ pub(crate) struct JobInput {
     /// Of a replay, where to. Nothing named: all of today's routes that take an event.
     #[serde(default, deserialize_with = "object")]
     to: TargetJson,
+    /// Of a replay. `current` (without it): by today's routes. `original`: to where each event went when it came in, as its routes
+    /// were then; a `route` or `destination` is one of those.
+    #[schema(value_type = Option<ReplayConfigText>)]
+    config: Option<String>,
     /// At most so many deliveries (of a replay: events) a second. Absent: as fast as the destinations take them.
     #[schema(minimum = 1, maximum = 100_000)]
     rate: Option<u32>,
@@ -40,12 +44,19 @@ pub(crate) struct JobInput {
 }
 
 impl JobInput {
-    /// With no target: of a replay, all of today's routes that take an event.
-    pub(crate) fn new(action: String, filter: FilterJson, rate: Option<u32>, reason: Option<String>) -> Self {
+    /// With no target: of a replay, all routes that take an event, or took it.
+    pub(crate) fn new(
+        action: String,
+        filter: FilterJson,
+        config: Option<String>,
+        rate: Option<u32>,
+        reason: Option<String>,
+    ) -> Self {
         Self {
             action,
             filter,
             to: TargetJson::default(),
+            config,
             rate,
             reason,
         }
@@ -170,6 +181,8 @@ pub(crate) struct PlanJson {
     pub(crate) action: &'static str,
     pub(crate) filter: FilterJson,
     pub(crate) to: TargetJson,
+    /// Of a replay: `current` or `original`.
+    pub(crate) config: Option<&'static str>,
     pub(crate) rate: Option<u32>,
     /// Of a replay: the events that the filter finds.
     pub(crate) n_events: Option<u64>,
@@ -201,7 +214,7 @@ pub(crate) struct WayJson {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SkippedJson {
-    /// `no_route`.
+    /// `no_route` or `not_kept`.
     pub(crate) cause: &'static str,
     pub(crate) reason: String,
     pub(crate) n: u64,
@@ -216,6 +229,8 @@ pub(crate) struct JobJson {
     pub(crate) state: &'static str,
     pub(crate) filter: FilterJson,
     pub(crate) to: TargetJson,
+    /// Of a replay: `current` or `original`.
+    pub(crate) config: Option<&'static str>,
     pub(crate) rate: Option<u32>,
     /// The name of the token that asked for it.
     pub(crate) made_by: String,
@@ -238,6 +253,7 @@ pub(crate) fn read(input: JobInput) -> Result<Request, Problem> {
         .ok_or_else(|| Problem::invalid("action", &format!("one of {actions}"), &input.action))?;
     Ok(Request {
         action,
+        config: read_config(input.config.as_deref())?,
         filter: read_filter(input.filter)?,
         target: Target {
             route: input.to.route,
@@ -247,6 +263,18 @@ pub(crate) fn read(input: JobInput) -> Result<Request, Problem> {
         per_second: input.rate,
         reason: input.reason.filter(|it| !it.trim().is_empty()),
     })
+}
+
+/// By which config a replay goes; without a word, by today's.
+pub(crate) fn read_config(word: Option<&str>) -> Result<Config, Problem> {
+    let Some(word) = word else {
+        return Ok(Config::Current);
+    };
+    Config::parse(word).ok_or_else(|| Problem::invalid("config", "`current` or `original`", word))
+}
+
+fn shown_config(action: Action, config: Config) -> Option<&'static str> {
+    (action == Action::Replay).then(|| config.as_str())
 }
 
 fn read_filter(filter: FilterJson) -> Result<Filter, Problem> {
@@ -325,6 +353,7 @@ impl From<&Job> for JobJson {
             state: job.state.as_str(),
             filter: FilterJson::from(&job.filter),
             to: TargetJson::from(&job.target),
+            config: shown_config(job.action, job.config),
             rate: job.per_second,
             made_by: job.made_by.clone(),
             reason: job.reason.clone(),
@@ -344,6 +373,7 @@ impl PlanJson {
             action: request.action.as_str(),
             filter: FilterJson::from(&request.filter),
             to: TargetJson::from(&request.target),
+            config: shown_config(request.action, request.config),
             rate: request.per_second,
             n_events: plan.n_events,
             n_deliveries: plan.n_deliveries,

@@ -15,7 +15,7 @@ use crate::{
         plan::{self, Plan},
         request::Request,
     },
-    store::job::{Job, JobQuery, NewJob, State},
+    store::job::{Config, Job, JobQuery, NewJob, State},
     web::{
         api::{
             job_shape::{self, JobInput, JobJson, PlanJson},
@@ -69,8 +69,15 @@ async fn create(
 pub(crate) fn note(job: &Job) -> Note {
     Note {
         target: Some(job.id.to_string()),
-        detail: Some(format!("{}, {} planned", job.action.as_str(), job.n_planned)),
+        detail: Some(format!("{}, {} planned", what(job), job.n_planned)),
         ..Note::default()
+    }
+}
+
+fn what(job: &Job) -> &'static str {
+    match job.config {
+        Config::Current => job.action.as_str(),
+        Config::Original => "replay by the config of then",
     }
 }
 
@@ -79,6 +86,7 @@ pub(crate) async fn create_now(state: &AdminState, caller: &Caller, input: JobIn
     let new = NewJob {
         n_planned: plan.n_events.unwrap_or(plan.n_deliveries),
         action: request.action,
+        config: request.config,
         filter: request.filter,
         target: request.target,
         per_second: request.per_second,
@@ -91,7 +99,7 @@ pub(crate) async fn create_now(state: &AdminState, caller: &Caller, input: JobIn
         job.id = %job.id,
         made_by = %job.made_by,
         n_planned = job.n_planned,
-        "job {} ({}) is made by `{}`", job.id, job.action.as_str(), job.made_by
+        "job {} ({}) is made by `{}`", job.id, what(&job), job.made_by
     );
     Ok(job)
 }

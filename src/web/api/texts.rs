@@ -51,7 +51,7 @@ texts! {
     StatusText: one_of(Status::ALL.map(Status::as_str));
     RoleText: one_of(Role::ALL.map(Role::as_str));
     ActionText: one_of(Action::ALL.map(Action::as_str));
-    ReplayConfigText: one_of(["current", "original"]);
+    ReplayConfigText: one_of(job::Config::ALL.map(job::Config::as_str));
     JobStateText: one_of(job::State::ALL.map(job::State::as_str));
     IssueStateText: one_of(State::ALL.map(State::as_str).into_iter().chain([LIVE]));
     RuleText: one_of(Rule::ALL.map(Rule::as_str));

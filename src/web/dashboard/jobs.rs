@@ -209,8 +209,9 @@ fn input(mut params: Params) -> Result<JobInput, Problem> {
         before: params.text("before")?,
         q: params.text("q")?,
     };
+    let config = params.text("config")?;
     let rate = params.parsed("rate", "a whole number", |it| it.parse().ok())?;
     let reason = params.text("reason")?;
     params.finish()?;
-    Ok(JobInput::new(action, filter, rate, reason))
+    Ok(JobInput::new(action, filter, config, rate, reason))
 }

@@ -16,7 +16,7 @@ use crate::app::{
     load::Seed,
     process::Process,
     receiver::Reply,
-    sender::event,
+    sender::{Signed, event, stripe},
     site::{STRIPE_TO_BILLING, Site},
 };
 
@@ -193,6 +193,121 @@ app_case!(a_replay_goes_by_the_routes_of_today, |site| {
     assert_eq!(answer.status, 400);
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("did you mean `to-billing`?"), "{detail}");
+    app.finish().await;
+});
+
+/// An invoice over that much.
+fn invoice(id: &str, amount: u32) -> Signed {
+    stripe(format!(
+        r#"{{"id":"{id}","type":"invoice.paid","amount":{amount}}}"#
+    ))
+}
+
+/// A route that takes such amounts and says by which config it was sent.
+fn stamping(condition: &str, stamp: &str) -> String {
+    format!(
+        r#"{STRIPE_TO_BILLING}filter = {{ body = {{ amount = {{ {condition} }} }} }}
+transform = {{ js = "addHandler('transform', (request) => {{ request.body.by = '{stamp}'; return request }})" }}
+"#
+    )
+}
+
+app_case!(a_replay_by_the_config_of_then_does_as_was_done_then, |site| {
+    site.set("GATEPOST__ADMIN__REPLAY_TO_PRIVATE", "true");
+    // It went nowhere.
+    fill(&site, 1).await;
+    site.configure(&stamping(r#""$gte" = 1000"#, "first"));
+    let app = site.start().await;
+    let small = app.accept(&invoice("small", 5)).await;
+    let big = app.accept(&invoice("big", 2000)).await;
+    app.until_status(&big, "delivered").await;
+    app.until_status(&small, "skipped").await;
+    app.stop().await;
+    site.configure(&stamping(r#""$lt" = 1000"#, "second"));
+    let app = site.start().await;
+
+    let wanted = |config: &str, to: Value| json!({ "action": "replay", "filter": { "source": "stripe" }, "config": config, "to": to });
+    let counted = |it: &Value, names: [&str; 3]| names.map(|name| it[name].as_u64().unwrap());
+    let causes = |plan: &Value| -> Vec<(String, u64)> {
+        let skipped = plan["skipped"].as_array().unwrap().iter();
+        skipped
+            .map(|it| {
+                (
+                    it["cause"].as_str().unwrap().to_owned(),
+                    it["n"].as_u64().unwrap(),
+                )
+            })
+            .collect()
+    };
+    let original = wanted("original", json!({}));
+    let shown = plan(&app, &original).await;
+    assert_eq!(
+        (&shown["config"], &shown["n_events"], &shown["n_deliveries"]),
+        (&json!("original"), &json!(3), &json!(1)),
+        "{shown}"
+    );
+    assert_eq!(shown["ways"][0]["remarks"], json!([]), "{shown}");
+    assert_eq!(causes(&shown), [("no_route".to_owned(), 2)], "{shown}");
+
+    let staging = format!("http://{}/staging", site.receiver.address);
+    let to_url = wanted("original", json!({ "destination": "billing", "url": staging }));
+    // Of these the first hit at /billing was there before.
+    for (request, made, path, n_hits, expected) in [
+        (&original, [3, 1, 2], "/billing", 2, (&big, "first")),
+        (
+            &wanted("current", json!({})),
+            [3, 3, 0],
+            "/billing",
+            3,
+            (&small, "second"),
+        ),
+        (&to_url, [3, 1, 2], "/staging", 1, (&big, "first")),
+    ] {
+        let id = make(&app, request).await;
+        let job = until_ended(&app, &id).await;
+        assert_eq!(
+            counted(&job, ["n_matched", "n_changed", "n_skipped"]),
+            made,
+            "{job}"
+        );
+        assert_eq!(job["config"], request["config"], "{job}");
+        let hit = site.receiver.arrived(path, n_hits).await.pop().unwrap();
+        let body: Value = serde_json::from_slice(&hit.body).unwrap();
+        assert_eq!(
+            (hit.header("webhook-id"), body["by"].as_str()),
+            (expected.0.as_str(), Some(expected.1))
+        );
+    }
+
+    // Where nothing went, and as if all were from before it was kept what routes do.
+    let elsewhere = plan(&app, &wanted("original", json!({ "route": "gone" }))).await;
+    assert_eq!(causes(&elsewhere), [("no_route".to_owned(), 3)], "{elsewhere}");
+    site.raw("delete from program").await;
+    let shown = plan(&app, &original).await;
+    assert_eq!(shown["n_deliveries"], 0, "{shown}");
+    assert_eq!(
+        causes(&shown),
+        [("no_route".to_owned(), 2), ("not_kept".to_owned(), 1)],
+        "{shown}"
+    );
+    let id = make(&app, &original).await;
+    let job = until_ended(&app, &id).await;
+    assert_eq!(
+        counted(&job, ["n_matched", "n_changed", "n_skipped"]),
+        [3, 0, 3],
+        "{job}"
+    );
+    for action in ["retry", "cancel"] {
+        for path in ["/v1/jobs/plan", "/v1/jobs"] {
+            let request = json!({ "action": action, "config": "original" });
+            let refused = app.command(path, &request.to_string()).await;
+            assert_eq!(
+                (refused.status, &refused.json()["code"]),
+                (400, &json!("invalid_config")),
+                "{refused:?}"
+            );
+        }
+    }
     app.finish().await;
 });
 

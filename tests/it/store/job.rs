@@ -1,11 +1,13 @@
 use gatepost::{
-    base::ids::JobId,
+    base::ids::{JobId, ProgramId},
     store::{
         error::StoreError,
         job::{
-            Action, Bounds, Filter, FoundDelivery, Job, JobQuery, Look, NewJob, Reach, State, Step, Target,
-            Work,
+            Action, Bounds, Config, Filter, FoundDelivery, Job, JobQuery, Look, NewJob, OriginalTally, Reach,
+            State, Step, Target, Work,
         },
+        program::RouteProgram,
+        record::{Skip, SkipCause},
     },
 };
 
@@ -14,6 +16,7 @@ use crate::store::*;
 fn new_job(action: Action, filter: Filter) -> NewJob {
     NewJob {
         action,
+        config: Config::Current,
         filter,
         target: Target::default(),
         per_second: Some(50),
@@ -333,3 +336,128 @@ store_case!(
         assert_eq!((job.state, job.n_matched, job.n_changed), (State::Done, 2, 1));
     }
 );
+
+store_case!(a_replay_by_the_config_of_then_has_a_word_of_its_own, |store| {
+    let (event, _) = store.one("1").await;
+    let new = NewJob {
+        config: Config::Original,
+        ..new_job(Action::Replay, Filter::default())
+    };
+    let job = store.create_job(new, at(5)).await.unwrap();
+    assert_eq!((job.action, job.config), (Action::Replay, Config::Original));
+    assert_eq!(job.reach.last, event.uuid(), "it is about events");
+    let read = store.job(job.id).await.unwrap();
+    assert_eq!((read.action, read.config), (Action::Replay, Config::Original));
+    // An older replica takes no job that it would do by the config of today.
+    let known_before = "update job set action = action where action in ('retry', 'replay', 'cancel')";
+    assert_eq!(store.raw(known_before).await, 0);
+
+    let program = Some(ProgramId::new());
+    let mut again = delivery("to-billing", "billing");
+    again.program = program;
+    let id = again.id;
+    let step = Step {
+        job: job.id,
+        from: None,
+        to: None,
+        n_matched: 1,
+        n_skipped: 0,
+        work: Work::Replay(vec![(event, again)]),
+    };
+    assert!(store.advance_job(step, at(20)).await.unwrap());
+    let claims = store.claim_billing(WorkerId::new(), 9, at(30)).await;
+    let of_replay = claims.iter().find(|it| it.delivery.id == id).unwrap();
+    assert_eq!(of_replay.program, program);
+});
+
+store_case!(where_events_went_when_they_came_in_is_counted, |store| {
+    let mut both = event("stripe", "1");
+    both.deliveries.push(delivery("to-search", "search"));
+    let mut filtered = event("stripe", "2");
+    filtered.deliveries[0].start = Start::Skipped(Skip {
+        cause: SkipCause::Filtered,
+        reason: "no".to_owned(),
+    });
+    let mut unrouted = event("stripe", "3");
+    unrouted.deliveries.clear();
+    let mut of_no_program = event("stripe", "4");
+    of_no_program.deliveries.push(delivery("unknown", "search"));
+    let other = event("github", "5");
+    let first = both.event.id;
+    let all = vec![both, filtered, unrouted, of_no_program, other];
+    store.record(all).await.unwrap();
+    // A replay is not where it went at first.
+    let mut again = delivery("to-archive", "archive");
+    again.origin = Origin::Replayed;
+    store.replay(first, vec![again], at(9)).await.unwrap();
+    let routes = ["to-billing", "to-search", "to-archive"].map(|it| RouteProgram {
+        route: it.into(),
+        program: None,
+    });
+    store
+        .keep_programs(routes.to_vec(), at(-1_000_000))
+        .await
+        .unwrap();
+
+    let filter = Filter {
+        source: Some("stripe".to_owned()),
+        ..Filter::default()
+    };
+    let count = async |target: Target| {
+        let look = store
+            .count_originals(&filter, &target, Reach::ALL, 100)
+            .await
+            .unwrap();
+        assert_eq!(look.next, None);
+        look.found
+    };
+    let went = |route: &str, destination: &str| OriginalTally::Went {
+        route: route.into(),
+        destination: destination.into(),
+        n_events: 1,
+    };
+    let expect = |found: Vec<OriginalTally>, expected: &[OriginalTally]| {
+        assert!(expected.iter().all(|it| found.contains(it)), "{found:?}");
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+    };
+    expect(
+        count(Target::default()).await,
+        &[
+            went("to-billing", "billing"),
+            went("to-search", "search"),
+            OriginalTally::Nowhere(2),
+            OriginalTally::NotKept(1),
+            OriginalTally::Found(4),
+        ],
+    );
+    // Of its two ways only one counts, of which it is known.
+    let target = Target {
+        route: Some("to-billing".to_owned()),
+        ..Target::default()
+    };
+    let of_billing = OriginalTally::Went {
+        route: "to-billing".into(),
+        destination: "billing".into(),
+        n_events: 2,
+    };
+    expect(
+        count(target).await,
+        &[of_billing, OriginalTally::Nowhere(2), OriginalTally::Found(4)],
+    );
+    let target = Target {
+        destination: Some("archive".to_owned()),
+        ..Target::default()
+    };
+    expect(
+        count(target).await,
+        &[OriginalTally::Nowhere(4), OriginalTally::Found(4)],
+    );
+    let look = store
+        .count_originals(&filter, &Target::default(), Reach::ALL, 2)
+        .await
+        .unwrap();
+    assert!(
+        look.next.is_some() && look.found.contains(&OriginalTally::Found(2)),
+        "{look:?}"
+    );
+});

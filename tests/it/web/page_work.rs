@@ -113,3 +113,36 @@ async fn all_refused_requests_of_a_filter_are_counted_and_then_accepted() {
         list.text()
     );
 }
+
+#[tokio::test]
+async fn a_replay_is_planned_by_the_config_of_today_or_of_then() {
+    let app = Fixture::start().await;
+    app.seed(1, "push").await;
+    let plan = async |query: &str| app.page(&format!("/jobs/plan?{query}")).await;
+    let replay = plan("action=replay&source=github").await;
+    assert!(replay.contains("value=\"current\" selected"), "{replay}");
+    let original = plan("action=replay&source=github&config=original").await;
+    for word in [
+        "value=\"original\" selected",
+        "<input type=\"hidden\" name=\"source\" value=\"github\">",
+        "from before gatepost kept what their routes did",
+    ] {
+        assert!(original.contains(word), "`{word}`: {original}");
+    }
+    let retry = plan("action=retry&status=dead").await;
+    assert!(!retry.contains("name=\"config\""), "{retry}");
+    let refused = app.get("/jobs/plan?action=retry&config=original").await;
+    assert_eq!(
+        (
+            refused.status,
+            refused.text().contains("leaves each delivery as it was made")
+        ),
+        (400, true)
+    );
+    let made = app
+        .submit("/jobs", "action=replay&source=github&config=original")
+        .await;
+    assert_eq!(made.status, 303, "{made:?}");
+    let job = app.page(made.header("location").unwrap()).await;
+    assert!(job.contains("the config of then"), "{job}");
+}

@@ -5,7 +5,7 @@ values (
     $1, $2, 'running', $3, $4, $5, $6, $7, $8, $9,
     coalesce(
         case
-            when $2 = 'replay' then (select id from event order by id desc limit 1)
+            when $2 in ('replay', 'replay_original') then (select id from event order by id desc limit 1)
             else (select id from delivery order by id desc limit 1)
         end,
         $1
