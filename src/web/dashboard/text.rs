@@ -45,6 +45,39 @@ pub(super) const fn is_misleading(c: char) -> bool {
     )
 }
 
+/// A piece of a sentence of ours: what stands between two backquotes, or else.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) is_code: bool,
+    pub(super) text: String,
+}
+
+/// A sentence by what its backquotes set off, made visible. One that has no other stays as it is, and so does a pair with nothing
+/// between them.
+pub(super) fn pieces(text: &str) -> Vec<Piece> {
+    let mut res = Vec::new();
+    let mut push = |is_code, text: &str| {
+        if !text.is_empty() {
+            let text = visible(text);
+            res.push(Piece { is_code, text });
+        }
+    };
+    let (mut plain, mut from) = (0, 0);
+    while let Some(open) = text[from..].find('`').map(|it| from + it) {
+        let Some(close) = text[open + 1..].find('`').map(|it| open + 1 + it) else {
+            break;
+        };
+        if close > open + 1 {
+            push(false, &text[plain..open]);
+            push(true, &text[open + 1..close]);
+            plain = close + 1;
+        }
+        from = close + 1;
+    }
+    push(false, &text[plain..]);
+    res
+}
+
 /// At most so many characters, with an ellipsis where some are missing.
 pub(super) fn cut(text: &str, n_chars: usize) -> String {
     let text = visible(text);
@@ -178,7 +211,35 @@ mod tests {
         check("ä漢🙂", "ä漢🙂");
     }
 
+    #[test]
+    fn what_backquotes_set_off_is_code() {
+        let check = |text: &str, expected: &[(bool, &str)]| {
+            let pieces = pieces(text);
+            let pieces: Vec<_> = pieces.iter().map(|it| (it.is_code, it.text.as_str())).collect();
+            assert_eq!(pieces, expected, "{text}");
+        };
+        check("", &[]);
+        check("plain", &[(false, "plain")]);
+        check("`billing`", &[(true, "billing")]);
+        check(
+            "`a` and `b`: no",
+            &[(true, "a"), (false, " and "), (true, "b"), (false, ": no")],
+        );
+        check("`a` but `b", &[(true, "a"), (false, " but `b")]);
+        check("`` and ```x`", &[(false, "`` and ``"), (true, "x")]);
+        check("`<b>\0`ä", &[(true, "<b>␀"), (false, "ä")]);
+    }
+
     proptest! {
+        #[test]
+        fn no_piece_is_lost(text in "[a`ä\0]{0,12}") {
+            let all: String = pieces(&text)
+                .iter()
+                .map(|it| if it.is_code { format!("`{}`", it.text) } else { it.text.clone() })
+                .collect();
+            prop_assert_eq!(all, visible(&text));
+        }
+
         #[test]
         fn nothing_that_is_shown_controls_anything(text: String) {
             let shown = visible(&text);

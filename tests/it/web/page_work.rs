@@ -146,3 +146,16 @@ async fn a_replay_is_planned_by_the_config_of_today_or_of_then() {
     let job = app.page(made.header("location").unwrap()).await;
     assert!(job.contains("the config of then"), "{job}");
 }
+
+#[tokio::test]
+async fn what_an_issue_names_is_shown_as_code_whatever_it_is() {
+    let app = Fixture::start().await;
+    let issue = app.seed_issue().await;
+    app.raw("update issue set summary = '1 dead letter to `<img src=x onerror=alert(1)>`, not `<b>'")
+        .await;
+    for page in ["/issues".to_owned(), format!("/issues/{issue}")] {
+        let html = app.page(&page).await;
+        let expected = "1 dead letter to <code>&#60;img src=x onerror=alert(1)&#62;</code>, not `&#60;b&#62;";
+        assert!(html.contains(expected), "{page}: {html}");
+    }
+}

@@ -118,11 +118,12 @@ async fn with_something_in_it(app: &Fixture) -> (Seeded, Vec<(String, Vec<String
         ),
         (
             "/issues?state=live".to_owned(),
-            vec!["1 dead letter to", "critical", "open"],
+            vec!["1 dead letter to <code>billing</code>", "critical", "open"],
         ),
         (
             format!("/issues/{issue}"),
             vec![
+                "1 dead letter to <code>billing</code>",
                 "See the dead letters",
                 "status=dead&#38;destination=billing",
                 "Acknowledge",
