@@ -212,7 +212,7 @@ impl Families {
             held: add(
                 r,
                 "held",
-                "Routes and destinations whose deliveries wait",
+                "Routes and destinations whose deliveries wait, by who holds them back (operator, gatepost)",
                 Family::default(),
             ),
             issues: add(

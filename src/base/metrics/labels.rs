@@ -57,6 +57,7 @@ pub(super) struct NotificationOutcome {
 pub(super) struct HeldLabel {
     pub(super) kind: &'static str,
     pub(super) name: Arc<str>,
+    pub(super) held_by: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -40,8 +40,8 @@ pub struct Observed {
     pub deliveries: Vec<(Arc<str>, &'static str, u64)>,
     /// Destination, and for how long its oldest due delivery has been due.
     pub oldest_due: Vec<(Arc<str>, Duration)>,
-    pub held_routes: Vec<Arc<str>>,
-    pub held_destinations: Vec<Arc<str>>,
+    /// Kind (`route` or `destination`), name, who holds it back.
+    pub held: Vec<(&'static str, Arc<str>, &'static str)>,
     /// Rule, state, how many.
     pub issues: Vec<(&'static str, &'static str, u64)>,
     /// The ledger's counts, by name.
@@ -189,15 +189,13 @@ impl Metrics {
             inner.oldest_due.get_or_create(&label).set(age.as_secs_f64());
         }
         inner.held.clear();
-        let held = [
-            ("route", &observed.held_routes),
-            ("destination", &observed.held_destinations),
-        ];
-        for (kind, names) in held {
-            for name in names {
-                let name = name.clone();
-                inner.held.get_or_create(&HeldLabel { kind, name }).set(1);
-            }
+        for (kind, name, held_by) in &observed.held {
+            let label = HeldLabel {
+                kind,
+                name: name.clone(),
+                held_by,
+            };
+            inner.held.get_or_create(&label).set(1);
         }
         inner.issues.clear();
         for (rule, state, count) in &observed.issues {

@@ -37,8 +37,10 @@ fn filled() -> (Metrics, InFlight) {
     metrics.observe(&Observed {
         deliveries: vec![("billing".into(), "retrying", 4)],
         oldest_due: vec![("billing".into(), Duration::from_millis(1500))],
-        held_routes: vec!["stripe-to-billing".into()],
-        held_destinations: Vec::new(),
+        held: vec![
+            ("route", "stripe-to-billing".into(), "gatepost"),
+            ("destination", "billing".into(), "operator"),
+        ],
         issues: vec![("dead_letters", "open", 2)],
         ledger: vec![("received", 9)],
         is_ledger_balanced: Some(true),
@@ -88,7 +90,8 @@ fn every_metric_is_written_and_ends_with_eof() {
         "gatepost_store_up 1",
         "gatepost_deliveries{destination=\"billing\",status=\"retrying\"} 4",
         "gatepost_oldest_due_seconds{destination=\"billing\"} 1.5",
-        "gatepost_held{kind=\"route\",name=\"stripe-to-billing\"} 1",
+        "gatepost_held{kind=\"route\",name=\"stripe-to-billing\",held_by=\"gatepost\"} 1",
+        "gatepost_held{kind=\"destination\",name=\"billing\",held_by=\"operator\"} 1",
         "gatepost_ledger_balanced 1",
         "gatepost_ledger{count=\"received\"} 9",
         "gatepost_deliveries_stuck 0",
@@ -118,9 +121,11 @@ fn alerts_and_dashboard_ask_for_what_is_served() {
             n_asked += 1;
         }
         assert!(n_asked >= n_least, "{n_asked} metrics");
-        for (start, _) in file.match_indices("{answer=\"") {
-            let label = file[start + 1..].split(['}', ',']).next().unwrap_or_default();
-            assert!(served.contains(label), "nothing has {label}");
+        for label in ["{answer=\"", "{held_by=\""] {
+            for (start, _) in file.match_indices(label) {
+                let label = file[start + 1..].split(['}', ',']).next().unwrap_or_default();
+                assert!(served.contains(label), "nothing has {label}");
+            }
         }
     }
 }
@@ -129,7 +134,7 @@ fn alerts_and_dashboard_ask_for_what_is_served() {
 fn what_is_no_longer_observed_is_gone() {
     let metrics = Metrics::new();
     metrics.observe(&Observed {
-        held_routes: vec!["a".into()],
+        held: vec![("route", "a".into(), "operator")],
         ..Observed::default()
     });
     metrics.observe(&Observed::default());

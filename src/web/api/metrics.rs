@@ -90,10 +90,11 @@ fn observed(counted: &Counted) -> Observed {
         .as_ref()
         .map_or_else(Observed::default, |it| of_ledger(&it.ledger));
     for hold in &counted.holds {
-        match &hold.target {
-            HoldTarget::Route(name) => observed.held_routes.push(name.clone()),
-            HoldTarget::Destination(name) => observed.held_destinations.push(name.clone()),
-        }
+        let (kind, name) = match &hold.target {
+            HoldTarget::Route(name) => ("route", name),
+            HoldTarget::Destination(name) => ("destination", name),
+        };
+        observed.held.push((kind, name.clone(), hold.held_by.as_str()));
     }
     let deliveries = counted.stats.deliveries.iter();
     observed.deliveries = deliveries

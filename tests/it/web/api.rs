@@ -278,6 +278,9 @@ async fn what_is_paused_waits_and_says_why() {
     assert_eq!(held["data"][0]["id"], seeded.billing.to_string());
     let listed = app.get("/v1/destinations").await.json();
     assert_eq!(listed["data"][0]["held"]["reason"], "they move house");
+    let metrics = app.get("/metrics").await;
+    let line = "gatepost_held{kind=\"destination\",name=\"billing\",held_by=\"operator\"} 1";
+    assert!(metrics.text().contains(line), "{}", metrics.text());
     let resumed = app.post("/v1/destinations/billing/resume", "").await.json();
     assert_eq!(resumed["n_deliveries"], 1);
     assert!(resumed["held"].is_null());
