@@ -16,6 +16,7 @@ mod kind;
 mod mask;
 mod notification;
 mod oidc;
+mod otel;
 mod overlay;
 mod parse;
 mod process;
@@ -168,6 +169,7 @@ fn load_file(
     let mut tree = assemble::layered(written);
     overlay::environment(&mut tree, &inputs.environment, &mut reading.faults);
     overlay::flags(&mut tree, &inputs.flags, &mut reading.faults);
+    otel::fill(&mut tree, &inputs.environment, &mut reading.warnings);
     let settings = assemble::settings(&tree, &mut reading);
     *known = std::mem::take(&mut reading.known);
     match settings {

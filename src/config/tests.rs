@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::{
-    DEFAULT, Inputs, load_file, load_from, parse,
+    DEFAULT, Inputs, Loaded, load_file, load_from, load_text, parse,
     tree::{Node, Table, Value},
 };
 
@@ -166,5 +166,127 @@ fn a_secret_in_a_line_that_is_no_toml_is_not_shown() {
         let text = format!("[sources.a]\n{line}\n");
         let faults = load_file(&inputs(&[]), None, &text, &mut BTreeSet::new()).unwrap_err();
         assert!(!faults.rendered.contains("hunter2"), "{faults}");
+    }
+}
+
+fn with(environment: &[(&str, &str)], text: &str) -> Loaded {
+    load_text(&inputs(environment), text).unwrap()
+}
+
+/// Where each key of `[telemetry]` was said, but for the ratio.
+fn telemetry_places(loaded: &Loaded) -> Vec<(&str, &str)> {
+    let settings = loaded.effective.iter();
+    settings
+        .filter_map(|it| Some((it.key.strip_prefix("telemetry.")?, it.place.as_str())))
+        .filter(|(key, _)| *key != "sample_ratio")
+        .collect()
+}
+
+const OTEL: &[(&str, &str)] = &[
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", " http://127.0.0.1:4318 "),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "Authorization=Basic%20a+b%3D, x-tenant = 7,",
+    ),
+    ("OTEL_SERVICE_NAME", "hooks"),
+    ("OTEL_SDK_DISABLED", ""),
+];
+
+#[test]
+fn variables_of_opentelemetry_fill_what_the_config_leaves_open() {
+    let loaded = with(OTEL, "");
+    let telemetry = loaded.settings.telemetry.as_ref().unwrap();
+    assert_eq!(telemetry.endpoint.to_string(), "http://127.0.0.1:4318/");
+    assert_eq!(telemetry.service_name, "hooks");
+    let headers: Vec<_> = telemetry
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.expose()))
+        .collect();
+    assert_eq!(
+        headers,
+        [("authorization", &b"Basic a+b="[..]), ("x-tenant", b"7")]
+    );
+    assert_eq!(
+        telemetry_places(&loaded),
+        [
+            ("endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+            ("headers.authorization", "OTEL_EXPORTER_OTLP_HEADERS"),
+            ("headers.x-tenant", "OTEL_EXPORTER_OTLP_HEADERS"),
+            ("service_name", "OTEL_SERVICE_NAME"),
+        ]
+    );
+    let shown = format!("{:?}", loaded.effective);
+    assert!(!shown.contains("Basic"), "{shown}");
+    assert!(
+        loaded.warnings.iter().all(|it| !it.contains("OTEL")),
+        "{:?}",
+        loaded.warnings
+    );
+}
+
+#[test]
+fn the_config_wins_over_variables_of_opentelemetry() {
+    let written = "[telemetry]\nendpoint = \"http://127.0.0.1:9\"\nservice_name = \"gatepost\"";
+    let own = [("GATEPOST__TELEMETRY__ENDPOINT", "http://127.0.0.1:9")];
+    let off = [("OTEL_SDK_DISABLED", "true")];
+    for (environment, text, service_name) in [
+        (OTEL.to_vec(), written, "gatepost"),
+        ([OTEL, &own].concat(), "", "hooks"),
+        ([OTEL, &off].concat(), written, "gatepost"),
+    ] {
+        let telemetry = with(&environment, text).settings.telemetry.unwrap();
+        assert_eq!(telemetry.endpoint.to_string(), "http://127.0.0.1:9/");
+        // They may hold the credentials of the other collector.
+        assert!(telemetry.headers.is_empty());
+        assert_eq!(telemetry.service_name, service_name);
+    }
+    let headers = "[telemetry]\nheaders = { x-mine = \"1\" }";
+    let telemetry = with(OTEL, headers).settings.telemetry.unwrap();
+    assert_eq!(telemetry.headers.len(), 1);
+    assert_eq!(telemetry.headers[0].0, "x-mine");
+    // `true` in any case, and nothing else.
+    for (word, is_on) in [("TRUE", false), ("1", true), ("false", true)] {
+        let environment = [OTEL, &[("OTEL_SDK_DISABLED", word)]].concat();
+        assert_eq!(
+            with(&environment, "").settings.telemetry.is_some(),
+            is_on,
+            "{word}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_used_of_opentelemetry_is_warned_of_and_is_no_fault() {
+    let endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let headers = "OTEL_EXPORTER_OTLP_HEADERS";
+    for (name, value, part, is_on) in [
+        (endpoint, "collector:4317", "no http or https URL", false),
+        (endpoint, "http://169.254.169.254/", "may be sent to", false),
+        (
+            endpoint,
+            "http://ops:hunter2@127.0.0.1:4318",
+            "no http or https URL",
+            false,
+        ),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "`http/protobuf`", false),
+        (headers, "hunter2", "names and values", true),
+        (headers, "x-key=hunter2%", "names and values", true),
+        (headers, "x-key=hunter2%0a", "names and values", true),
+        (headers, "x-key=%ff", "names and values", true),
+        (headers, "x-key=", "names and values", true),
+        (headers, "content-length=7", "names and values", true),
+    ] {
+        let loaded = with(&[OTEL, &[(name, value)]].concat(), "");
+        let warnings: Vec<_> = loaded.warnings.iter().filter(|it| it.contains("OTEL")).collect();
+        assert!(
+            warnings.len() == 1 && warnings[0].contains(part),
+            "{value}: {warnings:?}"
+        );
+        assert!(!warnings[0].contains("hunter2"), "{warnings:?}");
+        let telemetry = loaded.settings.telemetry;
+        assert_eq!(telemetry.is_some(), is_on, "{value}");
+        assert!(telemetry.is_none_or(|it| it.headers.is_empty()), "{value}");
     }
 }
