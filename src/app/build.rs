@@ -273,6 +273,9 @@ pub async fn build(loaded: Loaded, inputs: Inputs, role: Role) -> anyhow::Result
         config: in_force.clone(),
     })
     .context("could not set up single sign-on")?;
+    groups
+        .last
+        .start("numbers", state.count(steps.close_admin.clone()));
     let close = steps.close_admin.clone();
     let serve = async move { listener::serve(admin, admin_router(state), &limits, close).await };
     groups.last.start("admin listener", serve);

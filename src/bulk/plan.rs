@@ -27,7 +27,7 @@ const SCAN_ORIGINALS: u32 = 5_000;
 /// How long a plan counts for who waits for the whole number.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it counts for a page, which must be there at once.
-pub const PATIENCE_OF_A_PAGE: Duration = Duration::from_millis(150);
+pub const PATIENCE_OF_A_PAGE: Duration = Duration::from_millis(75);
 
 /// What would be done.
 #[derive(Debug, Clone, Default)]

@@ -164,6 +164,11 @@ impl AdminState {
             reach: parts.admin.reach(),
         })))
     }
+
+    /// Counts for the pages what takes too long to be waited for, until it is stopped.
+    pub fn count(&self, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
+        self.0.numbers.clone().keep(stop)
+    }
 }
 
 /// The public side: no routes but a function, so that nothing is allocated to find it.

@@ -9,6 +9,7 @@ use tokio::{
     sync::{Mutex, MutexGuard, watch},
     time::{Instant, timeout},
 };
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -35,6 +36,10 @@ const RECENT: Duration = Duration::from_hours(1);
 const FRESH: Duration = Duration::from_secs(5);
 /// For so many times as long as it took, at least: counting a very large store must not become its main work.
 const REST: u32 = 50;
+/// A page shows the last count while a count that takes longer is made behind it.
+const QUICK: Duration = Duration::from_millis(200);
+/// Not one that is older.
+const OLD: Duration = Duration::from_mins(2);
 /// The longest that somebody who looks waits for a count of every row.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Events among which the last one of a source is looked for that sent nothing lately.
@@ -52,7 +57,19 @@ pub(crate) struct Counted {
     pub(crate) holds: Vec<Hold>,
     /// When the last event of each source came. None of one that sent nothing for long.
     pub(crate) last_seen: BTreeMap<Arc<str>, Timestamp>,
-    fresh_until: Instant,
+    ended: Instant,
+    took: Duration,
+}
+
+impl Counted {
+    fn is_fresh(&self) -> bool {
+        self.ended.elapsed() < FRESH.max(self.took * REST)
+    }
+
+    /// Whether a page shows it rather than wait for the next.
+    fn stands_in(&self) -> bool {
+        self.is_fresh() || (self.took > QUICK && self.ended.elapsed() < OLD)
+    }
 }
 
 /// The last count, shared by all who look. Clones share everything.
@@ -64,6 +81,8 @@ pub(crate) struct Numbers {
     last: Arc<ArcSwapOption<Counted>>,
     /// Held by whoever counts.
     counting: Arc<Mutex<()>>,
+    /// Tells whoever counts behind the pages, if anybody does.
+    asked: watch::Sender<()>,
 }
 
 impl Numbers {
@@ -73,6 +92,7 @@ impl Numbers {
             audited,
             last: Arc::default(),
             counting: Arc::default(),
+            asked: watch::Sender::default(),
         }
     }
 
@@ -82,9 +102,14 @@ impl Numbers {
         self.counted(turn).await
     }
 
-    /// The last one, however old, while another counts: a page must not wait for a count that is under way.
+    /// The last one, however old, while another counts: a page must not wait for a count that is under way. Nor does it wait for one
+    /// that takes long, if somebody looked lately: whoever looks next sees that.
     pub(crate) async fn recent(&self) -> Result<Arc<Counted>, StoreError> {
         match (self.counting.try_lock(), self.last.load_full()) {
+            (Ok(_), Some(last)) if last.stands_in() && self.asked.receiver_count() > 0 => {
+                self.asked.send_replace(());
+                Ok(last)
+            }
             (Ok(turn), _) => self.counted(turn).await,
             (Err(_), Some(last)) => Ok(last),
             (Err(_), None) => self.fresh().await,
@@ -96,10 +121,20 @@ impl Numbers {
         self.store.live_issues().await
     }
 
+    /// Counts what pages ask for without waiting for it, until it is stopped.
+    pub(crate) async fn keep(self, stop: CancellationToken) {
+        let mut asked = self.asked.subscribe();
+        while let Some(Ok(())) = stop.run_until_cancelled(asked.changed()).await {
+            if let Err(error) = self.fresh().await {
+                tracing::warn!(%error, "cannot count what the pages show");
+            }
+        }
+    }
+
     async fn counted(&self, _turn: MutexGuard<'_, ()>) -> Result<Arc<Counted>, StoreError> {
         let asked_at = Instant::now();
         let last = self.last.load_full();
-        if let Some(last) = last.as_ref().filter(|it| asked_at < it.fresh_until) {
+        if let Some(last) = last.as_ref().filter(|it| it.is_fresh()) {
             return Ok(Arc::clone(last));
         }
         let at = self.store.now().await?;
@@ -117,7 +152,8 @@ impl Numbers {
             stats,
             holds: self.store.holds().await?,
             last_seen,
-            fresh_until: Instant::now() + FRESH.max(asked_at.elapsed() * REST),
+            ended: Instant::now(),
+            took: asked_at.elapsed(),
         });
         self.last.store(Some(Arc::clone(&counted)));
         Ok(counted)
