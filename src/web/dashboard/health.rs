@@ -197,8 +197,8 @@ fn of_destination(it: &Signs<'_>) -> Health {
     }
     let n_dead = it.lately.dead.newest(LATELY);
     if n_dead > 0 && it.lately.delivered.newest(LATELY) == 0 {
-        let given_up = text::count(n_dead, "delivery", "deliveries");
-        let why = format!("of the last {LATELY} minutes {given_up} are given up and none is delivered");
+        let given_up = text::count(n_dead, "delivery is", "deliveries are");
+        let why = format!("of the last {LATELY} minutes {given_up} given up and none is delivered");
         return Health::new(Level::Bad, "failing", why);
     }
     if let Some(waits) = it.waits.filter(|it| *it > LATE) {
