@@ -18,8 +18,11 @@ use crate::{
     },
 };
 
-/// How far the time in an id, which its process made, may be from the time that stands beside it in the row.
+/// How far the clock of the process that made an id may be behind the one that the time beside it is from. An id is made after the
+/// row's own time, and may be much later: a request that is accepted again keeps the time when it came.
 const SLACK: Duration = Duration::from_hours(1);
+/// So many times as long may a look take that begins in the past: it passes all that came since.
+const PAST: u32 = 20;
 
 /// How long a list may look for the rows of one page.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +31,16 @@ pub struct Patience {
     pub n_rows: u32,
     /// After so long no further part begins.
     pub time: Duration,
+}
+
+impl Patience {
+    fn longer_for(self, before: Option<Timestamp>) -> Self {
+        let factor = if before.is_some() { PAST } else { 1 };
+        Self {
+            time: self.time * factor,
+            ..self
+        }
+    }
 }
 
 /// The rows whose ids lie between.
@@ -44,13 +57,11 @@ impl Window {
         Self { below, from: None }
     }
 
-    /// Where a look begins and where it ends: ids between which lies all that can have come in the list's time.
+    /// Where a look begins and where it ends: what came later has later ids.
     pub(super) fn of<DB: Engine>(list: &impl List<DB>) -> Self {
-        let [after, before] = list.times();
-        let end = before.map(|it| least_at(it.plus(SLACK)));
         Self {
-            below: [list.cursor(), end].into_iter().flatten().min(),
-            from: after.map(|it| least_at(it.minus(SLACK))),
+            below: list.cursor(),
+            from: list.after().map(|it| least_at(it.minus(SLACK))),
         }
     }
 }
@@ -71,8 +82,7 @@ pub(super) trait List<DB: Engine> {
     fn patience(&self) -> Option<Patience>;
     fn limit(&self) -> u32;
     fn cursor(&self) -> Option<Uuid>;
-    /// At or after the one, before the other.
-    fn times(&self) -> [Option<Timestamp>; 2];
+    fn after(&self) -> Option<Timestamp>;
     /// The ids that the parts are counted in. Rows that an index knows apart are not counted.
     fn ids(&self) -> Conditions<DB>;
     fn page(&self, window: Window) -> QueryBuilder<DB>;
@@ -112,7 +122,8 @@ where
             || self.status.is_some()
             || self.destination.is_some()
             || self.q.is_some();
-        self.patience.filter(|_| is_narrowed)
+        let patience = self.patience.filter(|_| is_narrowed)?;
+        Some(patience.longer_for(self.before))
     }
 
     fn limit(&self) -> u32 {
@@ -123,8 +134,8 @@ where
         self.cursor.map(EventId::uuid)
     }
 
-    fn times(&self) -> [Option<Timestamp>; 2] {
-        [self.after, self.before]
+    fn after(&self) -> Option<Timestamp> {
+        self.after
     }
 
     fn ids(&self) -> Conditions<DB> {
@@ -154,7 +165,8 @@ where
             || self.after.is_some()
             || self.before.is_some()
             || self.q.is_some();
-        self.patience.filter(|_| is_narrowed && self.event_id.is_none())
+        let patience = self.patience.filter(|_| is_narrowed && self.event_id.is_none())?;
+        Some(patience.longer_for(self.before))
     }
 
     fn limit(&self) -> u32 {
@@ -165,8 +177,8 @@ where
         self.cursor.map(DeliveryId::uuid)
     }
 
-    fn times(&self) -> [Option<Timestamp>; 2] {
-        [self.after, self.before]
+    fn after(&self) -> Option<Timestamp> {
+        self.after
     }
 
     fn ids(&self) -> Conditions<DB> {
@@ -207,7 +219,8 @@ where
             || self.after.is_some()
             || self.before.is_some()
             || self.q.is_some();
-        self.patience.filter(|_| is_narrowed)
+        let patience = self.patience.filter(|_| is_narrowed)?;
+        Some(patience.longer_for(self.before))
     }
 
     fn limit(&self) -> u32 {
@@ -218,8 +231,8 @@ where
         self.cursor.map(RequestId::uuid)
     }
 
-    fn times(&self) -> [Option<Timestamp>; 2] {
-        [self.after, self.before]
+    fn after(&self) -> Option<Timestamp> {
+        self.after
     }
 
     fn ids(&self) -> Conditions<DB> {

@@ -146,6 +146,30 @@ store_case!(events_are_the_same_whatever_the_patience, |store| {
     }
 });
 
+store_case!(
+    what_was_stored_long_after_it_came_is_listed_by_when_it_came,
+    |store| {
+        let long_ago = wall_now().minus(Duration::from_hours(240));
+        store.twelve().await;
+        let mut late = event_with("s", Some("late"), Bytes::new(), long_ago);
+        late.deliveries = vec![delivery("r", "billing")];
+        store.record(vec![late]).await.unwrap();
+        let before = Some(wall_now().minus(Duration::from_hours(120)));
+        let events = EventQuery {
+            before,
+            limit: 5,
+            ..Default::default()
+        };
+        check!(store, events, events, 1);
+        let deliveries = DeliveryQuery {
+            before,
+            limit: 5,
+            ..Default::default()
+        };
+        check!(store, deliveries, deliveries, 1);
+    }
+);
+
 store_case!(deliveries_are_the_same_whatever_the_patience, |store| {
     let all = store.twelve().await;
     let text = |it: &str| Some(it.to_owned());
