@@ -147,13 +147,15 @@ impl Said {
         }
     }
 
-    /// What was written before the end and not read yet. Waits for nothing: something that left the group may hold the pipe open.
+    /// What was written before the end and not read yet. Waits for nothing: something that left the group may hold the pipe open. Asks
+    /// the pipe itself: tokio's `try_read` reads nothing as long as its reactor has not heard that there is something.
     fn drain(&mut self) {
         let mut chunk = [0; 4096];
         // No more than a pipe holds, for the same reason.
         for _ in 0..16 {
-            match self.output.try_read(&mut chunk) {
+            match rustix::io::read(&self.output, &mut chunk) {
                 Ok(n_bytes) if n_bytes > 0 => self.push(&chunk[..n_bytes]),
+                Err(rustix::io::Errno::INTR) => (),
                 _ => break,
             }
         }
@@ -168,5 +170,26 @@ impl Said {
 
     fn tail(&self) -> Bytes {
         Bytes::copy_from_slice(&self.tail[self.tail.len().saturating_sub(MAX_OUTPUT)..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_said_just_before_the_end_is_read() {
+        let (output, mut end) = io::pipe().unwrap();
+        end.write_all(b"not yet\n").unwrap();
+        drop(end);
+        let mut said = Said {
+            output: pipe::Receiver::from_owned_fd(output.into()).unwrap(),
+            tail: Vec::new(),
+        };
+        // Nothing was awaited: no reactor has heard of it.
+        said.drain();
+        assert_eq!(said.tail(), &b"not yet\n"[..]);
     }
 }
