@@ -130,11 +130,18 @@ app_case!(
         assert!(plan.contains("<dt>Requests</dt><dd>5</dd>"), "{plan}");
         site.write("stripe.secret", OTHER_SECRET);
         app.running.reload();
-        let done = eventually("the new secret holds", || async {
-            let done = app.submit("/requests/accept", "all=1&source=stripe").await;
-            done.contains("5 of 5 requests accepted").then_some(done)
+        eventually("the new secret holds", || async {
+            let metrics = app.ask("/metrics").await.body;
+            let metrics = String::from_utf8_lossy(&metrics).into_owned();
+            let is_applied = |it: &str| {
+                it.starts_with(r#"gatepost_reloads_total{outcome="applied"}"#) && !it.ends_with(" 0")
+            };
+            metrics.lines().any(is_applied).then_some(())
         })
         .await;
+        // Not before: one that a reload meets halfway accepts a part of them.
+        let done = app.submit("/requests/accept", "all=1&source=stripe").await;
+        assert!(done.contains("5 of 5 requests accepted"), "{done}");
         assert!(
             done.contains("<dt><code>accepted</code></dt><dd>5</dd>"),
             "{done}"
