@@ -368,7 +368,8 @@ impl Store {
         run!(self, events(query))
     }
 
-    /// Those that their sender gave this id, the newest first.
+    /// Those that their sender gave this id, the newest first: of verified ones, and of those whose ids begin with the same twelve
+    /// characters no more than 5,000.
     pub async fn events_of_external_id(
         &self,
         external_id: &str,

@@ -123,7 +123,8 @@ pub(super) async fn list(
     Ok(Page(page).into_response())
 }
 
-/// A sender's id is found however far back it is, where a look at the newest events found nothing and nothing else is asked.
+/// Where a look at the newest events found nothing and nothing else is asked: by the index, the events that have it as the whole id
+/// of their sender. Unverified ones are not in it.
 async fn or_of_sender(
     state: &Admin,
     query: &Query,
