@@ -42,7 +42,11 @@ const MAX_KEPT_BODY: usize = 4096;
 
 /// From a claim in hand to its settlement. Never counts what a stop interrupted.
 pub async fn run(context: Context, lanes: Lanes, held: Held, settler: Settler, in_hand: InHand, stop: Stop) {
-    let InHand { claim, place } = in_hand;
+    let InHand {
+        claim,
+        place,
+        is_from_store,
+    } = in_hand;
     let (id, fence) = (claim.delivery.id, claim.fence);
     let _panic = ForgetOnPanic {
         held: held.clone(),
@@ -56,7 +60,11 @@ pub async fn run(context: Context, lanes: Lanes, held: Held, settler: Settler, i
         .destinations
         .get(&claim.delivery.destination)
         .cloned();
-    let ready = match (outlet, lanes.get(&claim.delivery.destination)) {
+    let lane = lanes.get(&claim.delivery.destination);
+    if let Some(lane) = &lane {
+        lane.metrics.taken(is_from_store);
+    }
+    let ready = match (outlet, lane) {
         (Some(outlet), Some(lane)) if !outlet.is_pulled() => wait_for_turn(&lanes, &lane, &claim, &stop)
             .await
             .map(|turn| (outlet, lane, turn)),
@@ -71,7 +79,7 @@ pub async fn run(context: Context, lanes: Lanes, held: Held, settler: Settler, i
         _ => None,
     };
     if let Some(to_settle) = sent {
-        settler.push(to_settle, &claim, place);
+        settler.push(to_settle, &claim, place, is_from_store);
     } else {
         held.remove(id, fence);
         put_back(&context, vec![(id, fence)]).await;

@@ -51,10 +51,22 @@ pub async fn run(context: Context, lanes: Lanes, stop: CancellationToken) {
         };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = context.wake.woken() => (),
-            () = tokio::time::sleep(poll) => (),
+            () = rest(&context, &lanes, poll) => (),
         }
     }
+}
+
+/// Until the next look: that long, or until somebody knows of work that there is room for.
+async fn rest(context: &Context, lanes: &Lanes, poll: Duration) {
+    let woken = async {
+        loop {
+            context.wake.woken().await;
+            if lanes.have_room() {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(poll, woken).await;
 }
 
 /// A breaker costs no attempt, but it does not stop the clock: `max_age` holds while nothing is sent.
@@ -123,11 +135,17 @@ async fn round(context: &Context, lanes: &Lanes) -> Result<bool, crate::store::e
             place.fill(claim);
         }
     }
-    Ok(wanted.per_destination.iter().any(|share| {
-        reserved.get(&share.destination).is_some_and(|left| {
-            share.n_first > 0 && left.first.is_empty() || share.n_retries > 0 && left.retries.is_empty()
-        })
-    }))
+    let mut is_backlog = false;
+    for share in &wanted.per_destination {
+        let left = &reserved[&share.destination];
+        let wanted = (share.n_first, share.n_retries);
+        let unfilled = (left.first.len(), left.retries.len());
+        if let Some(lane) = lanes.get(&share.destination) {
+            lane.claimed(wanted, unfilled);
+        }
+        is_backlog |= wanted.0 > 0 && unfilled.0 == 0 || wanted.1 > 0 && unfilled.1 == 0;
+    }
+    Ok(is_backlog)
 }
 
 /// The places of one destination that are to be filled.

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Instant,
 };
@@ -25,6 +25,9 @@ use crate::{
 const AHEAD: usize = 4;
 /// The part of the slots that is kept for first attempts, where there are several: retries that hang take the rest at most.
 const KEPT_FOR_FIRST: usize = 4;
+/// The part of the free places that a claim leaves to what ingest hands over while the store is asked, unless a backlog is
+/// known to wait there: what finds none goes the longer way, by another claim, which would take the places of the next.
+const KEPT_FOR_HANDOVER: usize = 4;
 
 /// One destination's share of this process.
 #[derive(Debug)]
@@ -44,6 +47,10 @@ pub struct Lane {
     rate: Option<u32>,
     hold_after: Option<u32>,
     n_dead_in_a_row: AtomicU32,
+    /// See [`Lane::may_have_more`].
+    may_have_more: AtomicBool,
+    /// The last claim got as many first attempts as it asked for.
+    has_backlog: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -99,6 +106,8 @@ impl Lane {
             rate,
             hold_after: outlet.settings.hold_after,
             n_dead_in_a_row: AtomicU32::new(0),
+            may_have_more: AtomicBool::new(true),
+            has_backlog: AtomicBool::new(false),
         }
     }
 
@@ -141,6 +150,8 @@ impl Lane {
 
     /// How many deliveries to ask the store for: of those that wait for their first attempt, and of those that are tried again.
     pub fn n_wanted(&self) -> (usize, usize) {
+        // Before the look at the places: one that comes free after it is told of.
+        self.may_have_more.store(true, Ordering::SeqCst);
         let (first, retries) = (&self.places, &self.retry_places);
         // Half of each, and one of each at least.
         let half_each = |n: usize| {
@@ -150,9 +161,33 @@ impl Lane {
             )
         };
         match self.gate.allowance(self.concurrency.max(1) as usize) {
-            Allowance::All => (first.n_worth_a_claim(), retries.n_worth_a_claim()),
+            Allowance::All => {
+                let n_first = first.n_worth_a_claim();
+                let n_kept = if self.has_backlog.load(Ordering::Relaxed) {
+                    0
+                } else {
+                    n_first / KEPT_FOR_HANDOVER
+                };
+                (n_first - n_kept, retries.n_worth_a_claim())
+            }
             Allowance::InHand(n) => half_each(n.saturating_sub(first.n_taken() + retries.n_taken())),
             Allowance::Probes(n) => half_each(n),
+        }
+    }
+
+    /// Whether the last look at the store left something for it there, as far as is known. Who frees a place of it then wakes the
+    /// claimer.
+    pub fn may_have_more(&self) -> bool {
+        self.may_have_more.load(Ordering::SeqCst)
+    }
+
+    /// What a claim of so many first attempts and retries left unfilled. Where that is some of each, the store has no more; what
+    /// is recorded after that is told of by whoever records it.
+    pub fn claimed(&self, wanted: (usize, usize), unfilled: (usize, usize)) {
+        self.has_backlog
+            .store(wanted.0 > 0 && unfilled.0 == 0, Ordering::Relaxed);
+        if unfilled.0 > 0 && unfilled.1 > 0 {
+            self.may_have_more.store(false, Ordering::SeqCst);
         }
     }
 }
@@ -189,6 +224,11 @@ impl Lanes {
             .collect();
         drop(lanes);
         handover.publish(open);
+    }
+
+    /// Whether some destination has room that is worth a claim.
+    pub fn have_room(&self) -> bool {
+        self.lock().values().any(|lane| lane.n_wanted() != (0, 0))
     }
 
     pub fn get(&self, destination: &str) -> Option<Arc<Lane>> {

@@ -60,7 +60,9 @@ struct Waiting {
     route: Arc<str>,
     destination: Arc<str>,
     /// The delivery's place in its lane: free again once the result is written.
-    place: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+    /// More of its key may wait in the store for just this result.
+    is_from_store: bool,
 }
 
 /// Why results were not recorded.
@@ -81,6 +83,14 @@ const fn counted(settlement: &Settlement, settled: Settled) -> handles::Settled 
     }
 }
 
+/// Frees the places, and says whether the store may have something for them: where nothing waits, a look for each batch would
+/// cost the store more than the batch did.
+fn frees_for_more(batch: Vec<Waiting>) -> bool {
+    let is_from_store = batch.iter().any(|it| it.is_from_store);
+    let lanes: Vec<_> = batch.into_iter().map(|it| it.to_settle.lane).collect();
+    is_from_store || lanes.iter().any(|it| it.may_have_more())
+}
+
 impl Settler {
     pub fn new(context: Context, held: Held) -> Self {
         Self {
@@ -90,12 +100,13 @@ impl Settler {
         }
     }
 
-    pub fn push(&self, to_settle: ToSettle, claim: &Claim, place: OwnedSemaphorePermit) {
+    pub fn push(&self, to_settle: ToSettle, claim: &Claim, place: OwnedSemaphorePermit, is_from_store: bool) {
         let waiting = Waiting {
             to_settle,
             route: Arc::clone(&claim.delivery.route),
             destination: Arc::clone(&claim.delivery.destination),
-            place,
+            _place: place,
+            is_from_store,
         };
         self.lock().push(waiting);
         self.shared.pushed.notify_one();
@@ -191,10 +202,9 @@ impl Settler {
                 }
             }
         }
-        // Frees the places, so that the claimer finds room.
-        let places: Vec<_> = batch.into_iter().map(|it| it.place).collect();
-        drop(places);
-        self.context.wake.now();
+        if frees_for_more(batch) {
+            self.context.wake.now();
+        }
     }
 
     async fn settle_with_patience(&self, batch: &[Waiting]) -> Result<Vec<Settled>, Unsettled> {

@@ -23,6 +23,7 @@ use crate::{
         error::StoreError,
         handover::Place,
         record::{Claimed, NewEvent, Recorded},
+        wake::Wake,
     },
 };
 
@@ -38,6 +39,7 @@ pub struct Batcher {
     queue: Arc<Queue>,
     store: Store,
     metrics: Metrics,
+    wake: Wake,
     max_batch: usize,
 }
 
@@ -98,11 +100,12 @@ const STOPPING: NotRecorded = NotRecorded {
 };
 
 impl Batcher {
-    pub fn new(store: Store, metrics: Metrics, max_batch: usize) -> Self {
+    pub fn new(store: Store, metrics: Metrics, wake: Wake, max_batch: usize) -> Self {
         Self {
             queue: Arc::default(),
             store,
             metrics,
+            wake,
             max_batch: max_batch.max(1),
         }
     }
@@ -201,7 +204,9 @@ impl Batcher {
             match self.store.record(events).await {
                 Ok(recorded) => {
                     trial::point(Point::Committed);
-                    answer_each(batch, recorded);
+                    if answer_each(batch, recorded) {
+                        self.wake.now();
+                    }
                 }
                 // One row is to blame: halve until it stands alone, so that its neighbours still get their 200.
                 Err(error)
@@ -229,14 +234,18 @@ impl Batcher {
     }
 }
 
-/// A waiter that is gone already is no fault: its event is in the store, and its retry will be a duplicate.
-fn answer_each(batch: Vec<Waiting>, recorded: Vec<Recorded>) {
+/// A waiter that is gone already is no fault: its event is in the store, and its retry will be a duplicate. True if deliveries
+/// wait in the store to be claimed now.
+fn answer_each(batch: Vec<Waiting>, recorded: Vec<Recorded>) -> bool {
+    let mut is_claim_due = false;
     for (waiting, recorded) in batch.into_iter().zip(recorded) {
         let _ = waiting.answer.send(Ok(recorded));
         if recorded == Recorded::Accepted {
+            is_claim_due |= waiting.event.deliveries.iter().any(|it| it.start.is_now());
             hand_over(&waiting.event, waiting.places);
         }
     }
+    is_claim_due
 }
 
 fn hand_over(event: &NewEvent, places: Vec<(usize, Place)>) {

@@ -97,7 +97,6 @@ pub struct Ingest {
     budget: ByteBudget,
     rates: Rates,
     clock: StoreClock,
-    wake: Wake,
     tracer: Tracer,
     ack_timeout: Duration,
 }
@@ -120,7 +119,12 @@ pub struct Parts {
 
 impl Ingest {
     pub fn new(settings: &Settings, parts: Parts) -> Self {
-        let batcher = Batcher::new(parts.store.clone(), parts.metrics.clone(), settings.max_batch);
+        let batcher = Batcher::new(
+            parts.store.clone(),
+            parts.metrics.clone(),
+            parts.wake,
+            settings.max_batch,
+        );
         let rejections = Rejections::new(
             parts.store.clone(),
             parts.metrics.clone(),
@@ -131,7 +135,6 @@ impl Ingest {
             budget: ByteBudget::new(settings.max_bytes_in_flight),
             rates: Rates::default(),
             clock: parts.clock,
-            wake: parts.wake,
             tracer: parts.tracer,
             ack_timeout: settings.ack_timeout,
             store: parts.store,
@@ -222,7 +225,6 @@ impl Ingest {
             return unavailable("a filter failed to run");
         };
         let id = fanned.event.event.id;
-        let waits_for_claim = fanned.event.deliveries.iter().any(|it| it.position.is_some());
         #[cfg(feature = "trial")]
         if flawed::is_found_by_check(&self.store, &mut fanned.event).await {
             return Reply::Duplicate(id);
@@ -235,12 +237,7 @@ impl Ingest {
         let recorded = tokio::time::timeout(self.ack_timeout, waiter).await;
         arrival.stored();
         match recorded {
-            Ok(Ok(Recorded::Accepted)) => {
-                if waits_for_claim {
-                    self.wake.now();
-                }
-                Reply::Accepted(id)
-            }
+            Ok(Ok(Recorded::Accepted)) => Reply::Accepted(id),
             Ok(Ok(Recorded::Duplicate(first))) => Reply::Duplicate(first),
             Ok(Ok(Recorded::Conflict(first))) => {
                 let source = source.name();

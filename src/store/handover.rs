@@ -18,6 +18,8 @@ use crate::{base::ids::WorkerId, store::claim::Claim};
 pub struct InHand {
     pub claim: Claim,
     pub place: OwnedSemaphorePermit,
+    /// Claimed from the store, where more may wait behind it, and not handed over by ingest.
+    pub is_from_store: bool,
 }
 
 /// Ingest's side. Clones share everything.
@@ -32,6 +34,7 @@ pub struct Handover {
 #[derive(Debug)]
 pub struct Place {
     permit: OwnedSemaphorePermit,
+    is_from_store: bool,
     sender: mpsc::UnboundedSender<InHand>,
 }
 
@@ -62,14 +65,19 @@ impl Handover {
 
     /// A place for one delivery to `destination`, if one is free now.
     pub fn reserve(&self, destination: &str) -> Option<Place> {
-        let semaphore = self.places.load().get(destination).cloned()?;
-        self.reserve_in(&semaphore)
+        let places = self.places.load().get(destination).cloned()?;
+        self.take(places, false)
     }
 
-    /// A place in the pool's own hands: it asks for those of destinations that take no hand-over too.
+    /// A place for a claim from the store: the pool asks for those of destinations that take no hand-over too.
     pub fn reserve_in(&self, places: &Arc<Semaphore>) -> Option<Place> {
+        self.take(Arc::clone(places), true)
+    }
+
+    fn take(&self, places: Arc<Semaphore>, is_from_store: bool) -> Option<Place> {
         Some(Place {
-            permit: Arc::clone(places).try_acquire_owned().ok()?,
+            permit: places.try_acquire_owned().ok()?,
+            is_from_store,
             sender: self.sender.clone(),
         })
     }
@@ -81,6 +89,7 @@ impl Place {
         let _ = self.sender.send(InHand {
             claim,
             place: self.permit,
+            is_from_store: self.is_from_store,
         });
     }
 }

@@ -101,6 +101,11 @@ impl Start {
         after: Duration::ZERO,
     };
 
+    /// Whether any worker may claim it at once.
+    pub const fn is_now(&self) -> bool {
+        matches!(self, Self::Due { after } if after.is_zero())
+    }
+
     pub const fn claimed(&self) -> Option<Claimed> {
         match self {
             Self::Claimed(claimed) => Some(*claimed),

@@ -13,8 +13,8 @@ use prometheus_client::{
 use crate::base::metrics::{
     labels::{
         BuildLabel, CauseLabel, CountLabel, DestinationLabel, DestinationOutcome, DestinationStatus,
-        HeldLabel, KindLabel, NotificationOutcome, OutcomeLabel, RuleState, SourceAnswer, SourceCall,
-        SourceCause,
+        DestinationWay, HeldLabel, KindLabel, NotificationOutcome, OutcomeLabel, RuleState, SourceAnswer,
+        SourceCall, SourceCause,
     },
     window::Window,
 };
@@ -40,6 +40,7 @@ pub(super) struct Families {
     pub(super) attempts: Family<DestinationOutcome, Counter>,
     pub(super) attempt: Seconds<DestinationLabel>,
     pub(super) in_flight: Family<DestinationLabel, Gauge>,
+    pub(super) taken: Family<DestinationWay, Counter>,
     pub(super) settled: Family<DestinationOutcome, Counter>,
     pub(super) latency: Seconds<DestinationLabel>,
     pub(super) breaker: Family<DestinationLabel, Gauge>,
@@ -124,6 +125,12 @@ impl Families {
             attempts: add(r, "attempts", "Attempts, by outcome", Family::default()),
             attempt: add(r, "attempt_seconds", "Duration of attempts", family_of_seconds()),
             in_flight: add(r, "attempts_in_flight", "Attempts under way", Family::default()),
+            taken: add(
+                r,
+                "deliveries_taken",
+                "Deliveries taken in hand, by the way they came",
+                Family::default(),
+            ),
             settled: add(
                 r,
                 "deliveries_settled",

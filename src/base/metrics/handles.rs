@@ -6,7 +6,9 @@ use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge,
 
 use crate::base::metrics::{
     families::Families,
-    labels::{DestinationLabel, DestinationOutcome, NotificationOutcome, SourceAnswer, SourceCause},
+    labels::{
+        DestinationLabel, DestinationOutcome, DestinationWay, NotificationOutcome, SourceAnswer, SourceCause,
+    },
 };
 
 /// What a request was answered with.
@@ -49,6 +51,8 @@ pub struct DestinationMetrics {
     attempts: Family<DestinationOutcome, Counter>,
     delivered: Counter,
     attempt: Histogram,
+    handed_over: Counter,
+    claimed: Counter,
     settled: [Counter; 4],
     latency: Histogram,
     in_flight: Gauge,
@@ -126,6 +130,12 @@ impl DestinationMetrics {
             let destination = name.clone();
             family.get_or_create_owned(&DestinationOutcome { destination, outcome })
         };
+        let taken = |way| {
+            let destination = name.clone();
+            families
+                .taken
+                .get_or_create_owned(&DestinationWay { destination, way })
+        };
         let label = DestinationLabel {
             destination: name.clone(),
         };
@@ -133,12 +143,23 @@ impl DestinationMetrics {
             attempts: families.attempts.clone(),
             delivered: of(&families.attempts, DELIVERED),
             attempt: families.attempt.get_or_create_owned(&label),
+            handed_over: taken("handed_over"),
+            claimed: taken("claimed"),
             settled: Settled::ALL.map(|(_, outcome)| of(&families.settled, outcome)),
             latency: families.latency.get_or_create_owned(&label),
             in_flight: families.in_flight.get_or_create_owned(&label),
             breaker: families.breaker.get_or_create_owned(&label),
             breaker_opened: families.breaker_opened.get_or_create_owned(&label),
             name,
+        }
+    }
+
+    /// In hand: claimed from the store, or handed over by ingest of the same process.
+    pub fn taken(&self, is_from_store: bool) {
+        if is_from_store {
+            self.claimed.inc();
+        } else {
+            self.handed_over.inc();
         }
     }
 

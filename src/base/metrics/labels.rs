@@ -35,6 +35,12 @@ pub(super) struct DestinationOutcome {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DestinationWay {
+    pub(super) destination: Arc<str>,
+    pub(super) way: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct DestinationStatus {
     pub(super) destination: Arc<str>,
     pub(super) status: &'static str,

@@ -16,6 +16,9 @@ fn filled() -> (Metrics, InFlight) {
     let destination = metrics.destination("billing");
     destination.attempted("delivered", Duration::from_millis(20));
     destination.attempted("timeout", Duration::from_secs(30));
+    for is_from_store in [false, true, false] {
+        destination.taken(is_from_store);
+    }
     destination.settled(Settled::LostClaim);
     destination.delivered_after(Duration::from_millis(40));
     let one = destination.begin();
@@ -75,6 +78,8 @@ fn every_metric_is_written_and_ends_with_eof() {
         "gatepost_attempts_total{destination=\"billing\",outcome=\"timeout\"} 1",
         "gatepost_attempt_seconds_count{destination=\"billing\"} 2",
         "gatepost_attempts_in_flight{destination=\"billing\"} 1",
+        "gatepost_deliveries_taken_total{destination=\"billing\",way=\"handed_over\"} 2",
+        "gatepost_deliveries_taken_total{destination=\"billing\",way=\"claimed\"} 1",
         "gatepost_deliveries_settled_total{destination=\"billing\",outcome=\"lost_claim\"} 1",
         "gatepost_delivery_latency_seconds_count{destination=\"billing\"} 1",
         "gatepost_breaker{destination=\"billing\"} 3",

@@ -14,6 +14,7 @@ mod destinations;
 mod doctor;
 pub(crate) mod faults;
 mod flow;
+mod handover;
 mod hostile;
 pub(crate) mod issues;
 pub(crate) mod load;
