@@ -105,8 +105,9 @@ impl Client {
     /// Flags win; what they leave open comes from the config.
     ///
     /// A config that is faulty on disk must not stop an operator from looking at a gateway that runs on the one before:
-    /// then the address is the environment's or the default one.
+    /// then the address is the environment's or the default one. One that is not there was named by mistake.
     pub(crate) fn new(config: Option<&Path>, args: &AdminArgs) -> Result<Self> {
+        settings::must_exist(config)?;
         // A variable that is set to nothing counts as not set.
         let is_given = |it: &&String| !it.is_empty();
         let (base, token) = match args.admin.as_ref().filter(is_given) {

@@ -9,6 +9,7 @@ use crate::cli::{
     bulk::{self, JobArgs, given},
     client::{AdminArgs, Client, text},
     output::{self, Ended, Result, Table},
+    settings,
 };
 
 /// Deliver a stored event, or all that a filter finds, again
@@ -77,7 +78,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result {
     // The word that the option of all commands has here. A file of that name is `./original`.
-    let is_word = file == Some(Path::new("original"));
+    let is_word = file == Some(Path::new(settings::ORIGINAL));
     let is_original = is_word || args.original;
     let client = Client::new(file.filter(|_| !is_word), &args.admin)?;
     let mut to = given([

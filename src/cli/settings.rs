@@ -24,6 +24,25 @@ pub(crate) fn print_warnings(loaded: &Loaded) {
     }
 }
 
+/// What `--config` of `gatepost replay` takes in place of a file.
+pub(crate) const ORIGINAL: &str = "original";
+
+/// Refuses a file that was named and is not there, also where nothing in it would be asked for: whoever named it meant something by it.
+pub(crate) fn must_exist(file: Option<&Path>) -> Result<()> {
+    let is_missing = |it: &&Path| matches!(it.try_exists(), Ok(false));
+    let Some(file) = file.filter(is_missing) else {
+        return Ok(());
+    };
+    let name = file.display().to_string();
+    let hint = if strsim::damerau_levenshtein(&name, ORIGINAL) <= 2 {
+        "expected a file: the word `original` belongs to `gatepost replay`, and no other command works by the config of then; leave \
+         `--config` out, or name a file that exists"
+    } else {
+        "expected a file that exists; leave `--config` out for the one that is found without it"
+    };
+    Err(Failure::usage(format_args!("`--config {name}` names no file")).hint(hint))
+}
+
 pub(crate) fn inputs(file: Option<&Path>) -> Inputs {
     Inputs::from_process(file)
 }

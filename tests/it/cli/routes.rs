@@ -121,6 +121,32 @@ fn replay_by_the_config_of_then_reads_no_config_of_that_name() {
 }
 
 #[test]
+fn a_config_that_is_not_there_is_refused_before_anybody_is_asked() {
+    let shell = Shell::new();
+    let retry = |more: &[&str]| {
+        let id = "dlv_00000000000000000000000000";
+        shell.told(&[&["retry", id, "--config", "original"], more].concat())
+    };
+    let told = [
+        retry(&[]),
+        retry(&["--admin", "http://127.0.0.1:9"]),
+        shell.told(&["replay", "--source", "stripe", "--config", "orignal"]),
+        shell.told(&["deliveries", "list", "--config", "gone.toml"]),
+    ];
+    snapshot!(told.join("\n"));
+    // One of that name is a config like any other.
+    shell.write(
+        "original",
+        &format!("{CONFIG}\n[admin]\nlisten = \"127.0.0.1:9\"\n"),
+    );
+    let told = retry(&[]);
+    assert!(
+        told.contains("no answer from the admin API at http://127.0.0.1:9"),
+        "{told}"
+    );
+}
+
+#[test]
 fn try_and_test_take_the_query_of_the_url() {
     let shell = shell(
         r#"
