@@ -119,7 +119,7 @@ pub(crate) async fn run(client: &Client, mut request: Value, args: &JobArgs, out
             return Ok(Ended::Fine);
         }
         note(shown(&plan.value));
-        if count(&plan.value, "n_deliveries") == 0 {
+        if count(&plan.value, "n_deliveries") == 0 && is_whole(&plan.value) {
             note("there is nothing to do");
             return Ok(Ended::Fine);
         }
@@ -164,10 +164,7 @@ fn is_agreed() -> Result<bool> {
 fn shown(plan: &Value) -> String {
     let action = text(plan, "action");
     let n_deliveries = count(plan, "n_deliveries");
-    let more = match plan.get("complete").and_then(Value::as_bool) {
-        Some(false) => "more than ",
-        _ => "",
-    };
+    let more = if is_whole(plan) { "" } else { "at least " };
     let what = match action.as_str() {
         "replay" => {
             let how = match text(plan, "config").as_str() {
@@ -210,6 +207,11 @@ fn shown(plan: &Value) -> String {
         lines.push("how long it takes is not known: no destination has a rate or attempts yet".to_owned());
     }
     lines.join("\n")
+}
+
+/// Whether a plan counted all there is. If not, there may be work even where it found none.
+fn is_whole(plan: &Value) -> bool {
+    plan.get("complete").and_then(Value::as_bool) != Some(false)
 }
 
 /// How often a job is asked how far it is.
@@ -339,7 +341,7 @@ mod tests {
         );
         let plan = json!({ "action": "retry", "n_deliveries": 7, "complete": false });
         let text = shown(&plan);
-        assert!(text.starts_with("retry more than 7 deliveries\n"), "{text}");
+        assert!(text.starts_with("retry at least 7 deliveries\n"), "{text}");
         assert!(text.contains("not known"), "{text}");
     }
 

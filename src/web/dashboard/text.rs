@@ -149,6 +149,15 @@ pub(super) fn count(n: u64, one: &str, more: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { more })
 }
 
+/// What stands in the place of rows. `is_cut`: older ones were not looked at.
+pub(super) fn no(what: &str, is_filtered: bool, is_cut: bool) -> String {
+    match (is_filtered, is_cut) {
+        (false, _) => format!("No {what}."),
+        (true, false) => format!("No {what} that match."),
+        (true, true) => format!("No {what} that match, so far."),
+    }
+}
+
 /// `n` in so many minutes, for each: `0.4 a minute`, `35 a minute`.
 pub(super) fn rate(n: u64, n_minutes: u64) -> String {
     let tenths = n * 10 / n_minutes.max(1);
