@@ -17,17 +17,22 @@ use crate::{
         claim::HoldTarget,
         error::StoreError,
         job::{Action, Config, DeliveryTally, EventTally, OriginalTally, Reach},
+        window::Patience,
     },
 };
 
-/// Rows that one statement counts over: a plan must not hold up anything, however much there is.
-const SCAN: u32 = 20_000;
-/// Events that one statement counts over where their deliveries are counted too.
-const SCAN_ORIGINALS: u32 = 5_000;
-/// How long a plan counts for who waits for the whole number.
-pub const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it counts for a page, which must be there at once.
-pub const PATIENCE_OF_A_PAGE: Duration = Duration::from_millis(75);
+/// For who waits for the whole number. A part is small: a plan must not hold up anything, however much there is.
+pub const WHOLE: Patience = Patience {
+    n_rows: 20_000,
+    time: Duration::from_secs(10),
+};
+/// For a page, which must be there at once.
+pub const OF_A_PAGE: Patience = Patience {
+    time: Duration::from_millis(75),
+    ..WHOLE
+};
+/// Where the deliveries of events are counted too, a part has so many times fewer events.
+const FEWER_ORIGINALS: u32 = 4;
 
 /// What would be done.
 #[derive(Debug, Clone, Default)]
@@ -102,13 +107,14 @@ struct Counted {
     n_under_way: u64,
 }
 
-/// Counts, a window at a time, until all is counted or after `patience` the next window would begin. Changes nothing.
+/// Counts, a part at a time, until all is counted or patience has ended. Changes nothing.
 pub async fn plan(
     store: &Store,
     snapshot: &Snapshot,
     request: &Request,
-    patience: Duration,
+    patience: Patience,
 ) -> Result<Plan, StoreError> {
+    let n_originals = patience.n_rows.div_ceil(FEWER_ORIGINALS);
     let started_at = Instant::now();
     let mut count = Count::default();
     let mut reach = Reach::ALL;
@@ -117,13 +123,15 @@ pub async fn plan(
         let next = match request.action {
             Action::Replay if request.config == Config::Original => {
                 let look = store
-                    .count_originals(&request.filter, &request.target, reach, SCAN_ORIGINALS)
+                    .count_originals(&request.filter, &request.target, reach, n_originals)
                     .await?;
                 look.found.iter().for_each(|tally| count.originals(tally));
                 look.next
             }
             Action::Replay => {
-                let look = store.count_events(&request.filter, reach, SCAN).await?;
+                let look = store
+                    .count_events(&request.filter, reach, patience.n_rows)
+                    .await?;
                 for tally in &look.found {
                     count.events(snapshot, request, tally);
                 }
@@ -131,7 +139,7 @@ pub async fn plan(
             }
             Action::Retry | Action::Cancel => {
                 let look = store
-                    .count_deliveries(request.action, &request.filter, reach, SCAN)
+                    .count_deliveries(request.action, &request.filter, reach, patience.n_rows)
                     .await?;
                 look.found.iter().for_each(|tally| count.deliveries(tally));
                 look.next
@@ -139,7 +147,7 @@ pub async fn plan(
         };
         let Some(next) = next else { break };
         reach.after = Some(next);
-        if started_at.elapsed() >= patience {
+        if started_at.elapsed() >= patience.time {
             is_whole = false;
             break;
         }

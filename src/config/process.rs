@@ -116,6 +116,7 @@ pub(super) fn admin(top: &mut Section<'_>, reading: &mut Reading<'_>) -> Result<
         viewers_see_bodies: viewers_see_bodies?,
         replay_to_private: replay_to_private?,
         oidc: oidc?,
+        patience: web::PagePatience::default(),
     })
 }
 

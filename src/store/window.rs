@@ -24,7 +24,7 @@ const SLACK: Duration = Duration::from_hours(1);
 /// So many times as long may a look take that begins in the past: it passes all that came since.
 const PAST: u32 = 20;
 
-/// How long a list may look for the rows of one page.
+/// How long a look through many rows may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     /// Rows of one part, at least one.

@@ -26,7 +26,7 @@ pub mod state;
 mod trail;
 mod view;
 
-use crate::{base::secret::Secret, egress::guard::Reach};
+use crate::{base::secret::Secret, bulk::plan, egress::guard::Reach, store::window::Patience};
 use ipnet::IpNet;
 use std::{net::SocketAddr, time::Duration};
 use url::Url;
@@ -58,6 +58,26 @@ pub struct AdminSettings {
     pub replay_to_private: bool,
     /// Where browsers may log in too.
     pub oidc: Option<oidc::Settings>,
+    pub patience: PagePatience,
+}
+/// How long the pages of the dashboard look through what is stored: a page must be there at once.
+#[derive(Debug, Clone, Copy)]
+pub struct PagePatience {
+    /// A list with conditions.
+    pub list: Patience,
+    /// A plan of bulk work, before somebody asks for the whole number.
+    pub plan: Patience,
+}
+impl Default for PagePatience {
+    fn default() -> Self {
+        Self {
+            list: Patience {
+                n_rows: 20_000,
+                time: Duration::from_millis(100),
+            },
+            plan: plan::OF_A_PAGE,
+        }
+    }
 }
 impl AdminSettings {
     /// How far a URL may reach that an operator gives.

@@ -17,7 +17,7 @@ use crate::{
     registry::Registry,
     store::{Store, clock::StoreClock, query::Audit, wake::Wake},
     web::{
-        AdminSettings, ServerSettings, api,
+        AdminSettings, PagePatience, ServerSettings, api,
         api::{metrics::Gauges, numbers::Numbers, stream::Newest},
         auth::Auth,
         counters::Counters,
@@ -101,6 +101,7 @@ pub(crate) struct Admin {
     pub(crate) openapi: String,
     pub(crate) config: InForce,
     pub(crate) viewers_see_bodies: bool,
+    pub(crate) patience: PagePatience,
     /// Of the URLs of replays.
     pub(crate) reach: Reach,
 }
@@ -161,6 +162,7 @@ impl AdminState {
             openapi: openapi(),
             config: parts.config,
             viewers_see_bodies: parts.admin.viewers_see_bodies,
+            patience: parts.admin.patience,
             reach: parts.admin.reach(),
         })))
     }

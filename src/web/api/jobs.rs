@@ -1,6 +1,6 @@
 //! `/v1/jobs`: bulk work, planned first.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     extract::State as Extract,
@@ -15,7 +15,10 @@ use crate::{
         plan::{self, Plan},
         request::Request,
     },
-    store::job::{Config, Job, JobQuery, NewJob, State},
+    store::{
+        job::{Config, Job, JobQuery, NewJob, State},
+        window::Patience,
+    },
     web::{
         api::{
             job_shape::{self, JobInput, JobJson, PlanJson},
@@ -48,7 +51,7 @@ async fn plan(
     Extract(state): Extract<AdminState>,
     Input(input): Input<JobInput>,
 ) -> Result<Json<PlanJson>, Problem> {
-    let (request, plan) = planned(&state, input, plan::PATIENCE).await?;
+    let (request, plan) = planned(&state, input, plan::WHOLE).await?;
     Ok(Json(PlanJson::new(&request, &plan)))
 }
 
@@ -82,7 +85,7 @@ fn what(job: &Job) -> &'static str {
 }
 
 pub(crate) async fn create_now(state: &AdminState, caller: &Caller, input: JobInput) -> Result<Job, Problem> {
-    let (request, plan) = planned(state, input, plan::PATIENCE).await?;
+    let (request, plan) = planned(state, input, plan::WHOLE).await?;
     let new = NewJob {
         n_planned: plan.n_events.unwrap_or(plan.n_deliveries),
         action: request.action,
@@ -191,7 +194,7 @@ pub(crate) async fn move_to(
 pub(crate) async fn planned(
     state: &AdminState,
     input: JobInput,
-    patience: Duration,
+    patience: Patience,
 ) -> Result<(Request, Plan), Problem> {
     let snapshot = Arc::clone(&state.0.registry.current());
     let request = job_shape::read(input)?.checked(&snapshot, state.0.reach)?;

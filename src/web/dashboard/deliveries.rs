@@ -13,7 +13,7 @@ use crate::{
         dashboard::{
             body::BodyView,
             frame::{self, Answer, Frame, Page, Section},
-            query::{self, Filters, Pager, Query},
+            query::{Filters, Pager, Query},
             room::{self, HeaderView, Room},
             text,
         },
@@ -43,7 +43,7 @@ pub(super) async fn list(
     query: Query,
 ) -> Answer<DeliveriesPage> {
     let wanted = DeliveryQuery {
-        patience: Some(query::PATIENCE),
+        patience: Some(state.0.patience.list),
         ..lists::deliveries(query.params())?
     };
     let (section, title) = match wanted.status {

@@ -32,7 +32,7 @@ use crate::{
             body::BodyView,
             curl::Curl,
             frame::{self, Answer, Frame, Page, Section},
-            query::{self, Filters, Pager, Query},
+            query::{Filters, Pager, Query},
             room::{self, HeaderView, Room},
             text,
         },
@@ -89,7 +89,7 @@ pub(super) async fn list(
     let mut params = query.params();
     let wanted = params.text("text")?;
     let asked = EventQuery {
-        patience: Some(query::PATIENCE),
+        patience: Some(state.0.patience.list),
         ..lists::events(params)?
     };
     let (rows, pager, searched) = if let Some(text) = &wanted {

@@ -111,9 +111,11 @@ pub(super) async fn plan(
         return Err(Problem::forbidden("this needs a token with the role `operator`"));
     }
     let mut params = query.params();
-    let patience = match params.text(COUNT)?.as_deref() {
-        Some(WHOLE) => plan::PATIENCE,
-        _ => plan::PATIENCE_OF_A_PAGE,
+    let is_whole = params.text(COUNT)?.as_deref() == Some(WHOLE);
+    let patience = if is_whole {
+        plan::WHOLE
+    } else {
+        state.0.patience.plan
     };
     let (request, plan) = jobs::planned(&state, input(params)?, patience).await?;
     let plan = PlanJson::new(&request, &plan);
@@ -128,7 +130,7 @@ pub(super) async fn plan(
         button: format!("{} them", capitalised(plan.action)),
         conditions: plan.filter.conditions(),
         takes: plan.seconds.map_or_else(|| "not known".to_owned(), about),
-        may_count_on: !plan.complete && patience < plan::PATIENCE,
+        may_count_on: !plan.complete && !is_whole,
         fields: fields.collect(),
         plan,
     }))

@@ -1,6 +1,6 @@
 //! The query of a list's URL: read for the store, shown again in the filters, carried on in the links.
 
-use std::{convert::Infallible, time::Duration};
+use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -9,7 +9,7 @@ use url::form_urlencoded;
 use crate::{
     event::delivery::Status,
     registry::Snapshot,
-    store::{query::Page, window::Patience},
+    store::query::Page,
     web::extract::Params,
 };
 
@@ -114,12 +114,6 @@ fn with_query(path: &str, query: &str) -> String {
         format!("{path}?{query}")
     }
 }
-
-/// How long a list with conditions may look: a page must be there at once.
-pub(super) const PATIENCE: Patience = Patience {
-    n_rows: 20_000,
-    time: Duration::from_millis(100),
-};
 
 #[derive(Debug)]
 pub(super) struct Pager {

@@ -19,7 +19,7 @@ use crate::{
         dashboard::{
             body::BodyView,
             frame::{Answer, Frame, Page, Section},
-            query::{self, Filters, Pager, Query},
+            query::{Filters, Pager, Query},
             room::{self, HeaderView, Room},
             text,
         },
@@ -51,7 +51,7 @@ pub(super) async fn list(
     query: Query,
 ) -> Answer<RequestsPage> {
     let wanted = RequestQuery {
-        patience: Some(query::PATIENCE),
+        patience: Some(state.0.patience.list),
         ..lists::requests(query.params())?
     };
     let page = state.0.store.requests(&wanted).await?;

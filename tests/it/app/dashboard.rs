@@ -1,13 +1,22 @@
 //! An incident, seen and mended in the dashboard alone.
 
+use std::time::Duration;
+
+use gatepost::{app::Role, store::window::Patience};
 use http::header::LOCATION;
 
 use crate::app::{
     api::Api,
     app_case, eventually,
     receiver::Reply,
-    sender::{OTHER_SECRET, event, event_body, stripe_with},
+    sender::{OTHER_SECRET, Signed, event, event_body, stripe, stripe_with},
     site::TestApp,
+};
+
+/// Two rows, and no more.
+const SOON_TIRED: Patience = Patience {
+    n_rows: 2,
+    time: Duration::ZERO,
 };
 
 async fn page(app: &TestApp, path: &str) -> String {
@@ -26,11 +35,12 @@ async fn until_said(app: &TestApp, path: &str, word: &str) -> String {
 }
 
 /// Where the first link of that beginning leads.
-fn link<'a>(html: &'a str, start: &str) -> &'a str {
+fn link(html: &str, start: &str) -> String {
     let at = html
         .find(&format!("href=\"{start}"))
         .unwrap_or_else(|| panic!("no link to {start}:\n{html}"));
-    html[at + 6..].split('"').next().unwrap()
+    let link = html[at + 6..].split('"').next().unwrap();
+    link.replace("&#38;", "&").replace("&amp;", "&")
 }
 
 impl Api {
@@ -62,14 +72,8 @@ app_case!(an_incident_is_seen_and_mended, |site| {
 
     let html = until_said(&app, "/", "1 dead letter for billing").await;
     assert!(html.contains("verdict bad"), "{html}");
-    let dead = page(
-        &app,
-        &link(&html, "/deliveries?status=dead")
-            .replace("&#38;", "&")
-            .replace("&amp;", "&"),
-    )
-    .await;
-    let delivery = page(&app, link(&dead, "/deliveries/")).await;
+    let dead = page(&app, &link(&html, "/deliveries?status=dead")).await;
+    let delivery = page(&app, &link(&dead, "/deliveries/")).await;
     assert!(delivery.contains("422"), "{delivery}");
 
     site.receiver.always("/billing", Reply::Status(200));
@@ -92,10 +96,7 @@ app_case!(many_are_retried_by_a_plan_and_a_job, |site| {
     }
     site.receiver.always("/billing", Reply::Status(200));
     let list = page(&app, "/deliveries?status=dead&destination=billing").await;
-    let plan = link(&list, "/jobs/plan?action=retry")
-        .replace("&#38;", "&")
-        .replace("&amp;", "&");
-    let plan = page(&app, &plan).await;
+    let plan = page(&app, &link(&list, "/jobs/plan?action=retry")).await;
     assert!(plan.contains("<dt>Deliveries</dt><dd>3</dd>"), "{plan}");
     let job = app
         .submit(
@@ -126,7 +127,7 @@ app_case!(
         }
         app.until_rejected("signature_mismatch", n_refused).await;
         let list = page(&app, "/requests?source=stripe").await;
-        let plan = page(&app, link(&list, "/requests/plan")).await;
+        let plan = page(&app, &link(&list, "/requests/plan")).await;
         assert!(plan.contains("<dt>Requests</dt><dd>5</dd>"), "{plan}");
         site.write("stripe.secret", OTHER_SECRET);
         app.running.reload();
@@ -161,11 +162,83 @@ app_case!(a_refused_request_is_explained, |site| {
     assert_eq!(app.post(&forged).await.status, 401);
     app.until_rejected("signature_mismatch", 1).await;
     let list = page(&app, "/requests?source=stripe").await;
-    let shown = page(&app, link(&list, "/requests/req_")).await;
+    let shown = page(&app, &link(&list, "/requests/req_")).await;
     assert!(
         shown.contains("does not match") && shown.contains("evt_other"),
         "{shown}"
     );
     until_said(&app, "/sources", "1 signature_mismatch").await;
+    app.finish().await;
+});
+
+app_case!(a_long_list_is_looked_through_a_part_at_a_time, |site| {
+    let app = site
+        .start_with(Role::All, |it| it.admin.patience.list = SOON_TIRED)
+        .await;
+    // The oldest is the one that is looked for.
+    app.accept(&stripe(event_body("evt_0", "rare"))).await;
+    assert_eq!(app.post(&Signed::new("stripe", "unsigned")).await.status, 401);
+    app.until_rejected("unsigned", 1).await;
+    for n in 1..5 {
+        app.accept(&event(&format!("evt_{n}"))).await;
+        let forged = stripe_with(OTHER_SECRET, event_body("evt_0", "rare"));
+        assert_eq!(app.post(&forged).await.status, 401);
+    }
+    app.until_rejected("signature_mismatch", 4).await;
+    for list in [
+        "/events?type=rare",
+        "/deliveries?type=rare",
+        "/requests?cause=unsigned",
+    ] {
+        let older = format!("{}?cursor=", list.split('?').next().unwrap());
+        let mut html = page(&app, list).await;
+        for _ in 0..2 {
+            for word in ["that match, so far.", "Looked through 2 of them, back to <time"] {
+                assert!(html.contains(word), "{list}: `{word}`: {html}");
+            }
+            html = page(&app, &link(&html, &older)).await;
+        }
+        let is_found = html.matches("<tr data-row=").count() == 1;
+        assert!(is_found && !html.contains("Looked through"), "{list}: {html}");
+    }
+    app.finish().await;
+});
+
+app_case!(a_plan_of_much_says_at_least_and_counts_on, |site| {
+    let app = site
+        .start_with(Role::All, |it| it.admin.patience.plan = SOON_TIRED)
+        .await;
+    for n in 0..5 {
+        app.accept(&event(&format!("evt_{n}"))).await;
+    }
+    let plan = async |more: &str| page(&app, &format!("/jobs/plan?action=replay&source=stripe{more}")).await;
+    let begun = plan("").await;
+    for word in [
+        "<dt>Events</dt><dd>at least 2</dd>",
+        "<dt>Deliveries</dt><dd>at least 2</dd>",
+        "There is more than was counted.",
+        "name=\"count\" value=\"whole\"",
+        "Count on, for up to ten seconds",
+    ] {
+        assert!(begun.contains(word), "`{word}`: {begun}");
+    }
+    let whole = plan("&count=whole").await;
+    assert!(whole.contains("<dt>Events</dt><dd>5</dd>"), "{whole}");
+    assert!(
+        !whole.contains("There is more") && !whole.contains("Count on"),
+        "{whole}"
+    );
+    // What the counted part has none of may be among the rest.
+    let rare = plan("&type=rare").await;
+    assert!(
+        rare.contains("<dd>at least 0</dd>") && rare.contains("<button class=\"main\">Replay them"),
+        "{rare}"
+    );
+    // Of those that come with their deliveries a part is smaller.
+    let original = plan("&config=original").await;
+    assert!(
+        original.contains("<dt>Events</dt><dd>at least 1</dd>") && original.contains("Count on"),
+        "{original}"
+    );
     app.finish().await;
 });

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Deref, path::PathBuf};
 
 use gatepost::{
     app::{self, Role, Running},
-    config::{self, Inputs},
+    config::{self, Inputs, Settings},
 };
 use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, SqliteConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
@@ -180,12 +180,18 @@ impl Site {
     }
 
     pub(crate) async fn start_as(&self, role: Role) -> TestApp {
+        self.start_with(role, |_| ()).await
+    }
+
+    /// With settings that no config says.
+    pub(crate) async fn start_with(&self, role: Role, change: impl FnOnce(&mut Settings)) -> TestApp {
         let inputs = Inputs {
             file: Some(self.config_file()),
             flags: Vec::new(),
             environment: self.environment.clone(),
         };
-        let loaded = config::load(&inputs).unwrap_or_else(|faults| panic!("{faults}"));
+        let mut loaded = config::load(&inputs).unwrap_or_else(|faults| panic!("{faults}"));
+        change(&mut loaded.settings);
         let running = Box::pin(app::start(loaded, inputs, role)).await.unwrap();
         TestApp {
             api: Api {
