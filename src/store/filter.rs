@@ -3,15 +3,31 @@
 use sqlx::{Database, Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
-use crate::store::{
-    issue::IssueQuery,
-    job::JobQuery,
-    query::{DeliveryQuery, EventQuery, MAX_LIMIT, RequestQuery},
-    value::{Time, clean},
-    window::Window,
+use crate::{
+    base::{
+        clock::Timestamp,
+        ids::{EventId, IssueId, JobId},
+    },
+    store::{
+        issue::IssueQuery,
+        job::JobQuery,
+        query::{DeliveryQuery, EventQuery, MAX_LIMIT, RequestQuery},
+        value::{Time, clean},
+        window::Window,
+    },
 };
 
-/// An engine that takes what the filters bind.
+/// What a condition compares with.
+#[derive(Debug, Clone)]
+pub(super) enum Operand {
+    Text(String),
+    Bytes(Vec<u8>),
+    Number(i64),
+    Id(Uuid),
+    Time(Time),
+}
+
+/// An engine that takes these.
 pub(super) trait Engine: Database {
     /// The operator that compares without regard to case.
     const LIKE: &'static str;
@@ -19,6 +35,8 @@ pub(super) trait Engine: Database {
     const HOLDS: [&'static str; 2];
     /// What stands around an external id, and before it once more, to ask for it by the index of keys: so many of those that begin alike.
     const HAS_EXTERNAL_ID: [&'static str; 2];
+
+    fn bind(builder: &mut QueryBuilder<Self>, value: Operand);
 }
 
 impl Engine for sqlx::Postgres {
@@ -28,6 +46,10 @@ impl Engine for sqlx::Postgres {
         "event.id in (select id from event where (coalesce(left(external_id, 12), '')) collate \"C\" = left(",
         ", 12) and key is not null limit 5000) and event.external_id = ",
     ];
+
+    fn bind(builder: &mut QueryBuilder<Self>, value: Operand) {
+        bind(builder, value);
+    }
 }
 
 impl Engine for sqlx::Sqlite {
@@ -37,6 +59,58 @@ impl Engine for sqlx::Sqlite {
         "event.id in (select id from event where substr(coalesce(external_id, ''), 1, 12) = substr(",
         ", 1, 12) and key is not null limit 5000) and event.external_id = ",
     ];
+
+    fn bind(builder: &mut QueryBuilder<Self>, value: Operand) {
+        bind(builder, value);
+    }
+}
+
+fn bind<DB>(builder: &mut QueryBuilder<DB>, value: Operand)
+where
+    DB: Database,
+    String: for<'t> Encode<'t, DB> + Type<DB>,
+    Vec<u8>: for<'t> Encode<'t, DB> + Type<DB>,
+    i64: for<'t> Encode<'t, DB> + Type<DB>,
+    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
+    Time: for<'t> Encode<'t, DB> + Type<DB>,
+{
+    match value {
+        Operand::Text(it) => builder.push_bind(it),
+        Operand::Bytes(it) => builder.push_bind(it),
+        Operand::Number(it) => builder.push_bind(it),
+        Operand::Id(it) => builder.push_bind(it),
+        Operand::Time(it) => builder.push_bind(it),
+    };
+}
+
+impl From<&str> for Operand {
+    fn from(text: &str) -> Self {
+        Self::Text(clean(text).into_owned())
+    }
+}
+
+impl From<&[u8]> for Operand {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Bytes(bytes.to_owned())
+    }
+}
+
+impl From<u32> for Operand {
+    fn from(number: u32) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+impl From<Uuid> for Operand {
+    fn from(id: Uuid) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl From<Timestamp> for Operand {
+    fn from(at: Timestamp) -> Self {
+        Self::Time(Time(at))
+    }
 }
 
 /// Rows asked of the database for a page: one more than it shows, to know whether there is another page.
@@ -50,14 +124,7 @@ pub(super) struct Conditions<DB: Database> {
     n_conditions: usize,
 }
 
-impl<DB> Conditions<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
+impl<DB: Engine> Conditions<DB> {
     pub(super) fn new(select: &'static str) -> Self {
         Self {
             builder: QueryBuilder::new(select),
@@ -65,53 +132,52 @@ where
         }
     }
 
-    pub(super) fn and(&mut self, condition: &'static str) -> &mut QueryBuilder<DB> {
-        self.builder.push(if self.n_conditions == 0 {
+    pub(super) fn push(&mut self, sql: &'static str) -> &mut Self {
+        self.builder.push(sql);
+        self
+    }
+
+    pub(super) fn bind(&mut self, value: impl Into<Operand>) -> &mut Self {
+        DB::bind(&mut self.builder, value.into());
+        self
+    }
+
+    pub(super) fn and(&mut self, condition: &'static str) -> &mut Self {
+        let joint = if self.n_conditions == 0 {
             " where "
         } else {
             " and "
-        });
+        };
         self.n_conditions += 1;
-        self.builder.push(condition)
+        self.push(joint).push(condition)
     }
 
-    pub(super) fn text(&mut self, condition: &'static str, value: Option<&String>) {
+    /// Only where there is something to compare with.
+    pub(super) fn and_if(&mut self, condition: &'static str, value: Option<impl Into<Operand>>) {
         if let Some(value) = value {
-            self.and(condition).push_bind(clean(value).into_owned());
-        }
-    }
-
-    pub(super) fn time(&mut self, condition: &'static str, value: Option<crate::base::clock::Timestamp>) {
-        if let Some(value) = value {
-            self.and(condition).push_bind(Time(value));
-        }
-    }
-
-    pub(super) fn id(&mut self, condition: &'static str, value: Option<Uuid>) {
-        if let Some(value) = value {
-            self.and(condition).push_bind(value);
+            self.and(condition).bind(value);
         }
     }
 
     /// A type, or a prefix of it that ends in `*`.
-    fn event_type(&mut self, value: Option<&String>) {
+    fn event_type(&mut self, value: Option<&str>) {
         let Some(value) = value else { return };
         match value.strip_suffix('*') {
-            None => self.text("event.type = ", Some(value)),
+            None => {
+                self.and("event.type = ").bind(value);
+            }
             Some(prefix) => {
-                let prefix = clean(prefix).into_owned();
-                self.and("substr(event.type, 1, length(")
-                    .push_bind(prefix.clone());
-                self.builder.push(")) = ").push_bind(prefix);
+                self.and("substr(event.type, 1, length(").bind(prefix);
+                self.push(")) = ").bind(prefix);
             }
         }
     }
 
     /// Part of one of the columns.
-    fn part(&mut self, columns: &[&'static str], value: Option<&String>) {
+    fn part(&mut self, columns: &[&'static str], value: Option<&str>) {
         let Some(value) = value else { return };
         let mut pattern = String::from("%");
-        for c in clean(value).chars() {
+        for c in value.chars() {
             if matches!(c, '%' | '_' | '\\') {
                 pattern.push('\\');
             }
@@ -120,19 +186,18 @@ where
         pattern.push('%');
         self.and("(");
         for (idx, column) in columns.iter().enumerate() {
-            self.builder
-                .push(if idx == 0 { "" } else { " or " })
+            self.push(if idx == 0 { "" } else { " or " })
                 .push(column)
-                .push(DB::LIKE);
-            self.builder.push_bind(pattern.clone()).push(r" escape '\'");
+                .push(DB::LIKE)
+                .bind(&*pattern)
+                .push(r" escape '\'");
         }
-        self.builder.push(")");
+        self.push(")");
     }
 
     pub(super) fn finish(mut self, order: &'static str, limit: u32) -> QueryBuilder<DB> {
-        self.builder.push(order).push(" limit ");
         let n_rows = i64::try_from(n_rows(limit)).expect("a page has few rows");
-        self.builder.push_bind(n_rows);
+        self.push(order).push(" limit ").bind(Operand::Number(n_rows));
         self.builder
     }
 }
@@ -141,89 +206,57 @@ where
 pub(super) const SELECT_EVENTS: &str = "select event.id, event.source, event.external_id, event.type, event.origin, event.verified, \
      event.occurred_at, event.received_at, event.headers, length(event.body) as size from event";
 
-pub(super) fn events<DB>(query: &EventQuery, window: Window) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = Conditions::<DB>::new(SELECT_EVENTS);
+pub(super) fn events<DB: Engine>(query: &EventQuery, window: Window) -> QueryBuilder<DB> {
+    let mut it = Conditions::new(SELECT_EVENTS);
     events_that(&mut it, query);
-    it.id("event.id < ", window.below);
-    it.id("event.id >= ", window.from);
+    it.and_if("event.id < ", window.below);
+    it.and_if("event.id >= ", window.from);
     it.finish(" order by event.id desc", query.limit)
 }
 
 /// Those that their sender gave this id. Ids that begin alike in their first twelve characters are looked through only so far.
-pub(super) fn events_of_external_id<DB>(external_id: &str, limit: u32) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let external_id = clean(external_id).into_owned();
+pub(super) fn events_of_external_id<DB: Engine>(external_id: &str, limit: u32) -> QueryBuilder<DB> {
     let [before, after] = DB::HAS_EXTERNAL_ID;
-    let mut it = Conditions::<DB>::new(SELECT_EVENTS);
-    it.and(before).push_bind(external_id.clone());
-    it.builder.push(after).push_bind(external_id);
+    let mut it = Conditions::new(SELECT_EVENTS);
+    it.and(before).bind(external_id);
+    it.push(after).bind(external_id);
     it.finish(" order by event.id desc", limit)
 }
 
-pub(super) fn deliveries<DB>(query: &DeliveryQuery, window: Window) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
+pub(super) fn deliveries<DB: Engine>(query: &DeliveryQuery, window: Window) -> QueryBuilder<DB> {
     const SELECT: &str = "select delivery.id, delivery.event_id, delivery.route, delivery.destination, \
          delivery.origin, delivery.status, delivery.n_attempts, delivery.due_at, delivery.last_error, \
          delivery.cause, delivery.created_at from delivery";
     const JOINED: &str = "select delivery.id, delivery.event_id, delivery.route, delivery.destination, \
          delivery.origin, delivery.status, delivery.n_attempts, delivery.due_at, delivery.last_error, \
          delivery.cause, delivery.created_at from delivery join event on event.id = delivery.event_id";
-    let mut it = Conditions::<DB>::new(if needs_event(query) { JOINED } else { SELECT });
+    let mut it = Conditions::new(if needs_event(query) { JOINED } else { SELECT });
     deliveries_that(&mut it, query);
-    it.id("delivery.id < ", window.below);
-    it.id("delivery.id >= ", window.from);
+    it.and_if("delivery.id < ", window.below);
+    it.and_if("delivery.id >= ", window.from);
     it.finish(" order by delivery.id desc", query.limit)
 }
 
 /// The conditions of a list of events, but for its page.
-pub(super) fn events_that<DB>(it: &mut Conditions<DB>, query: &EventQuery)
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    it.text("event.source = ", query.source.as_ref());
-    it.event_type(query.event_type.as_ref());
-    it.time("event.received_at >= ", query.after);
-    it.time("event.received_at < ", query.before);
+pub(super) fn events_that<DB: Engine>(it: &mut Conditions<DB>, query: &EventQuery) {
+    it.and_if("event.source = ", query.source.as_deref());
+    it.event_type(query.event_type.as_deref());
+    it.and_if("event.received_at >= ", query.after);
+    it.and_if("event.received_at < ", query.before);
     if query.status.is_some() || query.destination.is_some() {
         it.and("exists (select 1 from delivery where delivery.event_id = event.id");
         if let Some(status) = query.status {
             // A word of ours, written out so that a partial index may serve it.
-            it.builder
-                .push(" and delivery.status = '")
+            it.push(" and delivery.status = '")
                 .push(status.as_str())
                 .push("'");
         }
         if let Some(destination) = &query.destination {
-            it.builder
-                .push(" and delivery.destination = ")
-                .push_bind(clean(destination).into_owned());
+            it.push(" and delivery.destination = ").bind(&**destination);
         }
-        it.builder.push(")");
+        it.push(")");
     }
-    it.part(&["event.external_id", "event.type"], query.q.as_ref());
+    it.part(&["event.external_id", "event.type"], query.q.as_deref());
 }
 
 /// Whether a condition asks for more than a delivery knows.
@@ -232,99 +265,58 @@ pub(super) const fn needs_event(query: &DeliveryQuery) -> bool {
 }
 
 /// The conditions of a list of deliveries, but for its page.
-pub(super) fn deliveries_that<DB>(it: &mut Conditions<DB>, query: &DeliveryQuery)
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    it.text("event.source = ", query.source.as_ref());
-    it.event_type(query.event_type.as_ref());
-    it.id(
-        "delivery.event_id = ",
-        query.event_id.map(crate::base::ids::EventId::uuid),
-    );
-    it.text("delivery.route = ", query.route.as_ref());
-    it.text("delivery.destination = ", query.destination.as_ref());
+pub(super) fn deliveries_that<DB: Engine>(it: &mut Conditions<DB>, query: &DeliveryQuery) {
+    it.and_if("event.source = ", query.source.as_deref());
+    it.event_type(query.event_type.as_deref());
+    it.and_if("delivery.event_id = ", query.event_id.map(EventId::uuid));
+    it.and_if("delivery.route = ", query.route.as_deref());
+    it.and_if("delivery.destination = ", query.destination.as_deref());
     if let Some(status) = query.status {
         it.and("delivery.status = '").push(status.as_str()).push("'");
     }
-    it.text("delivery.cause = ", query.cause.as_ref());
-    it.time("delivery.created_at >= ", query.after);
-    it.time("delivery.created_at < ", query.before);
+    it.and_if("delivery.cause = ", query.cause.as_deref());
+    it.and_if("delivery.created_at >= ", query.after);
+    it.and_if("delivery.created_at < ", query.before);
     it.part(
         &["delivery.last_error", "event.external_id", "event.type"],
-        query.q.as_ref(),
+        query.q.as_deref(),
     );
 }
 
-pub(super) fn requests<DB>(query: &RequestQuery, window: Window) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = Conditions::<DB>::new(
+pub(super) fn requests<DB: Engine>(query: &RequestQuery, window: Window) -> QueryBuilder<DB> {
+    let mut it = Conditions::new(
         "select id, source, cause, explanation, received_at, method, target, client, headers, size, \
          body is not null as has_body, accepted_as from rejected_request",
     );
     requests_that(&mut it, query);
-    it.id("id < ", window.below);
-    it.id("id >= ", window.from);
+    it.and_if("id < ", window.below);
+    it.and_if("id >= ", window.from);
     it.finish(" order by id desc", query.limit)
 }
 
 /// Of the newest so many, by source and cause.
-pub(super) fn request_tallies<DB>(query: &RequestQuery, n_scanned: u32) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = Conditions::<DB>::new(
+pub(super) fn request_tallies<DB: Engine>(query: &RequestQuery, n_scanned: u32) -> QueryBuilder<DB> {
+    let mut it = Conditions::new(
         "select source, cause, count(*) as n_found, sum(is_acceptable) as n_acceptable from (select source, cause, \
          case when body is not null and accepted_as is null then 1 else 0 end as is_acceptable from rejected_request",
     );
     requests_that(&mut it, query);
-    it.builder
-        .push(" order by id desc limit ")
-        .push_bind(i64::from(n_scanned));
-    it.builder
-        .push(") as newest group by source, cause order by source, cause");
+    it.push(" order by id desc limit ").bind(n_scanned);
+    it.push(") as newest group by source, cause order by source, cause");
     it.builder
 }
 
 /// The conditions of a list of rejected requests, but for its page.
-fn requests_that<DB>(it: &mut Conditions<DB>, query: &RequestQuery)
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    it.text("source = ", query.source.as_ref());
-    it.text("cause = ", query.cause.as_ref());
-    it.time("received_at >= ", query.after);
-    it.time("received_at < ", query.before);
-    it.part(&["explanation"], query.q.as_ref());
+fn requests_that<DB: Engine>(it: &mut Conditions<DB>, query: &RequestQuery) {
+    it.and_if("source = ", query.source.as_deref());
+    it.and_if("cause = ", query.cause.as_deref());
+    it.and_if("received_at >= ", query.after);
+    it.and_if("received_at < ", query.before);
+    it.part(&["explanation"], query.q.as_deref());
 }
 
-pub(super) fn jobs<DB>(query: &JobQuery) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = Conditions::<DB>::new(
+pub(super) fn jobs<DB: Engine>(query: &JobQuery) -> QueryBuilder<DB> {
+    let mut it = Conditions::new(
         "select id, action, state, filter, to_route, to_destination, to_url, per_second, made_by, reason, cursor, last, \
          n_planned, n_matched, n_changed, n_skipped, created_at, ended_at from job",
     );
@@ -334,19 +326,12 @@ where
     if query.has_url {
         it.and("to_url is not null");
     }
-    it.id("id < ", query.cursor.map(crate::base::ids::JobId::uuid));
+    it.and_if("id < ", query.cursor.map(JobId::uuid));
     it.finish(" order by id desc", query.limit)
 }
 
-pub(super) fn issues<DB>(query: &IssueQuery) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = Conditions::<DB>::new(
+pub(super) fn issues<DB: Engine>(query: &IssueQuery) -> QueryBuilder<DB> {
+    let mut it = Conditions::new(
         "select id, key, rule, severity, source, destination, route, cause, state, summary, count, n_opened, first_seen_at, \
          last_seen_at, holds_at, changed_at, changed_by, reason from issue",
     );
@@ -359,9 +344,9 @@ where
     if let Some(severity) = query.severity {
         it.and("severity = '").push(severity.as_str()).push("'");
     }
-    it.text("rule = ", query.rule.as_ref());
-    it.text("source = ", query.source.as_ref());
-    it.text("destination = ", query.destination.as_ref());
-    it.id("id < ", query.cursor.map(crate::base::ids::IssueId::uuid));
+    it.and_if("rule = ", query.rule.as_deref());
+    it.and_if("source = ", query.source.as_deref());
+    it.and_if("destination = ", query.destination.as_deref());
+    it.and_if("id < ", query.cursor.map(IssueId::uuid));
     it.finish(" order by id desc", query.limit)
 }

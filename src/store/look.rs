@@ -3,8 +3,7 @@
 //! A look is bounded twice. It goes over so many rows at most, found or not, so that no statement takes long however rare
 //! what it looks for is; and it brings so many at most.
 
-use sqlx::{Encode, QueryBuilder, Type};
-use uuid::Uuid;
+use sqlx::QueryBuilder;
 
 use crate::{
     event::{Origin, delivery::Status},
@@ -12,21 +11,18 @@ use crate::{
         filter::{self, Conditions, Engine},
         job::{Action, Filter, Reach, Target},
         record::SkipCause,
-        value::{Time, clean},
     },
 };
 
 /// Where a window of so many rows ends: the id of its last row, or no row where fewer are left.
-pub(super) fn edge<DB>(action: Action, filter: &Filter, reach: Reach, n_scanned: u32) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
+pub(super) fn edge<DB: Engine>(
+    action: Action,
+    filter: &Filter,
+    reach: Reach,
+    n_scanned: u32,
+) -> QueryBuilder<DB> {
     let is_of_events = action == Action::Replay;
-    let mut it = Conditions::<DB>::new(if is_of_events {
+    let mut it = Conditions::new(if is_of_events {
         "select id from event"
     } else {
         "select id from delivery"
@@ -35,25 +31,20 @@ where
         // They have an index of their own, so that those between them are not looked at.
         it.and("status = 'dead'");
     }
-    it.id("id > ", reach.after);
-    it.id("id <= ", Some(reach.last));
-    let mut builder = it.builder;
-    builder
-        .push(" order by id limit 1 offset ")
-        .push_bind(i64::from(n_scanned.max(1)) - 1);
-    builder
+    it.and_if("id > ", reach.after);
+    it.and_if("id <= ", Some(reach.last));
+    it.push(" order by id limit 1 offset ").bind(n_scanned.max(1) - 1);
+    it.builder
 }
 
 /// Deliveries that a retry or a cancel would change.
-pub(super) fn deliveries<DB>(action: Action, filter: &Filter, reach: Reach, n_found: u32) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = of_deliveries::<DB>(
+pub(super) fn deliveries<DB: Engine>(
+    action: Action,
+    filter: &Filter,
+    reach: Reach,
+    n_found: u32,
+) -> QueryBuilder<DB> {
+    let mut it = of_deliveries(
         action,
         filter,
         reach,
@@ -63,21 +54,17 @@ where
              join event on event.id = delivery.event_id",
         ],
     );
-    it.push(" order by delivery.id limit ")
-        .push_bind(i64::from(n_found));
-    it
+    it.push(" order by delivery.id limit ").bind(n_found);
+    it.builder
 }
 
 /// The same, counted.
-pub(super) fn delivery_tallies<DB>(action: Action, filter: &Filter, reach: Reach) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = of_deliveries::<DB>(
+pub(super) fn delivery_tallies<DB: Engine>(
+    action: Action,
+    filter: &Filter,
+    reach: Reach,
+) -> QueryBuilder<DB> {
+    let mut it = of_deliveries(
         action,
         filter,
         reach,
@@ -88,64 +75,40 @@ where
         ],
     );
     it.push(" group by delivery.route, delivery.destination, delivery.status");
-    it
+    it.builder
 }
 
 /// Events for a replay.
-pub(super) fn events<DB>(filter: &Filter, reach: Reach, n_found: u32) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = of_events::<DB>(filter, reach, filter::SELECT_EVENTS);
-    it.push(" order by event.id limit ").push_bind(i64::from(n_found));
-    it
+pub(super) fn events<DB: Engine>(filter: &Filter, reach: Reach, n_found: u32) -> QueryBuilder<DB> {
+    let mut it = of_events(filter, reach, filter::SELECT_EVENTS);
+    it.push(" order by event.id limit ").bind(n_found);
+    it.builder
 }
 
 /// The same, counted.
-pub(super) fn event_tallies<DB>(filter: &Filter, reach: Reach) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = of_events::<DB>(
+pub(super) fn event_tallies<DB: Engine>(filter: &Filter, reach: Reach) -> QueryBuilder<DB> {
+    let mut it = of_events(
         filter,
         reach,
         "select event.source, event.type, count(*) as n_events from event",
     );
     it.push(" group by event.source, event.type");
-    it
+    it.builder
 }
 
 /// All that a replay would look at, in one number.
-pub(super) fn n_events<DB>(filter: &Filter, reach: Reach) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    of_events::<DB>(filter, reach, "select count(*) from event")
+pub(super) fn n_events<DB: Engine>(filter: &Filter, reach: Reach) -> QueryBuilder<DB> {
+    of_events(filter, reach, "select count(*) from event").builder
 }
 
 /// Where events went when they came in, counted, as a replay by the config of then sends them again: not at all where of one of
 /// their routes it is not known what it did.
-pub(super) fn original_tallies<DB>(filter: &Filter, target: &Target, reach: Reach) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = Conditions::<DB>::new(
+pub(super) fn original_tallies<DB: Engine>(
+    filter: &Filter,
+    target: &Target,
+    reach: Reach,
+) -> QueryBuilder<DB> {
+    let mut it = Conditions::new(
         "select case when is_kept = 1 then route end as route, case when is_kept = 1 then destination end as destination, \
          is_kept, count(distinct event_id) as n_events \
          from (select event.id as event_id, delivery.route, delivery.destination, \
@@ -165,77 +128,49 @@ where
         ),
     ];
     for (condition, [one, other]) in words {
-        it.builder
-            .push(condition)
-            .push(one)
-            .push("', '")
-            .push(other)
-            .push("')");
+        it.push(condition).push(one).push("', '").push(other).push("')");
     }
     for (condition, name) in [
         (" and delivery.route = ", &target.route),
         (" and delivery.destination = ", &target.destination),
     ] {
         if let Some(name) = name {
-            it.builder.push(condition).push_bind(clean(name).into_owned());
+            it.push(condition).bind(&**name);
         }
     }
     that_are(&mut it, filter, reach);
-    it.builder.push(") as original group by 1, 2, 3");
+    it.push(") as original group by 1, 2, 3");
     it.builder
 }
 
 /// `selects`: without the event, and with it, where a condition asks for it.
-fn of_deliveries<DB>(
+fn of_deliveries<DB: Engine>(
     action: Action,
     filter: &Filter,
     reach: Reach,
     selects: [&'static str; 2],
-) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
+) -> Conditions<DB> {
     let query = filter.of_deliveries();
-    let mut it = Conditions::<DB>::new(selects[usize::from(filter::needs_event(&query))]);
+    let mut it = Conditions::new(selects[usize::from(filter::needs_event(&query))]);
     filter::deliveries_that(&mut it, &query);
     it.and("delivery.status in ('");
     for (idx, status) in action.takes().iter().enumerate() {
-        it.builder
-            .push(if idx == 0 { "" } else { "', '" })
-            .push(status.as_str());
+        it.push(if idx == 0 { "" } else { "', '" }).push(status.as_str());
     }
-    it.builder.push("')");
-    it.id("delivery.id > ", reach.after);
-    it.id("delivery.id <= ", Some(reach.last));
-    it.builder
+    it.push("')");
+    it.and_if("delivery.id > ", reach.after);
+    it.and_if("delivery.id <= ", Some(reach.last));
+    it
 }
 
-fn of_events<DB>(filter: &Filter, reach: Reach, select: &'static str) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = Conditions::<DB>::new(select);
+fn of_events<DB: Engine>(filter: &Filter, reach: Reach, select: &'static str) -> Conditions<DB> {
+    let mut it = Conditions::new(select);
     that_are(&mut it, filter, reach);
-    it.builder
+    it
 }
 
-fn that_are<DB>(it: &mut Conditions<DB>, filter: &Filter, reach: Reach)
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
+fn that_are<DB: Engine>(it: &mut Conditions<DB>, filter: &Filter, reach: Reach) {
     filter::events_that(it, &filter.of_events());
-    it.id("event.id > ", reach.after);
-    it.id("event.id <= ", Some(reach.last));
+    it.and_if("event.id > ", reach.after);
+    it.and_if("event.id <= ", Some(reach.last));
 }

@@ -1,6 +1,6 @@
 //! The deliveries before and after one of the same resource, where its route orders them: what an index holds for the claim serves here.
 
-use sqlx::{Encode, QueryBuilder, Type};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use crate::{
@@ -73,29 +73,21 @@ const DIRECTIONS: [(&str, &str); 2] = [
 ];
 
 /// At most `n_each` on either side, from either index.
-pub(super) fn sides<DB>(stand: &Stand, n_each: u32) -> Vec<QueryBuilder<DB>>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    Vec<u8>: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
+pub(super) fn sides<DB: Engine>(stand: &Stand, n_each: u32) -> Vec<QueryBuilder<DB>> {
     let mut res = Vec::new();
     for status in INDEXES {
         for (compare, order) in DIRECTIONS {
-            let mut it = Conditions::<DB>::new(
+            let mut it = Conditions::new(
                 "select delivery.id, delivery.event_id, delivery.status, delivery.order_at, event.type, \
                  event.external_id from delivery join event on event.id = delivery.event_id",
             );
-            it.text("delivery.route = ", Some(&stand.route));
-            it.and("delivery.order_key = ").push_bind(stand.key.clone());
+            it.and("delivery.route = ").bind(&*stand.route);
+            it.and("delivery.order_key = ").bind(&*stand.key);
             it.and("delivery.order_key is not null");
             it.and(status);
-            it.and(compare).push_bind(stand.at);
-            it.builder.push(", ").push_bind(stand.delivery);
-            it.builder.push(")").push(order).push_bind(i64::from(n_each));
+            it.and(compare).bind(stand.at.0);
+            it.push(", ").bind(stand.delivery);
+            it.push(")").push(order).bind(n_each);
             res.push(it.builder);
         }
     }

@@ -33,7 +33,7 @@ pub struct Looked {
 }
 
 /// Which events to list. All given conditions must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventQuery {
     pub source: Option<String>,
     /// An event type, or a prefix that ends in `*`.
@@ -71,7 +71,7 @@ pub struct EventSummary {
 }
 
 /// Which deliveries to list. All given conditions must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeliveryQuery {
     pub source: Option<String>,
     pub event_type: Option<String>,
@@ -94,7 +94,7 @@ pub struct DeliveryQuery {
 }
 
 /// Which rejected requests to list. All given conditions must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestQuery {
     pub source: Option<String>,
     pub cause: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{Encode, QueryBuilder, Type};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use crate::{
@@ -56,22 +56,14 @@ pub(super) struct Reach {
 }
 
 /// The newest that the filter finds, without bodies, and one more than may be looked at.
-pub(super) fn sizes<DB>(query: &EventQuery, bounds: Bounds) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = Conditions::<DB>::new(
+pub(super) fn sizes<DB: Engine>(query: &EventQuery, bounds: Bounds) -> QueryBuilder<DB> {
+    let mut it = Conditions::new(
         "select event.id, event.received_at, cast(length(event.body) as bigint) as size from event",
     );
     filter::events_that(&mut it, query);
-    it.id("event.id < ", query.cursor.map(EventId::uuid));
-    it.builder
-        .push(" order by event.id desc limit ")
-        .push_bind(i64::from(bounds.n_events) + 1);
+    it.and_if("event.id < ", query.cursor.map(EventId::uuid));
+    it.push(" order by event.id desc limit ")
+        .bind(bounds.n_events.saturating_add(1));
     it.builder
 }
 
@@ -96,28 +88,18 @@ pub(super) fn reach<R: StoreRow>(rows: &[R], bounds: Bounds) -> Result<Option<Re
 }
 
 /// Of these, those whose bodies hold the text.
-pub(super) fn holding<DB>(query: &EventQuery, wanted: &Wanted, reach: Reach) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    Vec<u8>: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    let mut it = Conditions::<DB>::new(filter::SELECT_EVENTS);
+pub(super) fn holding<DB: Engine>(query: &EventQuery, wanted: &Wanted, reach: Reach) -> QueryBuilder<DB> {
+    let mut it = Conditions::new(filter::SELECT_EVENTS);
     filter::events_that(&mut it, query);
-    it.id("event.id < ", query.cursor.map(EventId::uuid));
-    it.id("event.id >= ", Some(reach.edge));
+    it.and_if("event.id < ", query.cursor.map(EventId::uuid));
+    it.and_if("event.id >= ", Some(reach.edge));
     let [before, after] = DB::HOLDS;
-    it.and("(").push(before).push_bind(wanted.text.clone());
-    it.builder.push(after);
+    it.and("(").push(before).bind(&*wanted.text);
+    it.push(after);
     for source in &wanted.in_any_case {
-        it.builder
-            .push(" or event.source = ")
-            .push_bind(source.to_string());
+        it.push(" or event.source = ").bind(&**source);
     }
-    it.builder.push(")");
+    it.push(")");
     it.finish(" order by event.id desc", query.limit)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Encode, QueryBuilder, Type};
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
     store::{
         filter::{self, Conditions, Engine},
         query::{DeliveryQuery, EventQuery, RequestQuery},
-        value::{Time, clean},
     },
 };
 
@@ -25,7 +24,7 @@ const SLACK: Duration = Duration::from_hours(1);
 const PAST: u32 = 20;
 
 /// How long a look through many rows may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// Rows of one part, at least one.
     pub n_rows: u32,
@@ -34,7 +33,7 @@ pub struct Patience {
 }
 
 impl Patience {
-    fn longer_for(self, before: Option<Timestamp>) -> Self {
+    pub(super) fn longer_for(self, before: Option<Timestamp>) -> Self {
         let factor = if before.is_some() { PAST } else { 1 };
         Self {
             time: self.time * factor,
@@ -44,7 +43,7 @@ impl Patience {
 }
 
 /// The rows whose ids lie between.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
     /// Without this one.
     pub(super) below: Option<Uuid>,
@@ -52,16 +51,24 @@ pub(super) struct Window {
     pub(super) from: Option<Uuid>,
 }
 
-impl Window {
-    pub(super) const fn below(below: Option<Uuid>) -> Self {
-        Self { below, from: None }
-    }
+/// Which rows of a list are asked for, whatever its conditions are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    pub(super) cursor: Option<Uuid>,
+    pub(super) after: Option<Timestamp>,
+    pub(super) before: Option<Timestamp>,
+    pub(super) limit: u32,
+    /// `None`: one statement looks as far as it has to. So it is where nothing narrows the list down, or where an index does.
+    pub(super) patience: Option<Patience>,
+}
 
-    /// Where a look begins and where it ends: what came later has later ids.
-    pub(super) fn of<DB: Engine>(list: &impl List<DB>) -> Self {
-        Self {
-            below: list.cursor(),
-            from: list.after().map(|it| least_at(it.minus(SLACK))),
+impl Turn {
+    /// Where a look begins, and where it ends if it goes a part at a time: what came later has later ids.
+    pub(super) fn window(&self) -> Window {
+        let after = self.after.filter(|_| self.patience.is_some());
+        Window {
+            below: self.cursor,
+            from: after.map(|it| least_at(it.minus(SLACK))),
         }
     }
 }
@@ -77,119 +84,72 @@ pub(super) fn made_at(id: Uuid) -> Option<Timestamp> {
 }
 
 /// A list that can be looked through a part at a time.
-pub(super) trait List<DB: Engine> {
-    /// `None`: one statement looks as far as it has to. So it is where nothing narrows the list down, or where an index does.
-    fn patience(&self) -> Option<Patience>;
-    fn limit(&self) -> u32;
-    fn cursor(&self) -> Option<Uuid>;
-    fn after(&self) -> Option<Timestamp>;
+pub(super) trait List {
+    fn turn(&self) -> Turn;
     /// The ids that the parts are counted in. Rows that an index knows apart are not counted.
-    fn ids(&self) -> Conditions<DB>;
-    fn page(&self, window: Window) -> QueryBuilder<DB>;
+    fn ids<DB: Engine>(&self) -> Conditions<DB>;
+    fn page<DB: Engine>(&self, window: Window) -> QueryBuilder<DB>;
 }
 
 /// The last id of a part that begins where the window does; no row where fewer than so many are left in it.
-pub(super) fn edge<DB>(list: &impl List<DB>, window: Window, n_rows: u32) -> QueryBuilder<DB>
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
+pub(super) fn edge<DB: Engine>(list: &impl List, window: Window, n_rows: u32) -> QueryBuilder<DB> {
     let mut it = list.ids();
-    it.id("id < ", window.below);
-    it.id("id >= ", window.from);
-    it.builder
-        .push(" order by id desc limit 1 offset ")
-        .push_bind(i64::from(n_rows.max(1)) - 1);
+    it.and_if("id < ", window.below);
+    it.and_if("id >= ", window.from);
+    it.push(" order by id desc limit 1 offset ")
+        .bind(n_rows.max(1) - 1);
     it.builder
 }
 
-impl<DB> List<DB> for EventQuery
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    fn patience(&self) -> Option<Patience> {
-        let is_narrowed = self.source.is_some()
-            || self.event_type.is_some()
-            || self.after.is_some()
-            || self.before.is_some()
-            || self.status.is_some()
-            || self.destination.is_some()
-            || self.q.is_some();
-        let patience = self.patience.filter(|_| is_narrowed)?;
-        Some(patience.longer_for(self.before))
+impl List for EventQuery {
+    fn turn(&self) -> Turn {
+        let all = Self {
+            limit: self.limit,
+            cursor: self.cursor,
+            patience: self.patience,
+            ..Self::default()
+        };
+        Turn {
+            cursor: self.cursor.map(EventId::uuid),
+            after: self.after,
+            before: self.before,
+            limit: self.limit,
+            patience: self.patience.filter(|_| *self != all),
+        }
     }
 
-    fn limit(&self) -> u32 {
-        self.limit
-    }
-
-    fn cursor(&self) -> Option<Uuid> {
-        self.cursor.map(EventId::uuid)
-    }
-
-    fn after(&self) -> Option<Timestamp> {
-        self.after
-    }
-
-    fn ids(&self) -> Conditions<DB> {
+    fn ids<DB: Engine>(&self) -> Conditions<DB> {
         Conditions::new("select id from event")
     }
 
-    fn page(&self, window: Window) -> QueryBuilder<DB> {
+    fn page<DB: Engine>(&self, window: Window) -> QueryBuilder<DB> {
         filter::events(self, window)
     }
 }
 
-impl<DB> List<DB> for DeliveryQuery
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    fn patience(&self) -> Option<Patience> {
-        let is_narrowed = self.source.is_some()
-            || self.event_type.is_some()
-            || self.route.is_some()
-            || self.destination.is_some()
-            || self.status.is_some()
-            || self.cause.is_some()
-            || self.after.is_some()
-            || self.before.is_some()
-            || self.q.is_some();
-        let patience = self.patience.filter(|_| is_narrowed && self.event_id.is_none())?;
-        Some(patience.longer_for(self.before))
+impl List for DeliveryQuery {
+    fn turn(&self) -> Turn {
+        let all = Self {
+            limit: self.limit,
+            cursor: self.cursor,
+            patience: self.patience,
+            ..Self::default()
+        };
+        Turn {
+            cursor: self.cursor.map(DeliveryId::uuid),
+            after: self.after,
+            before: self.before,
+            limit: self.limit,
+            patience: self.patience.filter(|_| *self != all && self.event_id.is_none()),
+        }
     }
 
-    fn limit(&self) -> u32 {
-        self.limit
-    }
-
-    fn cursor(&self) -> Option<Uuid> {
-        self.cursor.map(DeliveryId::uuid)
-    }
-
-    fn after(&self) -> Option<Timestamp> {
-        self.after
-    }
-
-    fn ids(&self) -> Conditions<DB> {
-        let mut it = Conditions::<DB>::new("select id from delivery");
+    fn ids<DB: Engine>(&self) -> Conditions<DB> {
+        let mut it = Conditions::new("select id from delivery");
         match self.status {
             Some(Status::Dead) => {
                 it.and("status = 'dead'");
-                if let Some(destination) = &self.destination {
-                    it.and("destination = ")
-                        .push_bind(clean(destination).into_owned());
-                }
+                it.and_if("destination = ", self.destination.as_deref());
             }
             // Few as a rule, wherever they are: the partial indexes of what is open find them.
             Some(status) if status.is_open() => {
@@ -200,46 +160,33 @@ where
         it
     }
 
-    fn page(&self, window: Window) -> QueryBuilder<DB> {
+    fn page<DB: Engine>(&self, window: Window) -> QueryBuilder<DB> {
         filter::deliveries(self, window)
     }
 }
 
-impl<DB> List<DB> for RequestQuery
-where
-    DB: Engine,
-    String: for<'t> Encode<'t, DB> + Type<DB>,
-    i64: for<'t> Encode<'t, DB> + Type<DB>,
-    Uuid: for<'t> Encode<'t, DB> + Type<DB>,
-    Time: for<'t> Encode<'t, DB> + Type<DB>,
-{
-    fn patience(&self) -> Option<Patience> {
-        let is_narrowed = self.source.is_some()
-            || self.cause.is_some()
-            || self.after.is_some()
-            || self.before.is_some()
-            || self.q.is_some();
-        let patience = self.patience.filter(|_| is_narrowed)?;
-        Some(patience.longer_for(self.before))
+impl List for RequestQuery {
+    fn turn(&self) -> Turn {
+        let all = Self {
+            limit: self.limit,
+            cursor: self.cursor,
+            patience: self.patience,
+            ..Self::default()
+        };
+        Turn {
+            cursor: self.cursor.map(RequestId::uuid),
+            after: self.after,
+            before: self.before,
+            limit: self.limit,
+            patience: self.patience.filter(|_| *self != all),
+        }
     }
 
-    fn limit(&self) -> u32 {
-        self.limit
-    }
-
-    fn cursor(&self) -> Option<Uuid> {
-        self.cursor.map(RequestId::uuid)
-    }
-
-    fn after(&self) -> Option<Timestamp> {
-        self.after
-    }
-
-    fn ids(&self) -> Conditions<DB> {
+    fn ids<DB: Engine>(&self) -> Conditions<DB> {
         Conditions::new("select id from rejected_request")
     }
 
-    fn page(&self, window: Window) -> QueryBuilder<DB> {
+    fn page<DB: Engine>(&self, window: Window) -> QueryBuilder<DB> {
         filter::requests(self, window)
     }
 }

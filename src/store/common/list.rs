@@ -18,54 +18,90 @@ use crate::{
         rejected::RejectedRequest,
         rows,
         search::{self, Bounds, Found, Wanted},
-        window::{self, List, Window},
+        window::{self, List, Patience, Turn, Window},
     },
 };
 
 use super::{Connection, Engine};
 
-type Database = <Connection as sqlx::Connection>::Database;
-type Row = <Database as sqlx::Database>::Row;
+type Row = <<Connection as sqlx::Connection>::Database as sqlx::Database>::Row;
 
-/// The next page of a list, looked for a part at a time where it asks for that.
+/// A walk through a list, a part at a time.
+struct Walk {
+    patience: Option<Patience>,
+    began_at: Instant,
+    /// What is not looked at yet.
+    rest: Option<Window>,
+    n_rows: u64,
+}
+
+impl Walk {
+    fn new(turn: Turn) -> Self {
+        Self {
+            patience: turn.patience.map(|it| it.longer_for(turn.before)),
+            began_at: Instant::now(),
+            rest: Some(turn.window()),
+            n_rows: 0,
+        }
+    }
+
+    /// `None`: all is looked at, or patience has ended.
+    async fn next(&mut self, conn: &mut Connection, list: &impl List) -> Result<Option<Window>, StoreError> {
+        let Some(patience) = self.patience else {
+            return Ok(self.rest.take());
+        };
+        let is_over = self.n_rows > 0 && self.began_at.elapsed() >= patience.time;
+        let Some(window) = self.rest.filter(|_| !is_over) else {
+            return Ok(None);
+        };
+        let mut edge = window::edge(list, window, patience.n_rows);
+        let edge = edge.build().fetch_optional(conn).await?;
+        let edge: Option<Uuid> = edge.map(|it| rows::get(&it, "list", "id")).transpose()?;
+        self.n_rows += u64::from(patience.n_rows);
+        self.rest = edge.map(|edge| Window {
+            below: Some(edge),
+            ..window
+        });
+        Ok(Some(Window {
+            from: edge.or(window.from),
+            ..window
+        }))
+    }
+
+    /// The last id that was looked at, where there are more.
+    fn edge(&self) -> Option<Uuid> {
+        self.rest?.below
+    }
+
+    fn looked(&self) -> Option<Looked> {
+        Some(Looked {
+            n_rows: self.n_rows,
+            back_to: window::made_at(self.edge()?)?,
+        })
+    }
+}
+
+/// The next page of a list.
 async fn page<T, I>(
     conn: &mut Connection,
-    list: &impl List<Database>,
+    list: &impl List,
     read: impl Fn(&Row) -> Result<T, StoreError>,
     id: impl Fn(Uuid) -> I,
 ) -> Result<Page<T, I>, StoreError> {
-    let Some(patience) = list.patience() else {
-        let window = Window::below(list.cursor());
-        let rows = list.page(window).build().fetch_all(conn).await?;
-        return rows::page(&rows, list.limit(), read, id);
-    };
-    let begun_at = Instant::now();
-    let (mut rows, mut n_rows) = (Vec::new(), 0);
-    let mut window = Window::of(list);
-    loop {
-        let mut edge = window::edge(list, window, patience.n_rows);
-        let edge = edge.build().fetch_optional(&mut *conn).await?;
-        let edge: Option<Uuid> = edge.map(|it| rows::get(&it, "list", "id")).transpose()?;
-        let part = Window {
-            from: edge.or(window.from),
-            ..window
-        };
+    let limit = list.turn().limit;
+    let mut walk = Walk::new(list.turn());
+    let mut rows = Vec::new();
+    while let Some(part) = walk.next(conn, list).await? {
         rows.extend(list.page(part).build().fetch_all(&mut *conn).await?);
-        n_rows += u64::from(patience.n_rows);
-        let is_full = rows.len() >= filter::n_rows(list.limit());
-        let Some(edge) = edge.filter(|_| !is_full) else {
-            return rows::page(&rows, list.limit(), read, id);
-        };
-        if begun_at.elapsed() >= patience.time {
-            let back_to = window::made_at(edge);
-            return Ok(Page {
-                next: Some(id(edge)),
-                looked: back_to.map(|back_to| Looked { n_rows, back_to }),
-                ..rows::page(&rows, list.limit(), read, id)?
-            });
+        if rows.len() >= filter::n_rows(limit) {
+            return rows::page(&rows, limit, read, id);
         }
-        window.below = Some(edge);
     }
+    Ok(Page {
+        next: walk.edge().map(&id),
+        looked: walk.looked(),
+        ..rows::page(&rows, limit, read, &id)?
+    })
 }
 
 impl Engine {
