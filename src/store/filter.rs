@@ -288,31 +288,29 @@ pub(super) fn requests<DB: Engine>(query: &RequestQuery, window: Window) -> Quer
         "select id, source, cause, explanation, received_at, method, target, client, headers, size, \
          body is not null as has_body, accepted_as from rejected_request",
     );
-    requests_that(&mut it, query);
-    it.and_if("id < ", window.below);
-    it.and_if("id >= ", window.from);
+    requests_that(&mut it, query, window);
     it.finish(" order by id desc", query.limit)
 }
 
-/// Of the newest so many, by source and cause.
-pub(super) fn request_tallies<DB: Engine>(query: &RequestQuery, n_scanned: u32) -> QueryBuilder<DB> {
+/// The same, counted by source and cause.
+pub(super) fn request_tallies<DB: Engine>(query: &RequestQuery, window: Window) -> QueryBuilder<DB> {
     let mut it = Conditions::new(
-        "select source, cause, count(*) as n_found, sum(is_acceptable) as n_acceptable from (select source, cause, \
-         case when body is not null and accepted_as is null then 1 else 0 end as is_acceptable from rejected_request",
+        "select source, cause, count(*) as n_found, \
+         count(*) filter (where body is not null and accepted_as is null) as n_acceptable from rejected_request",
     );
-    requests_that(&mut it, query);
-    it.push(" order by id desc limit ").bind(n_scanned);
-    it.push(") as newest group by source, cause order by source, cause");
+    requests_that(&mut it, query, window);
+    it.push(" group by source, cause");
     it.builder
 }
 
-/// The conditions of a list of rejected requests, but for its page.
-fn requests_that<DB: Engine>(it: &mut Conditions<DB>, query: &RequestQuery) {
+fn requests_that<DB: Engine>(it: &mut Conditions<DB>, query: &RequestQuery, window: Window) {
     it.and_if("source = ", query.source.as_deref());
     it.and_if("cause = ", query.cause.as_deref());
     it.and_if("received_at >= ", query.after);
     it.and_if("received_at < ", query.before);
     it.part(&["explanation"], query.q.as_deref());
+    it.and_if("id < ", window.below);
+    it.and_if("id >= ", window.from);
 }
 
 pub(super) fn jobs<DB: Engine>(query: &JobQuery) -> QueryBuilder<DB> {

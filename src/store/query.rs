@@ -118,6 +118,21 @@ pub struct RequestTally {
     pub n_acceptable: u64,
 }
 
+impl RequestTally {
+    pub(super) const fn add(&mut self, other: &Self) {
+        self.n_found += other.n_found;
+        self.n_acceptable += other.n_acceptable;
+    }
+}
+
+/// Rejected requests by source and cause.
+#[derive(Debug, Clone)]
+pub struct RequestCount {
+    pub tallies: Vec<RequestTally>,
+    /// Set where patience ended before all were counted.
+    pub looked: Option<Looked>,
+}
+
 /// A rejected request without its body.
 #[derive(Debug, Clone)]
 pub struct RequestSummary {

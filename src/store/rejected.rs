@@ -13,9 +13,10 @@ use crate::{
     store::{
         Engine, Store, detached,
         error::StoreError,
-        query::{Page, RequestQuery, RequestSummary, RequestTally},
+        query::{Page, RequestCount, RequestQuery, RequestSummary},
         record::{NewEvent, Recorded},
         run,
+        window::Patience,
     },
 };
 
@@ -83,13 +84,13 @@ impl Store {
         run!(self, requests(query))
     }
 
-    /// Counts, of the newest `n_scanned` rejected requests that the filter finds, those of each kind. Looks at no cursor.
+    /// Counts the rejected requests that the filter finds, the newest first. Looks at no cursor.
     pub async fn count_requests(
         &self,
         query: &RequestQuery,
-        n_scanned: u32,
-    ) -> Result<Vec<RequestTally>, StoreError> {
+        patience: Patience,
+    ) -> Result<RequestCount, StoreError> {
         let query = query.clone();
-        run!(self, count_requests(query, n_scanned))
+        run!(self, count_requests(query, patience))
     }
 }

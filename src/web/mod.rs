@@ -63,7 +63,7 @@ pub struct AdminSettings {
 /// How long the pages of the dashboard look through what is stored: a page must be there at once.
 #[derive(Debug, Clone, Copy)]
 pub struct PagePatience {
-    /// A list with conditions.
+    /// A list with conditions; a count of refused requests.
     pub list: Patience,
     /// A plan of bulk work, before somebody asks for the whole number.
     pub plan: Patience,

@@ -1,6 +1,6 @@
 //! What the admin side reads, one row or one page at a time.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use uuid::Uuid;
 
@@ -13,7 +13,8 @@ use crate::{
         neighbours::{self, Neighbours},
         pool::on,
         query::{
-            DeliveryQuery, EventQuery, EventSummary, Looked, Page, RequestQuery, RequestSummary, RequestTally,
+            DeliveryQuery, EventQuery, EventSummary, Looked, Page, RequestCount, RequestQuery,
+            RequestSummary, RequestTally,
         },
         rejected::RejectedRequest,
         rows,
@@ -224,12 +225,30 @@ impl Engine {
     pub(in crate::store) async fn count_requests(
         &self,
         query: RequestQuery,
-        n_scanned: u32,
-    ) -> Result<Vec<RequestTally>, StoreError> {
+        patience: Patience,
+    ) -> Result<RequestCount, StoreError> {
         on!(self.admin_reader(), |conn| {
-            let mut query = filter::request_tallies(&query, n_scanned);
-            let rows = query.build().fetch_all(conn).await?;
-            rows.iter().map(rows::request_tally).collect()
+            let mut walk = Walk::new(Turn {
+                cursor: None,
+                patience: Some(patience),
+                ..query.turn()
+            });
+            let mut found = BTreeMap::new();
+            while let Some(part) = walk.next(conn, &query).await? {
+                let mut tallies = filter::request_tallies(&query, part);
+                for row in &tallies.build().fetch_all(&mut *conn).await? {
+                    let it = rows::request_tally(row)?;
+                    let kind = (it.source.clone(), it.cause.clone());
+                    let entry = found.entry(kind);
+                    entry
+                        .and_modify(|whole: &mut RequestTally| whole.add(&it))
+                        .or_insert(it);
+                }
+            }
+            Ok(RequestCount {
+                tallies: found.into_values().collect(),
+                looked: walk.looked(),
+            })
         })
     }
 

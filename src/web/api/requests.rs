@@ -17,6 +17,7 @@ use crate::{
     store::{
         error::StoreError,
         query::{MAX_LIMIT, RequestQuery, RequestSummary},
+        window::Patience,
     },
     web::{
         api::{
@@ -37,6 +38,11 @@ use crate::{
 const ACCEPTED: &str = "accepted";
 /// How long one call goes on with all that a filter finds.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it looks for the next page of them.
+const LOOK: Patience = Patience {
+    n_rows: 20_000,
+    time: Duration::from_millis(500),
+};
 /// Of those that stay refused, so many are told of one by one.
 const SHOWN: usize = 50;
 
@@ -198,6 +204,7 @@ pub(crate) async fn accept_all(state: &Admin, mut query: RequestQuery) -> Result
     let began = Instant::now();
     let mut res = AcceptedAll::default();
     query.limit = MAX_LIMIT;
+    query.patience = Some(LOOK);
     loop {
         let page = state.store.requests(&query).await?;
         let fit = page

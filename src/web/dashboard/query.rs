@@ -9,7 +9,7 @@ use url::form_urlencoded;
 use crate::{
     event::delivery::Status,
     registry::Snapshot,
-    store::query::Page,
+    store::query::{Looked, Page},
     web::extract::Params,
 };
 
@@ -87,10 +87,7 @@ impl Query {
     /// The same of a page, which may have looked only so far.
     pub(super) fn pager_of<T, I: ToString>(&self, page: &Page<T, I>) -> Pager {
         Pager {
-            looked: page.looked.map(|it| Reach {
-                n_rows: it.n_rows,
-                back_to: it.back_to.to_string(),
-            }),
+            looked: page.looked.map(Reach::from),
             ..self.pager(page.next.as_ref().map(I::to_string))
         }
     }
@@ -127,6 +124,15 @@ pub(super) struct Pager {
 pub(super) struct Reach {
     pub(super) n_rows: u64,
     pub(super) back_to: String,
+}
+
+impl From<Looked> for Reach {
+    fn from(it: Looked) -> Self {
+        Self {
+            n_rows: it.n_rows,
+            back_to: it.back_to.to_string(),
+        }
+    }
 }
 
 /// The form above a list.

@@ -19,7 +19,7 @@ use crate::{
         dashboard::{
             body::BodyView,
             frame::{Answer, Frame, Page, Section},
-            query::{Filters, Pager, Query},
+            query::{Filters, Pager, Query, Reach},
             room::{self, HeaderView, Room},
             text,
         },
@@ -41,9 +41,6 @@ pub(super) struct RequestsPage {
     /// To the plan of accepting all that the filter finds.
     plan: String,
 }
-
-/// Refused requests that a plan counts.
-const MOST_COUNTED: u32 = 20_000;
 
 pub(super) async fn list(
     State(state): State<AdminState>,
@@ -109,8 +106,8 @@ pub(super) struct RequestPlanPage {
     conditions: Vec<(String, String)>,
     tallies: Vec<RequestTally>,
     n_acceptable: u64,
-    /// False: there is more than was counted.
-    is_whole: bool,
+    /// How far it counted, where there is more.
+    looked: Option<Reach>,
 }
 
 /// Counts, so it is not for who may only look.
@@ -124,14 +121,14 @@ pub(super) async fn plan(
         return Err(Problem::forbidden("this needs a token with the role `operator`"));
     }
     let wanted = lists::requests(query.params())?;
-    let tallies = state.0.store.count_requests(&wanted, MOST_COUNTED).await?;
-    let n_found: u64 = tallies.iter().map(|it| it.n_found).sum();
+    let patience = state.0.patience.list;
+    let counted = state.0.store.count_requests(&wanted, patience).await?;
     Ok(Page(RequestPlanPage {
         frame,
         conditions: query.conditions().collect(),
-        n_acceptable: tallies.iter().map(|it| it.n_acceptable).sum(),
-        is_whole: n_found < u64::from(MOST_COUNTED),
-        tallies,
+        n_acceptable: counted.tallies.iter().map(|it| it.n_acceptable).sum(),
+        looked: counted.looked.map(Reach::from),
+        tallies: counted.tallies,
     }))
 }
 

@@ -201,6 +201,17 @@ app_case!(a_long_list_is_looked_through_a_part_at_a_time, |site| {
         let is_found = html.matches("<tr data-row=").count() == 1;
         assert!(is_found && !html.contains("Looked through"), "{list}: {html}");
     }
+    // What accepts them again goes through all, so it may begin whatever was counted.
+    for (cause, n) in [("unsigned", 0), ("signature_mismatch", 2)] {
+        let plan = page(&app, &format!("/requests/plan?cause={cause}")).await;
+        for word in [
+            &*format!("<dt>Requests</dt><dd>at least {n}</dd>"),
+            "Looked through 2 of them, back to <time",
+            "Verify them again",
+        ] {
+            assert!(plan.contains(word), "{cause}: `{word}`: {plan}");
+        }
+    }
     app.finish().await;
 });
 

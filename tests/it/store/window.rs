@@ -3,7 +3,7 @@
 use gatepost::{
     base::{clock::wall_now, ids::WorkerId},
     store::{
-        query::{DeliveryQuery, EventQuery, Page, RequestQuery},
+        query::{DeliveryQuery, EventQuery, Looked, Page, RequestQuery},
         window::Patience,
     },
 };
@@ -236,6 +236,40 @@ store_case!(requests_are_the_same_whatever_the_patience, |store| {
         };
         check!(store, requests, query, 1);
     }
+});
+
+store_case!(requests_are_counted_as_far_as_patience_goes, |store| {
+    let mut all: Vec<_> = (0..7).map(|_| request("unsigned", wall_now())).collect();
+    "stale".clone_into(&mut all[2].cause);
+    all[3].body = None;
+    let oldest_of_two = all[5].id;
+    store.reject(all, Vec::new()).await.unwrap();
+    let count = async |query: &RequestQuery, patience| {
+        let counted = store.count_requests(query, patience).await.unwrap();
+        let tallies = counted.tallies.into_iter();
+        let tallies: Vec<_> = tallies
+            .map(|it| (it.cause, it.n_found, it.n_acceptable))
+            .collect();
+        (tallies, counted.looked)
+    };
+    let tally = |cause: &str, n_found, n_acceptable| (cause.to_owned(), n_found, n_acceptable);
+    let query = RequestQuery::default();
+    let whole = (vec![tally("stale", 1, 1), tally("unsigned", 6, 5)], None);
+    for patience in [UNTIRED, part(8), part(100)] {
+        assert_eq!(count(&query, patience).await, whole, "{patience:?}");
+    }
+    let looked = Looked {
+        n_rows: 2,
+        back_to: oldest_of_two.made_at().unwrap(),
+    };
+    let newest = (vec![tally("unsigned", 2, 2)], Some(looked));
+    assert_eq!(count(&query, part(2)).await, newest);
+    let query = RequestQuery {
+        cause: Some("stale".to_owned()),
+        ..query
+    };
+    assert_eq!(count(&query, part(2)).await, (Vec::new(), Some(looked)));
+    assert_eq!(count(&query, UNTIRED).await, (vec![tally("stale", 1, 1)], None));
 });
 
 store_case!(a_page_ends_where_its_patience_does, |store| {
