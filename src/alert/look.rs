@@ -14,7 +14,11 @@ use crate::{
         Context, Setup,
         rule::{
             After, OlderThan, Rule, Within,
-            find::{self, Ending},
+            find::{
+                destination,
+                gateway::{self, Ending},
+                source,
+            },
         },
     },
     base::clock::Timestamp,
@@ -168,7 +172,7 @@ impl Watch {
                 .or_insert_with(Instant::now);
             if common.is_enabled && after <= since.elapsed() {
                 let reason = lane.gate.shown().reason;
-                found.push(find::failing(rules, &name, reason.as_deref(), now));
+                found.push(destination::failing(rules, &name, reason.as_deref(), now));
             }
         }
         found
@@ -205,28 +209,31 @@ impl Looker<'_> {
         let mut not_known = BTreeSet::new();
         let mut found = Vec::new();
         if is_on(Rule::DeadLetters) {
-            found.extend(find::dead_letters(rules, &store.dead_letters(MAX_COUNTED).await?));
+            found.extend(destination::dead_letters(
+                rules,
+                &store.dead_letters(MAX_COUNTED).await?,
+            ));
         }
         if is_on(Rule::Held) {
-            found.extend(find::held(rules, &store.holds().await?, now));
+            found.extend(destination::held(rules, &store.holds().await?, now));
         }
         if is_on(Rule::Refusals) {
             let (_, _, Within(within)) = rules.refusals;
             let all = store.refusals(now.minus(within), MAX_ROWS).await?;
-            found.extend(find::refusals(rules, &all));
+            found.extend(source::refusals(rules, &all));
         }
         if is_on(Rule::Backlog) {
             let (_, OlderThan(older_than)) = rules.backlog;
             for name in snapshot.destinations.keys() {
                 let before = now.minus(older_than);
                 if let Some(it) = store.backlog(name, before, MAX_COUNTED).await? {
-                    found.push(find::backlog(rules, name, it, now));
+                    found.push(destination::backlog(rules, name, it, now));
                 }
             }
         }
         if is_on(Rule::Ledger) {
             match &*self.context.ledger.borrow() {
-                Some(audit) => found.extend(find::ledger(rules, &audit.ledger)),
+                Some(audit) => found.extend(gateway::ledger(rules, &audit.ledger)),
                 None => {
                     not_known.insert(Rule::Ledger.as_str());
                 }
@@ -236,17 +243,17 @@ impl Looker<'_> {
             let mut all = store.rhythms(now).await?;
             all.retain(|it| snapshot.source(&it.source).is_some());
             let watched_since = now.minus(since.elapsed());
-            found.extend(find::silence(rules, &all, watched_since, now));
+            found.extend(source::silence(rules, &all, watched_since, now));
         }
         if is_on(Rule::Store) {
-            found.extend(find::store(rules, took, store.free_space(), now));
+            found.extend(gateway::store(rules, took, store.free_space(), now));
         }
         if is_on(Rule::Expiry) {
             let (_, Within(within)) = rules.expiry;
             let mut all = certificates(&snapshot);
             let tokens = store.tokens().await?;
             all.extend(tokens.iter().filter_map(|it| end_of(it, within, now)));
-            found.extend(find::expiry(rules, all, now));
+            found.extend(gateway::expiry(rules, all, now));
         }
         for it in found {
             self.keep(it).await?;
