@@ -41,6 +41,7 @@ pub(crate) fn main(options: &options::Report) -> bool {
             it["target"].is_string() && it["executions"].is_number()
         }),
     );
+    runs::mutants(&mut text, &of_kind(&lines, |it| it["mutants_of"].is_string()));
     let observed = of_kind(&lines, |it| it["row"].is_string());
     matrix::matrix(&mut text, &observed, &campaigns, &lines);
     let to = Path::new(env!("CARGO_MANIFEST_DIR")).join(&options.to);

@@ -1,4 +1,4 @@
-//! The sections of what was run: crashes, power losses, flaws, fuzzing.
+//! The sections of what was run: crashes, power losses, flaws, fuzzing, mutants.
 
 use std::fmt::Write;
 
@@ -244,6 +244,40 @@ pub(super) fn fuzz(text: &mut String, runs: &[Value]) {
         ],
         runs,
     );
+}
+
+/// A line for each file that was changed.
+pub(super) fn mutants(text: &mut String, runs: &[Value]) {
+    text.push_str("\n## Mutants\n\nThe code of the rooms that decide is changed, a place at a time, and a test must notice. What no test noticed is named below the table.\n\n");
+    if runs.is_empty() {
+        text.push_str("Not run.\n");
+        return;
+    }
+    text.push_str("| file | mutants | noticed | not noticed | took too long | did not compile | commit | repeat with |\n|---|---|---|---|---|---|---|---|\n");
+    let missed = |it: &Value| it["missed"].as_array().cloned().unwrap_or_default();
+    for it in runs {
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {} | {} | {} | `{}` | `{}` |",
+            cell(&it["mutants_of"]),
+            it["mutants"],
+            it["caught"],
+            missed(it).len(),
+            it["timeouts"],
+            it["unviable"],
+            cell(&it["commit"]),
+            cell(&it["command"])
+        );
+    }
+    let named = runs.iter().flat_map(|it| {
+        let file = cell(&it["mutants_of"]);
+        let missed = missed(it).into_iter();
+        missed.map(move |mutant| format!("- `{file}:{}`", mutant.as_str().unwrap_or_default()))
+    });
+    let named: Vec<_> = named.collect();
+    if !named.is_empty() {
+        let _ = writeln!(text, "\n{}", named.join("\n"));
+    }
 }
 
 fn table(text: &mut String, names: &[&str], rows: &[Value]) {
