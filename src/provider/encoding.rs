@@ -293,6 +293,63 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a20_a_long_signature_has_one_spelling_and_a_length_within_bounds() {
+        let long = |encoding, n_bytes: usize| {
+            let bytes = vec![0xfb; n_bytes];
+            let back = decode_long(encoding, encode(encoding, &bytes).as_bytes());
+            assert!(back.as_ref().is_none_or(|it| *it == bytes), "{encoding:?}");
+            back.is_some()
+        };
+        for encoding in [
+            Encoding::Base64,
+            Encoding::Base64Unpadded,
+            Encoding::Base64Url,
+            Encoding::Base64UrlUnpadded,
+            Encoding::PercentOfBase64,
+        ] {
+            let taken = [7, 8, 512, 513].map(|it| long(encoding, it));
+            assert_eq!(taken, [false, true, true, false], "{encoding:?}");
+        }
+        assert!(long(Encoding::HexLower, 512) && !long(Encoding::HexLower, 513));
+        for text in ["ABCDEF0123456789", "aBcdef0123456789", "abcdef012345678"] {
+            assert!(
+                decode_long(Encoding::HexLower, text.as_bytes()).is_none(),
+                "{text}"
+            );
+        }
+        for encoding in [
+            Encoding::HexUpper,
+            Encoding::HexAny,
+            Encoding::Base64OfHex,
+            Encoding::Base64UrlOfHex,
+        ] {
+            assert!(!long(encoding, 256), "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn an_operator_reads_what_a_signature_looks_like() {
+        for (encoding, len, expected) in [
+            (Encoding::HexLower, Some(32), "64 lower-case hex digits"),
+            (Encoding::HexUpper, Some(20), "40 upper-case hex digits"),
+            (Encoding::Base64, Some(32), "44 characters of padded base64"),
+            (
+                Encoding::Base64Unpadded,
+                Some(32),
+                "43 characters of unpadded base64",
+            ),
+            (Encoding::Base64OfHex, Some(32), "88 characters of base64 of hex"),
+            (
+                Encoding::Base64UrlUnpadded,
+                None,
+                "some characters of unpadded base64url",
+            ),
+        ] {
+            assert_eq!(describe(encoding, len), expected);
+        }
+    }
+
     proptest! {
         #[test]
         fn a20_decode_of_encode_is_the_same(bytes in proptest::collection::vec(any::<u8>(), 0..=64)) {

@@ -148,6 +148,56 @@ mod tests {
         assert!(parse_signed(b"Thu Jan  1 00:00:00 2026", Unit::HttpDate).is_err());
     }
 
+    #[test]
+    fn a16_how_many_digits_say_whether_they_are_seconds() {
+        let at = |text: &str, unit| parse_signed(text.as_bytes(), unit).map(Timestamp::as_micros);
+        for (text, expected) in [
+            ("1767225600", 1_767_225_600_000_000),
+            ("99999999999", 99_999_999_999_000_000),
+            ("100000000000", 100_000_000_000_000),
+            ("1767225600123", 1_767_225_600_123_000),
+        ] {
+            assert_eq!(at(text, Unit::SecondsOrMillis), Ok(expected), "{text}");
+        }
+        assert_eq!(
+            at("999999999999999", Unit::Millis),
+            Ok(999_999_999_999_999_000),
+            "fifteen digits are the most"
+        );
+    }
+
+    #[test]
+    fn a16_a_text_longer_than_any_time_is_refused() {
+        let of_len = |len: usize| format!("2026-01-01T00:00:00.{}Z", "0".repeat(len - 21));
+        for unit in [Unit::Rfc3339, Unit::Iso8601] {
+            assert!(parse_signed(of_len(40).as_bytes(), unit).is_ok(), "{unit:?}");
+            assert!(parse_signed(of_len(41).as_bytes(), unit).is_err(), "{unit:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_senders_write_them() {
+        let at = Timestamp::from_micros(1_767_225_600_123_456);
+        for (unit, expected) in [
+            (Unit::Seconds, "1767225600"),
+            (Unit::SecondsOrMillis, "1767225600"),
+            (Unit::Millis, "1767225600123"),
+            (Unit::Rfc3339, "2026-01-01T00:00:00.123456Z"),
+            (Unit::Iso8601, "2026-01-01T00:00:00.123456"),
+            (Unit::HttpDate, "Thu, 01 Jan 2026 00:00:00 GMT"),
+        ] {
+            assert_eq!(write(at, unit), expected);
+        }
+        assert_eq!(write_rfc2822(at), "Thu, 01 Jan 2026 00:00:00 +0000");
+        for (seconds, expected) in [
+            (-1, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (i64::MAX / 1_000_000, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            let at = Timestamp::from_unix_seconds(seconds);
+            assert_eq!(write(at, Unit::HttpDate), expected);
+        }
+    }
+
     proptest! {
         #[test]
         fn a16_no_text_panics(text in proptest::collection::vec(any::<u8>(), 0..64)) {
