@@ -149,3 +149,84 @@ pub struct Hold {
     pub reason: String,
     pub since: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::ids::EventId,
+        event::{Binding, Origin, headers::Headers},
+    };
+
+    fn taken(destination: &str, is_retry: bool) -> Claim {
+        let at = Timestamp::from_unix_seconds(0);
+        let event = Event {
+            id: EventId::new(),
+            source: "stripe".into(),
+            external_id: None,
+            event_type: None,
+            origin: Origin::Received,
+            binding: Binding::Body,
+            occurred_at: None,
+            received_at: at,
+            query: String::new(),
+            headers: Headers::default(),
+            body: bytes::Bytes::new(),
+        };
+        Claim {
+            delivery: Delivery {
+                id: DeliveryId::new(),
+                event_id: event.id,
+                route: "route".into(),
+                destination: destination.into(),
+                origin: Origin::Received,
+                status: Status::Delivering,
+                n_attempts: u32::from(is_retry),
+                next_attempt_at: None,
+                last_error: None,
+                cause: None,
+                created_at: at,
+            },
+            event: Arc::new(event),
+            fence: Fence(1),
+            lease_until: at,
+            program: None,
+            is_retry,
+            is_manual: false,
+            is_stale: false,
+        }
+    }
+
+    #[test]
+    fn what_was_taken_is_wanted_no_more() {
+        let share = |destination: &str, n_first, n_retries| Share {
+            destination: destination.into(),
+            n_first,
+            n_retries,
+        };
+        let wanted = Wanted {
+            worker: WorkerId::new(),
+            lease: Duration::from_secs(1),
+            per_destination: vec![share("a", 2, 1), share("b", 1, 1), share("c", 0, 1)],
+        };
+        let left = |claims: &[Claim]| {
+            let left = still_wanted(&wanted, claims).per_destination;
+            let left = left
+                .iter()
+                .map(|it| format!("{} {} {}", it.destination, it.n_first, it.n_retries));
+            left.collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(left(&[]), "a 2 1, b 1 1, c 0 1");
+        assert_eq!(
+            left(&[taken("a", false), taken("b", true)]),
+            "a 1 1, b 1 0, c 0 1"
+        );
+        assert_eq!(
+            left(&[taken("b", false), taken("b", true), taken("c", true)]),
+            "a 2 1"
+        );
+        // More than was asked for leaves nothing, and takes from nobody else.
+        let many: Vec<_> = (0..3).map(|_| taken("a", false)).collect();
+        assert_eq!(left(&many), "a 0 1, b 1 1, c 0 1");
+    }
+}
