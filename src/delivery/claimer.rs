@@ -138,12 +138,11 @@ async fn round(context: &Context, lanes: &Lanes) -> Result<bool, crate::store::e
     let mut is_backlog = false;
     for share in &wanted.per_destination {
         let left = &reserved[&share.destination];
-        let wanted = (share.n_first, share.n_retries);
         let unfilled = (left.first.len(), left.retries.len());
         if let Some(lane) = lanes.get(&share.destination) {
-            lane.claimed(wanted, unfilled);
+            lane.claimed(share.n_first, unfilled);
         }
-        is_backlog |= wanted.0 > 0 && unfilled.0 == 0 || wanted.1 > 0 && unfilled.1 == 0;
+        is_backlog |= share.n_first > 0 && unfilled.0 == 0 || share.n_retries > 0 && unfilled.1 == 0;
     }
     Ok(is_backlog)
 }

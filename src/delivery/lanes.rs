@@ -49,7 +49,7 @@ pub struct Lane {
     n_dead_in_a_row: AtomicU32,
     /// See [`Lane::may_have_more`].
     may_have_more: AtomicBool,
-    /// The last claim got as many first attempts as it asked for.
+    /// The last claim of first attempts got as many as it asked for.
     has_backlog: AtomicBool,
 }
 
@@ -181,11 +181,13 @@ impl Lane {
         self.may_have_more.load(Ordering::SeqCst)
     }
 
-    /// What a claim of so many first attempts and retries left unfilled. Where that is some of each, the store has no more; what
-    /// is recorded after that is told of by whoever records it.
-    pub fn claimed(&self, wanted: (usize, usize), unfilled: (usize, usize)) {
-        self.has_backlog
-            .store(wanted.0 > 0 && unfilled.0 == 0, Ordering::Relaxed);
+    /// What a claim of so many first attempts left unfilled, of these and of retries. Where that is some of each, the store has no
+    /// more; what is recorded after that is told of by whoever records it.
+    pub fn claimed(&self, n_first: usize, unfilled: (usize, usize)) {
+        // Who asked for none, because no place was free, knows nothing new.
+        if n_first > 0 {
+            self.has_backlog.store(unfilled.0 == 0, Ordering::Relaxed);
+        }
         if unfilled.0 > 0 && unfilled.1 > 0 {
             self.may_have_more.store(false, Ordering::SeqCst);
         }
