@@ -13,6 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The binary's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long one sample takes.
 const SAMPLE: Duration = Duration::from_millis(40);
 const N_SAMPLES: usize = 5;

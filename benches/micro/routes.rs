@@ -13,7 +13,7 @@ use gatepost::{
 };
 use serde_json::{Value, json};
 
-use crate::{ns_each, senders::real_body};
+use crate::{ns_each, senders::REAL_BODY};
 
 /// An event of usual size, and what routes do with it.
 pub(crate) struct Case {
@@ -26,7 +26,7 @@ impl Case {
     pub(crate) fn new() -> Result<Self, Box<dyn Error>> {
         let now = Timestamp::from_unix_seconds(1_767_225_600);
         let filter = json!({
-            "body": { "data": { "object": { "amount": { "$gte": 1 }, "currency": { "$in": ["usd", "eur"] } } }, "livemode": false },
+            "body": { "data": { "object": { "amount_due": { "$gte": 1 }, "currency": { "$in": ["usd", "eur"] } } }, "livemode": true },
             "headers": { "content-type": { "$startsWith": "application/" } },
             "$not": { "type": "charge.refunded" },
         });
@@ -45,7 +45,7 @@ impl Case {
                 ("content-type", &b"application/json"[..]),
                 ("user-agent", b"Stripe/1.0"),
             ]),
-            body: Bytes::from(real_body(now)?),
+            body: Bytes::from_static(REAL_BODY),
         };
         let settings = Settings {
             name: "transform".to_owned(),
