@@ -189,6 +189,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("admin.tokens", tokens(old) != tokens(new)),
         ("admin.oidc", oidc(old) != oidc(new)),
         ("store.url", store_url(old) != store_url(new)),
+        ("store.pool_mode", old.store.pool_mode != new.store.pool_mode),
         ("server.max_body", old.server.max_body != new.server.max_body),
         (
             "server.max_connections",

@@ -32,6 +32,11 @@ const ROLES: &[(&str, web::Role)] = &[
     ("operator", web::Role::Operator),
     ("admin", web::Role::Admin),
 ];
+const POOL_MODES: &[(&str, store::PoolMode)] = &[
+    ("session", store::PoolMode::Session),
+    ("transaction", store::PoolMode::Transaction),
+];
+
 const FORMATS: &[(&str, Option<bool>)] = &[("auto", None), ("text", Some(false)), ("json", Some(true))];
 
 /// `[server]`, and the grace of a stop.
@@ -202,10 +207,12 @@ pub(super) fn store(
         })
     });
     let max_connections = section.need("max_connections", reading, value::number(1, 1_000_u32));
+    let pool_mode = section.need("pool_mode", reading, value::choice(POOL_MODES));
     section.finish(reading);
     let settings = store::Settings {
         url: url?,
         max_connections: max_connections?,
+        pool_mode: pool_mode?,
     };
     Ok((settings, retention?))
 }

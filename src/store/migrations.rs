@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sqlx::{
-    Connection, SqlStr,
+    Connection, PgConnection, SqlStr,
     migrate::{AppliedMigration, Migrate, MigrateError, Migration, MigrationType},
 };
 
@@ -68,6 +68,15 @@ where
     }
     connection.unlock().await.map_err(failed)?;
     Ok(names)
+}
+
+/// Keeps the lock of `apply` until the transaction is committed: what is unlocked before that, nobody else sees yet.
+pub(super) async fn lock_until_commit(connection: &mut PgConnection) -> Result<(), StoreError> {
+    connection.lock().await.map_err(failed)?;
+    sqlx::query(include_str!("postgres/sql/keep_locks.sql"))
+        .execute(&mut *connection)
+        .await?;
+    connection.unlock().await.map_err(failed)
 }
 
 /// What is not applied yet. A schema that this program does not know, or knows differently, is refused.

@@ -69,6 +69,17 @@ pub struct Settings {
     pub url: Secret,
     /// Postgres: the most connections for each of ingest, delivery and the admin side.
     pub max_connections: u32,
+    pub pool_mode: PoolMode,
+}
+
+/// Postgres: for how long a connection is lent by what it leads to, in PgBouncer's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PoolMode {
+    /// As long as it is open: the server itself, or a pooler that knows nothing smaller.
+    #[default]
+    Session,
+    /// For one transaction each time. What was set or prepared in one is not there in the next.
+    Transaction,
 }
 
 /// A handle on the store. Clones share everything.

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, SqlStr, Transaction};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout},
@@ -43,6 +43,8 @@ pub(super) struct Limits {
 pub(super) struct Pool<C: Connection> {
     options: C::Options,
     limits: Limits,
+    /// Set where each call is a transaction of its own: how it begins.
+    begin: Option<SqlStr>,
     places: Semaphore,
     idle: Mutex<VecDeque<Open<C>>>,
     refused: Mutex<Option<(Instant, String)>>,
@@ -75,9 +77,19 @@ impl<C: Connection> Pool<C> {
         Self {
             options,
             limits,
+            begin: None,
             places: Semaphore::new(limits.n_connections.max(1) as usize),
             idle: Mutex::new(VecDeque::new()),
             refused: Mutex::new(None),
+        }
+    }
+
+    /// Each call a transaction of its own, which begins with this statement: for a connection that somebody in between lends for
+    /// one transaction only.
+    pub(super) fn in_transactions(self, begin: SqlStr) -> Self {
+        Self {
+            begin: Some(begin),
+            ..self
         }
     }
 
@@ -176,7 +188,41 @@ impl<C: Connection> Pool<C> {
     }
 }
 
+/// A connection while work is done on it.
+pub(super) enum Session<'a, C: Connection> {
+    Open(&'a mut C),
+    InTransaction(Transaction<'a, C::Database>),
+}
+
+impl<C: Connection> Session<'_, C> {
+    pub(super) fn connection(&mut self) -> &mut C {
+        match self {
+            Self::Open(connection) => connection,
+            Self::InTransaction(transaction) => transaction,
+        }
+    }
+
+    /// After the work: where it was a transaction, what it did is kept, or undone if it failed.
+    pub(super) async fn end<T>(self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Self::InTransaction(transaction) = self {
+            match &result {
+                Ok(_) => transaction.commit().await?,
+                Err(_) => transaction.rollback().await?,
+            }
+        }
+        result
+    }
+}
+
 impl<C: Connection> Lent<'_, C> {
+    /// For one piece of work.
+    pub(super) async fn session(&mut self) -> Result<Session<'_, C>, StoreError> {
+        Ok(match self.pool.begin.clone() {
+            Some(statement) => Session::InTransaction(self.begin_with(statement).await?),
+            None => Session::Open(&mut **self),
+        })
+    }
+
     /// Gives the connection back if it may be used again, and says whether the work is over. `None`: try again.
     pub(super) fn finish<T>(
         self,
@@ -228,8 +274,13 @@ macro_rules! on {
         loop {
             n_tries += 1;
             let mut lent = pool.lend().await?;
-            let $conn = &mut *lent;
-            let result = pool.within(async { $work }).await;
+            let result = pool.within(async {
+                let mut session = lent.session().await?;
+                let $conn = session.connection();
+                let result = async { $work }.await;
+                session.end(result).await
+            });
+            let result = result.await;
             if let Some(result) = lent.finish(result, n_tries) {
                 break result;
             }

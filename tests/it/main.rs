@@ -14,6 +14,7 @@ mod egress;
 mod handler;
 mod matrix;
 mod packages;
+mod pooler;
 mod postgres;
 mod senders;
 mod store;

@@ -16,7 +16,7 @@ use std::{
 
 use gatepost::{
     base::secret::Secret,
-    store::{Settings, Store},
+    store::{PoolMode, Settings, Store},
 };
 use sqlx::{Connection, PgConnection, Postgres, QueryBuilder};
 
@@ -117,6 +117,7 @@ async fn migrate(database: &TestDatabase) {
     let settings = Settings {
         url: Secret::new(database.url.clone()),
         max_connections: 1,
+        pool_mode: PoolMode::Session,
     };
     let store = Store::open(&settings).await.unwrap();
     store.migrate().await.unwrap();

@@ -1,6 +1,6 @@
 //! Taking deliveries in hand, holding on, putting back.
 
-use sqlx::{PgConnection, Row};
+use sqlx::{Connection, Executor, PgConnection, Row};
 use uuid::Uuid;
 
 use crate::{
@@ -160,6 +160,11 @@ async fn take(
         });
         all.filter(|(.., n)| *n > 0)
     };
+    // A refusal would be the end of a transaction, of which this is one statement where the call is one.
+    let is_one_of_several = conn.is_in_transaction();
+    if is_one_of_several {
+        conn.execute("savepoint taken").await?;
+    }
     let rows = sqlx::query(include_str!("sql/claim.sql"))
         .bind(all().map(|(name, ..)| name).collect::<Vec<_>>())
         .bind(
@@ -176,7 +181,12 @@ async fn take(
         .await;
     let rows = match rows {
         // Another worker took one of the same key in this instant: it is first, and the next look sees it.
-        Err(sqlx::Error::Database(error)) if error.constraint() == Some("delivery_lane") => return Ok(0),
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some("delivery_lane") => {
+            if is_one_of_several {
+                conn.execute("rollback to savepoint taken").await?;
+            }
+            return Ok(0);
+        }
         rows => rows?,
     };
     let mut n_skipped = 0;

@@ -22,6 +22,9 @@ pub(in crate::store) fn sort(code: &str, message: &str) -> StoreError {
             reason,
             hint: "grant the user of the store's `url` the rights on gatepost's tables".to_owned(),
         },
+        // What was prepared before is not there, or already there: the session is not ours.
+        "26000" | "42P05" => behind_a_pooler(reason),
+        "08P01" if message.contains("startup parameter") => behind_a_pooler(reason),
         _ if code.starts_with("22") || code.starts_with("23") || code == "54000" => StoreError::BadRow {
             reason: format!("Postgres refused a value (SQLSTATE {code})"),
         },
@@ -30,6 +33,14 @@ pub(in crate::store) fn sort(code: &str, message: &str) -> StoreError {
             reason,
             source: Some(Box::new(Code::Postgres(code.to_owned()))),
         },
+    }
+}
+
+fn behind_a_pooler(reason: String) -> StoreError {
+    StoreError::Unusable {
+        reason,
+        hint: "is there a PgBouncer or its like in between? Set `store.pool_mode` to \"transaction\""
+            .to_owned(),
     }
 }
 
@@ -47,6 +58,8 @@ mod tests {
             ("54000", "BadRow"),
             ("42P01", "Unusable"),
             ("28P01", "Unusable"),
+            ("26000", "Unusable"),
+            ("42P05", "Unusable"),
             ("57P01", "Unavailable"),
             ("57P03", "Unavailable"),
             ("53300", "Unavailable"),
@@ -60,6 +73,17 @@ mod tests {
             let shown = format!("{:?}", sort(code, "message"));
             assert!(shown.starts_with(kind), "{code}: {shown}");
         }
+    }
+
+    #[test]
+    fn what_a_pooler_refuses_is_told_from_a_broken_connection() {
+        let shown = sort("08P01", "unsupported startup parameter: options");
+        assert!(
+            matches!(&shown, StoreError::Unusable { hint, .. } if hint.contains("pool_mode")),
+            "{shown:?}"
+        );
+        let shown = sort("08P01", "expected length 7, got 8");
+        assert!(matches!(shown, StoreError::Unavailable { .. }), "{shown:?}");
     }
 
     #[test]

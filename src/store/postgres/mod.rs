@@ -2,7 +2,7 @@
 //!
 //! Pools of their own for ingest, deliveries, chores and the admin side, so that none can slow an acknowledgement. Every verb is one statement
 //! wherever that can be: a statement outside a transaction commits by itself, which saves the round trips of `begin`
-//! and `commit`.
+//! and `commit`. Behind a pooler that lends transactions each call is one: `pool` begins and ends it.
 
 #[path = "../common/access.rs"]
 mod access;
@@ -42,11 +42,12 @@ mod settle;
 mod slots;
 mod warnings;
 
-use sqlx::{Postgres, Transaction};
+use sqlx::{Executor, Postgres, Transaction};
 
 use crate::{
     base::{clock::Timestamp, ids::WorkerId},
     store::{
+        PoolMode,
         error::StoreError,
         pool::{Pool, on},
         postgres::slots::Slots,
@@ -65,6 +66,7 @@ pub(super) struct Engine {
     admin: Pool<Connection>,
     /// Without the time limits of the pools, for migrations.
     options: sqlx::postgres::PgConnectOptions,
+    pool_mode: PoolMode,
     slots: Slots,
 }
 
@@ -129,9 +131,24 @@ async fn begin(conn: &mut Connection) -> Result<Transaction<'_, Postgres>, Store
     Ok(conn.begin().await?)
 }
 
+/// Where the call is a transaction: keeps what it did until now, and goes on.
+async fn commit_so_far(conn: &mut Connection) -> Result<(), StoreError> {
+    use sqlx::Connection as _;
+    if conn.is_in_transaction() {
+        conn.execute("commit; begin").await?;
+    }
+    Ok(())
+}
+
 /// A transaction that sees one moment throughout, and changes nothing.
 async fn snapshot(conn: &mut Connection) -> Result<Transaction<'_, Postgres>, StoreError> {
     use sqlx::Connection as _;
+    if conn.is_in_transaction() {
+        // The call is one, which has done nothing so far and cannot become another. In one message, so that it keeps its session.
+        conn.execute("rollback; begin isolation level repeatable read read only")
+            .await?;
+        return Ok(conn.begin().await?);
+    }
     Ok(conn
         .begin_with("begin isolation level repeatable read read only")
         .await?)

@@ -3,17 +3,16 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    ConnectOptions, Connection, PgConnection, Row,
+    ConnectOptions, Connection, PgConnection, Postgres, QueryBuilder, Row, SqlStr,
     migrate::{Migrate, MigrateError},
     postgres::{PgConnectOptions, PgRow},
 };
 
 use crate::store::{
-    Settings,
+    PoolMode, Settings,
     error::StoreError,
     migrations,
-    pool::on,
-    pool::{Limits, Pool},
+    pool::{Limits, Pool, on},
     postgres::{Engine, slots::Slots},
 };
 
@@ -24,16 +23,19 @@ const INGEST_LIMIT_MS: &str = "5000";
 /// The oldest version that is known to work.
 const OLDEST: i32 = 13;
 
+/// A name and its value.
+type Setting = (&'static str, &'static str);
+
 /// A statement that is prepared while its table is empty keeps a plan that reads the whole table until the table is
 /// analyzed, which may be a minute and a million rows later. Every statement here has an index, so it is told to use it.
-const INDEXED: &[(&str, &str)] = &[("jit", "off"), ("enable_seqscan", "off")];
+const INDEXED: &[Setting] = &[("jit", "off"), ("enable_seqscan", "off")];
 
 /// Besides, where rows are joined with large tables: one by one, by their ids.
-const NESTED: &[(&str, &str)] = &[("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+const NESTED: &[Setting] = &[("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
 
 /// Besides, for the few statements that run hundreds of times a second: planned once. The server would plan a claim anew each
 /// time, since it takes a list of unknown length for a long one; that took half as long as the claim itself.
-const PLANNED_ONCE: &[(&str, &str)] = &[("plan_cache_mode", "force_generic_plan")];
+const PLANNED_ONCE: &[Setting] = &[("plan_cache_mode", "force_generic_plan")];
 
 /// What the server says of itself.
 struct Server {
@@ -49,6 +51,7 @@ struct Server {
 impl Engine {
     pub(in crate::store) async fn open(settings: &Settings) -> Result<Self, StoreError> {
         let url = settings.url.expose_str().unwrap_or_default();
+        let pool_mode = settings.pool_mode;
         let options = PgConnectOptions::from_str(url)?
             .application_name("gatepost")
             .log_statements(tracing::log::LevelFilter::Off)
@@ -60,29 +63,37 @@ impl Engine {
             deadline: Duration::from_secs(deadline),
             max_age: Duration::from_mins(30),
         };
-        let mut first = Pool::<PgConnection>::new(options.clone(), limits("first", 5));
+        let options = match pool_mode {
+            PoolMode::Session => options,
+            // The pooler knows nothing of what sqlx sets at the start, and a statement is prepared for one transaction only.
+            PoolMode::Transaction => options.extra_float_digits(None::<i8>).statement_cache_capacity(0),
+        };
+        let pool = |limits, set: &[Setting]| make_pool(options.clone(), limits, pool_mode, set);
+        let mut first = pool(limits("first", 5), &[]);
         let server = on!(&first, |conn| Server::ask(conn).await)?;
         first.close().await;
         server.check()?;
 
-        let is_pooled = url.contains("statement_cache_capacity=0");
-        let limited = |statement_ms, plans| server.limit(options.clone(), statement_ms, plans, is_pooled);
-        first = Pool::new(limited(INGEST_LIMIT_MS, &[INDEXED])?, limits("ingest", 7));
+        let limited = |limits, statement_ms, plans: &[&[Setting]]| {
+            let mut settings = server.session(statement_ms);
+            settings.extend(plans.concat());
+            pool(limits, &settings)
+        };
+        first = limited(limits("ingest", 7), INGEST_LIMIT_MS, &[INDEXED]);
         let engine = Self {
             ingest: first,
-            delivery: Pool::new(
-                limited("10000", &[INDEXED, NESTED, PLANNED_ONCE])?,
-                limits("delivery", 12),
-            ),
-            chores: Pool::new(
-                limited("30000", &[INDEXED, NESTED])?,
+            delivery: limited(limits("delivery", 12), "10000", &[INDEXED, NESTED, PLANNED_ONCE]),
+            chores: limited(
                 Limits {
                     n_connections: 2,
                     ..limits("chores", 35)
                 },
+                "30000",
+                &[INDEXED, NESTED],
             ),
-            admin: Pool::new(limited("30000", &[])?, limits("admin", 35)),
+            admin: limited(limits("admin", 35), "30000", &[]),
             options,
+            pool_mode,
             slots: Slots::new(),
         };
         engine.ingest.fill(settings.max_connections.max(1)).await?;
@@ -93,7 +104,17 @@ impl Engine {
     pub(in crate::store) async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         // A connection of its own: it may wait long for the lock, and after an error it must not be used again.
         let mut conn = self.options.connect().await?;
-        let names = migrations::apply(&mut conn, &migrations::postgres()).await?;
+        let all = migrations::postgres();
+        let names = match self.pool_mode {
+            PoolMode::Session => migrations::apply(&mut conn, &all).await?,
+            PoolMode::Transaction => {
+                let mut transaction = conn.begin_with(begin_with(&[])).await?;
+                migrations::lock_until_commit(&mut transaction).await?;
+                let names = migrations::apply(&mut *transaction, &all).await?;
+                transaction.commit().await?;
+                names
+            }
+        };
         conn.close().await?;
         Ok(names)
     }
@@ -205,30 +226,9 @@ impl Server {
         Ok(())
     }
 
-    /// Time limits for every session, and a commit that waits for the disk whatever the server's default.
-    fn limit(
-        &self,
-        options: PgConnectOptions,
-        statement_ms: &'static str,
-        plans: &[&[(&'static str, &'static str)]],
-        is_pooled: bool,
-    ) -> Result<PgConnectOptions, StoreError> {
-        let is_lazy = matches!(self.synchronous_commit.as_str(), "off" | "local");
-        if is_pooled {
-            // PgBouncer in transaction mode takes no session settings.
-            return if is_lazy {
-                Err(StoreError::Unusable {
-                    reason: format!(
-                        "the server has `synchronous_commit` = `{}`: a crash would lose acknowledged events",
-                        self.synchronous_commit
-                    ),
-                    hint: "run `alter role ... set synchronous_commit = on` for gatepost's user".to_owned(),
-                })
-            } else {
-                Ok(options)
-            };
-        }
-        let options = options.options([
+    /// Time limits, and a commit that waits for the disk whatever the server's default.
+    fn session(&self, statement_ms: &'static str) -> Vec<Setting> {
+        let mut settings = vec![
             ("statement_timeout", statement_ms),
             ("lock_timeout", "3000"),
             ("idle_in_transaction_session_timeout", "10000"),
@@ -236,14 +236,39 @@ impl Server {
             ("tcp_keepalives_idle", "60"),
             ("tcp_keepalives_interval", "10"),
             ("tcp_keepalives_count", "3"),
-        ]);
-        let options = options.options(plans.iter().copied().flatten().copied());
-        Ok(if is_lazy {
-            options.options([("synchronous_commit", "on")])
-        } else {
-            options
-        })
+        ];
+        if matches!(self.synchronous_commit.as_str(), "off" | "local") {
+            settings.push(("synchronous_commit", "on"));
+        }
+        settings
     }
+}
+
+/// Connections with these settings: of the session, or of each transaction where there is no session of ours.
+fn make_pool(
+    options: PgConnectOptions,
+    limits: Limits,
+    pool_mode: PoolMode,
+    settings: &[Setting],
+) -> Pool<PgConnection> {
+    match pool_mode {
+        PoolMode::Session => Pool::new(options.options(settings.iter().copied()), limits),
+        PoolMode::Transaction => Pool::new(options, limits).in_transactions(begin_with(settings)),
+    }
+}
+
+/// One message, so that the pooler lends the same session for all of it. What others prepared there goes by the same names as
+/// what we prepare, so it goes first.
+fn begin_with(settings: &[Setting]) -> SqlStr {
+    let mut sql = QueryBuilder::<Postgres>::new("begin; deallocate all");
+    for (name, value) in settings.iter().filter(|(name, _)| !name.starts_with("tcp_")) {
+        sql.push("; set local ")
+            .push(name)
+            .push(" = '")
+            .push(value)
+            .push("'");
+    }
+    sql.into_sql()
 }
 
 fn read_only() -> StoreError {

@@ -17,7 +17,7 @@ use crate::{
         fold::{Answers, Known, Repeats},
         pool::on,
         postgres::{
-            Engine,
+            Engine, commit_so_far,
             once::record_once,
             open::INGEST_LIMIT,
             order::firsts,
@@ -49,8 +49,14 @@ async fn record_in_time(
     batch: &[NewEvent],
 ) -> Result<Vec<Recorded>, StoreError> {
     let started_at = Instant::now();
-    // One statement is its own transaction: its rows and its commit are sent together.
-    let sent = trial::during(Point::CommitSent, record_once(conn, slot, batch));
+    // One statement is its own transaction: its rows and its commit are sent together. Where the call is one, it is committed
+    // here, so that a warning of that is heard.
+    let committed = async {
+        let answers = record_once(&mut *conn, slot, batch).await?;
+        commit_so_far(conn).await?;
+        Ok::<_, StoreError>(answers)
+    };
+    let sent = trial::during(Point::CommitSent, committed);
     let sent = trial::during(Point::RowsSent, sent);
     let (answers, is_warned) = warnings::listen(sent).await;
     let answers = answers?;

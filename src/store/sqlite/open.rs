@@ -50,11 +50,12 @@ impl Engine {
                 reason: format!("`{}` may not be written", path.display()),
             });
         }
-        let writer = Pool::new(writer_options(&path), limits("writer", 1, 30));
+        let writer = Pool::<SqliteConnection>::new(writer_options(&path), limits("writer", 1, 30));
         writer.fill(1).await.map_err(|error| explain(error, &path))?;
         on!(&writer, |conn| assert_durable(conn).await).map_err(|error| explain(error, &path))?;
-        let readers = Pool::new(reader_options(&path), limits("readers", 3, 30));
-        let checkpointer = Pool::new(checkpointer_options(&path), limits("checkpointer", 1, 30));
+        let readers = Pool::<SqliteConnection>::new(reader_options(&path), limits("readers", 3, 30));
+        let checkpointer =
+            Pool::<SqliteConnection>::new(checkpointer_options(&path), limits("checkpointer", 1, 30));
         let direct = Direct::open(&path).map_err(|error| explain(error, &path))?;
         let identity = identity(&path)?;
         Ok(Self {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatepost::{
     base::{ids::EventId, secret::Secret},
     event::{Binding, Event, Origin, body_hash, deduplication_key, headers::Headers},
-    store::{Settings, Store, record::NewEvent},
+    store::{PoolMode, Settings, Store, record::NewEvent},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
@@ -46,6 +46,7 @@ async fn fill(site: &Site, n: usize) -> Vec<String> {
     let settings = Settings {
         url: Secret::new(site.store_url()),
         max_connections: 2,
+        pool_mode: PoolMode::Session,
     };
     let store = Store::open(&settings).await.unwrap();
     store.migrate().await.unwrap();

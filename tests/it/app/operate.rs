@@ -2,7 +2,7 @@
 
 use gatepost::{
     base::secret::Secret,
-    store::{Settings, Store},
+    store::{PoolMode, Settings, Store},
 };
 
 use crate::app::{
@@ -116,6 +116,7 @@ app_case!(retention_takes_what_is_over_and_never_what_is_open, |site| {
     let settings = Settings {
         url: Secret::new(site.store_url()),
         max_connections: 2,
+        pool_mode: PoolMode::Session,
     };
     let store = Store::open(&settings).await.unwrap();
     let in_an_hour = store

@@ -11,7 +11,7 @@ use std::{
 
 use gatepost::{
     base::secret::Secret,
-    store::{Settings, Store},
+    store::{PoolMode, Settings, Store},
 };
 use sqlx::SqliteConnection;
 
@@ -74,6 +74,7 @@ async fn f34_a_server_that_does_not_sync_loses_what_it_committed() {
     let settings = Settings {
         url: Secret::new(url),
         max_connections: 1,
+        pool_mode: PoolMode::Session,
     };
     let refusal = Store::open(&settings).await.unwrap_err().to_string();
     assert!(refusal.contains("fsync"), "{refusal}");

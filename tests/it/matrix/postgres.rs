@@ -15,6 +15,7 @@ use crate::{
         shim::Shim,
         storm::{BUSY, Storm, until_ready, until_taken},
     },
+    pooler::Pooler,
 };
 
 /// What a sender waits at most.
@@ -72,6 +73,20 @@ async fn f47_a_server_that_hangs_is_503_in_time() {
     let recovery = storm.recovery(Duration::from_secs(3)).await;
     until_ready(&storm.api, true).await;
     storm.end("F47", &site, Some(recovery)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f59_a_pooler_that_lends_transactions_and_its_restart() {
+    let mut site = Site::empty_postgres().await;
+    let pooler = Pooler::start(&site.store_url());
+    site.set("GATEPOST__STORE__URL", &pooler.url(&site.store_url()));
+    site.set("GATEPOST__STORE__POOL_MODE", "transaction");
+    let storm = Storm::start(&mut site).await;
+    pooler.run("stop");
+    storm.own_fault().await;
+    pooler.run("start");
+    let recovery = storm.recovery(Duration::from_secs(2)).await;
+    storm.end("F59", &site, Some(recovery)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

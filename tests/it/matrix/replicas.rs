@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use futures_util::future::join_all;
 use gatepost::{
     base::secret::Secret,
-    store::{Settings, Store, error::StoreError},
+    store::{PoolMode, Settings, Store, error::StoreError},
 };
 use tokio::{task::JoinSet, time::Instant};
 
@@ -246,6 +246,7 @@ async fn f88_a_migration_that_dies_at_any_statement_is_done_again() {
     let settings = Settings {
         url: Secret::new(site.store_url()),
         max_connections: 1,
+        pool_mode: PoolMode::Session,
     };
     let mut n_deaths = 0;
     loop {

@@ -32,6 +32,7 @@ impl Way {
         let store = Store::open(&store::Settings {
             url: Secret::new(url),
             max_connections: 4,
+            pool_mode: store::PoolMode::Session,
         })
         .await
         .unwrap();

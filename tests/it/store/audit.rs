@@ -128,7 +128,7 @@ store_case!(g10_the_log_is_appended_to_and_nothing_else, |store| {
         .append_audit(deed("retry_delivery", "ops"), at(0))
         .await
         .unwrap();
-    let url = store.settings.url.expose_str().unwrap();
+    let url = store.url();
     for sql in ["update audit set actor = 'eve'", "delete from audit"] {
         let error = if store.is_postgres() {
             let mut conn = PgConnection::connect(url).await.unwrap();

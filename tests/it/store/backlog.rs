@@ -102,9 +102,7 @@ async fn a_look_at_a_long_backlog_leaves_the_writer_to_others() {
     store.strict("first", "a").await;
     let claims = store.claim_billing(worker, 9, at(1)).await;
     store.pile_up("a").await;
-    let mut thief = SqliteConnection::connect(store.settings.url.expose_str().unwrap())
-        .await
-        .unwrap();
+    let mut thief = SqliteConnection::connect(store.url()).await.unwrap();
     thief.execute("begin immediate").await.unwrap();
     // It would be `Unavailable` if it asked for the right to write.
     assert!(store.claim_billing(worker, 9, at(100)).await.is_empty());

@@ -44,9 +44,7 @@ fn assert_little_slower(before: Duration, during: Duration) {
 async fn f54_a_transaction_that_stays_open_does_not_slow_claims() {
     let store = TestStore::postgres().await;
     let before = churn(&store, "before", 15).await;
-    let mut idle = PgConnection::connect(store.settings.url.expose_str().unwrap())
-        .await
-        .unwrap();
+    let mut idle = PgConnection::connect(store.url()).await.unwrap();
     idle.execute("begin isolation level repeatable read")
         .await
         .unwrap();

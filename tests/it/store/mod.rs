@@ -41,7 +41,7 @@ use gatepost::{
         headers::Headers,
     },
     store::{
-        Settings, Store,
+        PoolMode, Settings, Store,
         claim::{Claim, Settled, Settlement, Share, Wanted},
         record::{NewDelivery, NewEvent, Start},
     },
@@ -49,9 +49,12 @@ use gatepost::{
 use sqlx::{Connection, PgConnection, QueryBuilder, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::postgres::{self, TestDatabase};
+use crate::{
+    pooler::Pooler,
+    postgres::{self, TestDatabase},
+};
 
-/// One case, run on either engine. The body sees a `TestStore` and may use `?` on store errors only through `unwrap`.
+/// One case, run on either engine, and on Postgres through a pooler that lends a session for one transaction. The body sees a `TestStore` and may use `?` on store errors only through `unwrap`.
 macro_rules! store_case {
     ($name:ident, |$store:ident| $body:block) => {
         mod $name {
@@ -73,6 +76,13 @@ macro_rules! store_case {
                 case(&store).await;
                 store.finish().await;
             }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn e20_through_pgbouncer() {
+                let store = crate::store::TestStore::pooled().await;
+                case(&store).await;
+                store.finish().await;
+            }
         }
     };
 }
@@ -86,7 +96,7 @@ struct TestStore {
 }
 
 enum Place {
-    Postgres(#[expect(dead_code, reason = "kept until the end, then dropped")] TestDatabase),
+    Postgres(TestDatabase),
     Sqlite(TempDir),
 }
 
@@ -102,18 +112,23 @@ impl TestStore {
     async fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}/gatepost.db", directory.path().display());
-        let store = Self::open(url, Place::Sqlite(directory)).await;
+        let store = Self::open(settings(&url), Place::Sqlite(directory)).await;
         store.migrate().await.unwrap();
         store
     }
 
     async fn postgres() -> Self {
         let database = postgres::database().await;
-        Self::open(database.url.clone(), Place::Postgres(database)).await
+        Self::open(settings(&database.url), Place::Postgres(database)).await
     }
 
-    async fn open(url: String, place: Place) -> Self {
-        let settings = settings(&url);
+    /// Postgres through PgBouncer, in transaction mode.
+    async fn pooled() -> Self {
+        let database = postgres::database().await;
+        Self::open(pooled(&database), Place::Postgres(database)).await
+    }
+
+    async fn open(settings: Settings, place: Place) -> Self {
         let store = Store::open(&settings).await.unwrap();
         Self {
             store,
@@ -132,7 +147,7 @@ impl TestStore {
 
     /// Behind the store's back: a statement that both engines know.
     async fn raw(&self, sql: &str) -> u64 {
-        let url = self.settings.url.expose_str().unwrap();
+        let url = self.url();
         match self.place {
             Place::Postgres(_) => {
                 let mut conn = PgConnection::connect(url).await.unwrap();
@@ -146,6 +161,14 @@ impl TestStore {
                 conn.close().await.unwrap();
                 done.rows_affected()
             }
+        }
+    }
+
+    /// Of the store itself, whatever is before it.
+    fn url(&self) -> &str {
+        match &self.place {
+            Place::Postgres(database) => &database.url,
+            Place::Sqlite(_) => self.settings.url.expose_str().unwrap(),
         }
     }
 
@@ -192,6 +215,15 @@ fn settings(url: &str) -> Settings {
     Settings {
         url: Secret::new(url),
         max_connections: 3,
+        pool_mode: PoolMode::Session,
+    }
+}
+
+fn pooled(database: &TestDatabase) -> Settings {
+    let pooler = Pooler::of_all(&database.url);
+    Settings {
+        pool_mode: PoolMode::Transaction,
+        ..settings(&pooler.url(&database.url))
     }
 }
 

@@ -154,9 +154,7 @@ async fn f29_a_second_opener_of_one_file_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn e18_a_locked_file_is_unavailable_and_then_works_again() {
     let store = TestStore::sqlite().await;
-    let mut thief = SqliteConnection::connect(store.settings.url.expose_str().unwrap())
-        .await
-        .unwrap();
+    let mut thief = SqliteConnection::connect(store.url()).await.unwrap();
     thief.execute("begin exclusive").await.unwrap();
     for error in [
         store.record(vec![event("s", "1")]).await.unwrap_err(),
@@ -253,32 +251,37 @@ async fn e15_a_session_waits_for_the_disk_whatever_the_default() {
     let lines = store.describe().await.unwrap();
     let line = lines.iter().find(|it| it.0 == "synchronous_commit").unwrap();
     assert_eq!(line.1, "on");
-    let pooled = format!("{}&statement_cache_capacity=0", database.url);
-    let error = refusal(&pooled).await;
-    assert!(hint_of(&error).contains("alter role"), "{error:?}");
+    store.close().await;
+    let store = Store::open(&pooled(&database)).await.unwrap();
+    let lines = store.describe().await.unwrap();
+    let line = lines.iter().find(|it| it.0 == "synchronous_commit").unwrap();
+    assert_eq!(line.1, "on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e20_the_schema_is_made_through_pgbouncer_by_one_of_several() {
+    let database = empty_database().await;
+    let settings = pooled(&database);
+    let migrate = async || Store::open(&settings).await.unwrap().migrate().await.unwrap();
+    let (first, second, third) = tokio::join!(migrate(), migrate(), migrate());
+    let mut n_applied = [first.len(), second.len(), third.len()];
+    n_applied.sort_unstable();
+    assert!(n_applied[2] > 0, "{n_applied:?}");
+    assert_eq!(n_applied[..2], [0, 0]);
+    // Nobody waits for a lock that was left in somebody else's session.
+    let direct = Store::open(&self::settings(&database.url)).await.unwrap();
+    assert!(direct.migrate().await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn e20_it_works_without_prepared_statements() {
+async fn e20_a_pooler_that_was_not_told_of_is_named() {
     let database = postgres::database().await;
-    let url = format!("{}&statement_cache_capacity=0", database.url);
-    let store = Store::open(&settings(&url)).await.unwrap();
-    store
-        .record(vec![event("s", "1"), event("s", "1")])
-        .await
-        .unwrap();
-    let claims = store
-        .claim(&wanted(WorkerId::new(), &[("billing", 1)]), at(1))
-        .await
-        .unwrap();
-    let batch = vec![settlement(
-        claims[0].delivery.id,
-        claims[0].fence,
-        Outcome::Delivered,
-        at(1),
-    )];
-    store.settle(batch, at(1)).await.unwrap();
-    assert!(store.ledger(at(0)).await.unwrap().is_balanced());
+    let settings = Settings {
+        pool_mode: PoolMode::Session,
+        ..pooled(&database)
+    };
+    let error = Store::open(&settings).await.unwrap_err();
+    assert!(hint_of(&error).contains("store.pool_mode"), "{error:?}");
 }
 
 #[tokio::test]
@@ -314,9 +317,7 @@ async fn f50_terminated_sessions_cost_no_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f53_a_locked_table_is_unavailable_within_the_limit() {
     let store = TestStore::postgres().await;
-    let mut thief = PgConnection::connect(store.settings.url.expose_str().unwrap())
-        .await
-        .unwrap();
+    let mut thief = PgConnection::connect(store.url()).await.unwrap();
     thief.execute("begin").await.unwrap();
     thief
         .execute("lock table event in access exclusive mode")

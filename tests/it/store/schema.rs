@@ -30,9 +30,7 @@ fn statements(engine: &str) -> Vec<(String, String)> {
 
 /// A connection of the test's own.
 async fn connection<C: Connection>(store: &TestStore) -> C {
-    C::connect(store.settings.url.expose_str().unwrap())
-        .await
-        .unwrap()
+    C::connect(store.url()).await.unwrap()
 }
 
 /// What SQLite would do, a line a step.
