@@ -131,6 +131,36 @@ store_case!(
     }
 );
 
+store_case!(a_sweep_frees_just_what_nothing_holds_any_more, |store| {
+    let mut new = event("s", "1");
+    new.deliveries = ["a", "b", "c", "c", "d"]
+        .into_iter()
+        .zip(["of-a", "of-b", "of-c", "also-of-c", "of-d"])
+        .map(|(to, route)| delivery(route, to))
+        .collect();
+    let ids: Vec<_> = new.deliveries.iter().map(|it| it.id).collect();
+    store.record(vec![new]).await.unwrap();
+    for target in [
+        destination("a"),
+        destination("b"),
+        destination("c"),
+        destination("d"),
+        route("also-of-c"),
+    ] {
+        store.hold(target, HeldBy::Operator, "x", at(1)).await.unwrap();
+    }
+    store
+        .raw("delete from hold where kind = 'destination' and name in ('b', 'c', 'd')")
+        .await;
+    assert_eq!(store.mark_held(at(5)).await.unwrap(), 3);
+    let mut statuses = Vec::new();
+    for id in ids {
+        statuses.push(store.status(id).await);
+    }
+    let (held, free) = (Status::Held, Status::Pending);
+    assert_eq!(statuses, [held, free, free, held, free]);
+});
+
 store_case!(what_is_in_hand_is_not_held, |store| {
     let (_, id) = store.one("1").await;
     let claims = store.claim_billing(WorkerId::new(), 1, at(0)).await;

@@ -245,3 +245,19 @@ async fn e10_where_nothing_is_held_no_waiting_delivery_is_looked_at() {
     let place = |part: &str| details.iter().position(|it| it.contains(part)).unwrap();
     assert!(place(" hold ") < place("SCAN delivery"), "{details:?}");
 }
+
+/// The same: a million may wait for one destination.
+#[tokio::test]
+async fn e10_what_waits_for_a_held_destination_is_not_looked_at_one_by_one() {
+    let store = TestStore::sqlite().await;
+    let mut conn = connection::<SqliteConnection>(&store).await;
+    let (_, sql) = statements("sqlite")
+        .into_iter()
+        .find(|(name, _)| name == "mark_free.sql")
+        .unwrap();
+    let details = plan(&mut conn, &sql).await;
+    assert!(
+        !details.iter().any(|it| it.contains("SCAN delivery")),
+        "{details:?}"
+    );
+}
