@@ -1,6 +1,7 @@
 use gatepost::{
     base::ids::{JobId, ProgramId},
     store::{
+        claim::{HeldBy, HoldTarget},
         error::StoreError,
         job::{
             Action, Bounds, Config, Filter, FoundDelivery, Job, JobQuery, Look, NewJob, OriginalTally, Reach,
@@ -295,6 +296,20 @@ store_case!(counts_are_of_what_a_look_would_find, |store| {
         (paces.len(), paces[0].duration, paces[0].n_attempts),
         (1, Duration::from_micros(1_234), 3)
     );
+});
+
+store_case!(nothing_waits_in_the_way_of_a_held_destination, |store| {
+    store.one("1").await;
+    assert_eq!(store.n_waiting("billing", at(9), 100).await.unwrap(), 1);
+    let billing = HoldTarget::Destination("billing".into());
+    store
+        .hold(billing.clone(), HeldBy::Operator, "x", at(1))
+        .await
+        .unwrap();
+    store.one("2").await;
+    assert_eq!(store.n_waiting("billing", at(9), 100).await.unwrap(), 0);
+    store.resume(&billing, at(2)).await.unwrap();
+    assert_eq!(store.n_waiting("billing", at(9), 100).await.unwrap(), 2);
 });
 
 store_case!(
