@@ -40,7 +40,7 @@ use crate::{
 /// More than this many requests per second are never prepared for.
 const MOST_PER_SECOND: f64 = 40_000.0;
 /// After this long no further part begins: a table with gaps is worth more than none.
-const PATIENCE: Duration = Duration::from_mins(75);
+const PATIENCE: Duration = Duration::from_mins(150);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
