@@ -36,7 +36,6 @@ const POOL_MODES: &[(&str, store::PoolMode)] = &[
     ("session", store::PoolMode::Session),
     ("transaction", store::PoolMode::Transaction),
 ];
-
 const FORMATS: &[(&str, Option<bool>)] = &[("auto", None), ("text", Some(false)), ("json", Some(true))];
 
 /// `[server]`, and the grace of a stop.

@@ -73,10 +73,9 @@ pub struct Settings {
 }
 
 /// Postgres: for how long a connection is lent by what it leads to, in PgBouncer's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolMode {
     /// As long as it is open: the server itself, or a pooler that knows nothing smaller.
-    #[default]
     Session,
     /// For one transaction each time. What was set or prepared in one is not there in the next.
     Transaction,
