@@ -17,6 +17,7 @@ mod packages;
 mod pooler;
 mod postgres;
 mod senders;
+mod shell;
 mod store;
 mod vectors;
 mod web;

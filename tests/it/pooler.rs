@@ -1,25 +1,15 @@
 //! A PgBouncer in transaction mode before a test's Postgres: the machine's own binary, with a socket in a directory of its own.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::{Mutex, OnceLock},
-};
+use std::{process::Command, sync::OnceLock};
 
 use sqlx::postgres::PgConnectOptions;
 
-/// Goes with all that belongs to it when this is dropped, or when the test's process ends: then the shell's standard input does.
-#[derive(Debug)]
-pub(crate) struct Pooler {
-    shell: Mutex<Shell>,
-    directory: String,
-}
+use crate::shell::Shell;
 
 #[derive(Debug)]
-struct Shell {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    stdout: BufReader<ChildStdout>,
+pub(crate) struct Pooler {
+    shell: Shell,
+    directory: String,
 }
 
 /// Runs one line at a time, and says when it is done. Few sessions, so that calls meet those that others have used.
@@ -83,20 +73,8 @@ impl Pooler {
         let password = password.map_or_else(String::new, |it| format!(" password={it}"));
         let (port, user) = (server.get_port(), server.get_username());
         let target = format!("host={host} port={port} user={user}{password}");
-        let mut child = Command::new("sh")
-            .args(["-c", SHELL, "sh", &target])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.take();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut directory = String::new();
-        stdout.read_line(&mut directory).unwrap();
-        let pooler = Self {
-            shell: Mutex::new(Shell { child, stdin, stdout }),
-            directory: directory.trim().to_owned(),
-        };
+        let (shell, directory) = Shell::start(Command::new("sh").args(["-c", SHELL, "sh", &target]));
+        let pooler = Self { shell, directory };
         pooler.run("start");
         pooler
     }
@@ -119,22 +97,9 @@ impl Pooler {
 
     /// `start`, or `stop` without a word to anybody.
     pub(crate) fn run(&self, line: &str) {
-        let mut shell = self.shell.lock().unwrap();
-        writeln!(shell.stdin.as_mut().unwrap(), "{line}").unwrap();
-        let mut answer = String::new();
-        shell.stdout.read_line(&mut answer).unwrap();
-        assert_eq!(
-            answer.trim(),
-            "yes",
+        assert!(
+            self.shell.run(line),
             "PgBouncer did not {line} (Debian: apt-get install pgbouncer)"
         );
-    }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let Ok(shell) = self.shell.get_mut() else { return };
-        drop(shell.stdin.take());
-        let _ = shell.child.wait();
     }
 }

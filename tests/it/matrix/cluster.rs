@@ -1,29 +1,20 @@
 //! A Postgres of one test's own, to be restarted, stopped, frozen, copied and promoted.
 
 use std::{
-    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::{Arc, Mutex},
+    process::Command,
+    sync::Arc,
 };
 
 use sqlx::{Connection, PgConnection, QueryBuilder};
 
-use crate::{app::eventually, matrix::shim::Shim, postgres};
+use crate::{app::eventually, matrix::shim::Shim, postgres, shell::Shell};
 
-/// A primary, and the standbys that the test makes of it. All of it goes when this is dropped, or when the test's process
-/// ends: then the shell's standard input does.
+/// A primary, and the standbys that the test makes of it. The shell stops the servers when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    shell: Arc<Mutex<Shell>>,
+    shell: Arc<Shell>,
     directory: PathBuf,
-}
-
-#[derive(Debug)]
-struct Shell {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    stdout: BufReader<ChildStdout>,
 }
 
 /// Runs one line at a time, and says how it went.
@@ -171,21 +162,15 @@ impl Cluster {
     }
 
     fn started_by(wrapper: &[&str]) -> Self {
-        let mut child = Command::new(wrapper[0])
+        let mut command = Command::new(wrapper[0]);
+        command
             .args(&wrapper[1..])
             .args(["sh", "-c", SHELL, "sh"])
-            .arg(postgres::binaries())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.take();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
+            .arg(postgres::binaries());
+        let (shell, directory) = Shell::start(&mut command);
         Self {
-            shell: Arc::new(Mutex::new(Shell { child, stdin, stdout })),
-            directory: line.trim().into(),
+            shell: Arc::new(shell),
+            directory: directory.into(),
         }
     }
 
@@ -199,15 +184,10 @@ impl Cluster {
     }
 
     pub(crate) async fn try_run(&self, line: &str) -> bool {
-        let (shell, line) = (Arc::clone(&self.shell), format!("{line}\n"));
-        let run = move || {
-            let mut shell = shell.lock().unwrap();
-            shell.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
-            let mut answer = String::new();
-            shell.stdout.read_line(&mut answer).unwrap();
-            answer == "yes\n"
-        };
-        tokio::task::spawn_blocking(run).await.unwrap()
+        let (shell, line) = (Arc::clone(&self.shell), line.to_owned());
+        tokio::task::spawn_blocking(move || shell.run(&line))
+            .await
+            .unwrap()
     }
 
     /// What the last line printed, and what the servers say.
@@ -240,14 +220,5 @@ impl Cluster {
             (is_so == Some(true)).then_some(())
         })
         .await;
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let mut shell = self.shell.lock().unwrap();
-        // The shell reads the end, stops the servers and removes the directory.
-        shell.stdin = None;
-        let _ = shell.child.wait();
     }
 }
