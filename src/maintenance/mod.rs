@@ -1,4 +1,5 @@
-//! Chores: what keeps the store in order while gatepost runs. One file each; the short and the long ones have a loop each.
+//! Chores: what keeps the store in order while gatepost runs. One file each; the short ones have a loop together, of the others each
+//! has its own.
 //!
 //! A chore works in bounded slices and can be done by any replica; `prune` alone is done by one at a time.
 //!
@@ -6,6 +7,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod hold;
 pub mod prune;
 pub mod rescue;
 
@@ -50,13 +52,20 @@ const PRUNE_EVERY: Duration = Duration::from_mins(1);
 const AUDIT_EVERY: Duration = Duration::from_mins(1);
 /// The audit counts every row. It rests for so many times as long as it took, so that a very large store is counted less often.
 const AUDIT_REST: u32 = 50;
+const HOLD_EVERY: Duration = Duration::from_secs(1);
+/// For a held route, all that waits is looked at. Until it is marked, whoever claims looks at it as well.
+const HOLD_REST: u32 = 10;
 /// Often, so that little is copied at a time: a commit waits for the same disk.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(30);
 const SYNC_CLOCK_EVERY: Duration = Duration::from_secs(10);
 
 /// Does every chore when it is due, until stopped. The long ones have a loop of their own, so that no rescue waits for them.
 pub async fn run(context: Context, stop: CancellationToken) {
-    tokio::join!(run_short(&context, &stop), run_long(&context, &stop));
+    tokio::join!(
+        run_short(&context, &stop),
+        run_long(&context, &stop),
+        run_hold(&context, &stop)
+    );
 }
 
 async fn run_short(context: &Context, stop: &CancellationToken) {
@@ -95,6 +104,21 @@ async fn run_long(context: &Context, stop: &CancellationToken) {
         if let Err(error) = result {
             note(context, chore, &error);
         }
+    }
+}
+
+async fn run_hold(context: &Context, stop: &CancellationToken) {
+    let mut rest = HOLD_EVERY;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(rest) => (),
+        }
+        let started_at = Instant::now();
+        if let Err(error) = hold::run(context).await {
+            note(context, "hold what waits", &error);
+        }
+        rest = HOLD_EVERY.max(started_at.elapsed() * HOLD_REST);
     }
 }
 

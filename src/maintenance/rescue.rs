@@ -1,4 +1,4 @@
-//! Gives back what a dead worker held, and holds what was recorded on a held route meanwhile.
+//! Gives back what a dead worker held.
 
 use crate::{
     base::trial::{self, Flaw},
@@ -23,6 +23,5 @@ pub async fn run(context: &Context) -> Result<(), StoreError> {
             break;
         }
     }
-    context.store.mark_held(context.clock.now()).await?;
     Ok(())
 }

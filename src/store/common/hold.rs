@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-use super::{Engine, dialect};
+use super::Engine;
 
 /// Rows marked by one statement: a large backlog must not keep the writer for long.
 const CHUNK: i64 = 5_000;
@@ -39,7 +39,7 @@ impl Engine {
             .await?;
             Ok(())
         })?;
-        self.mark(dialect::MARK_HELD, None).await
+        self.hold_waiting().await
     }
 
     pub(in crate::store) async fn resume(
@@ -56,13 +56,13 @@ impl Engine {
                 .await?;
             Ok(())
         })?;
-        self.mark(dialect::MARK_FREE, Some(now)).await
+        self.free_held(now).await
     }
 
     pub(in crate::store) async fn mark_held(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let n_held = self.mark(dialect::MARK_HELD, None).await?;
+        let n_held = self.hold_waiting().await?;
         // Also what a resume left behind that did not get to its end.
-        let n_free = self.mark(dialect::MARK_FREE, Some(now)).await?;
+        let n_free = self.free_held(now).await?;
         Ok(n_held + n_free)
     }
 
@@ -77,19 +77,22 @@ impl Engine {
         })
     }
 
-    async fn mark(&self, sql: &'static str, due_at: Option<Timestamp>) -> Result<u64, StoreError> {
+    async fn hold_waiting(&self) -> Result<u64, StoreError> {
         let mut n_rows = 0;
         loop {
-            let n_marked = on!(self.chore_writer(), |conn| {
-                let mut query = sqlx::query(sql).bind(CHUNK);
-                if let Some(due_at) = due_at {
-                    query = query.bind(Time(due_at));
-                }
-                Ok(query.execute(conn).await?.rows_affected())
-            })?;
-            n_rows += n_marked;
-            if n_marked == 0 {
-                return Ok(n_rows);
+            match self.mark_held_chunk(CHUNK).await? {
+                0 => return Ok(n_rows),
+                n_marked => n_rows += n_marked,
+            }
+        }
+    }
+
+    async fn free_held(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut n_rows = 0;
+        loop {
+            match self.mark_free_chunk(CHUNK, now).await? {
+                0 => return Ok(n_rows),
+                n_marked => n_rows += n_marked,
             }
         }
     }

@@ -31,6 +31,7 @@ mod advance;
 mod claim;
 mod dialect;
 pub(super) mod error;
+mod mark;
 mod once;
 mod open;
 mod order;

@@ -35,6 +35,7 @@ mod direct;
 pub(super) mod error;
 mod ids;
 mod lock;
+mod mark;
 mod once;
 mod open;
 mod prune;

@@ -2,6 +2,7 @@ use gatepost::{
     base::ids::WorkerId,
     store::claim::{HeldBy, HoldTarget},
 };
+use sqlx::Executor;
 
 use crate::store::*;
 
@@ -160,6 +161,29 @@ store_case!(a_sweep_frees_just_what_nothing_holds_any_more, |store| {
     let (held, free) = (Status::Held, Status::Pending);
     assert_eq!(statuses, [held, free, free, held, free]);
 });
+
+/// Whatever comes in waits for the one who writes, and there may be a million to look at.
+#[tokio::test]
+async fn e10_a_sweep_that_finds_nothing_does_not_wait_for_the_writer() {
+    let store = TestStore::sqlite().await;
+    let mut new = event("s", "1");
+    new.deliveries.push(delivery("elsewhere", "other"));
+    store.record(vec![new]).await.unwrap();
+    for target in [destination("billing"), route("another")] {
+        store.hold(target, HeldBy::Operator, "x", at(0)).await.unwrap();
+    }
+    let mut writer = SqliteConnection::connect(store.url()).await.unwrap();
+    writer.execute("begin immediate").await.unwrap();
+    assert_eq!(store.mark_held(at(1)).await.unwrap(), 0);
+    writer
+        .execute("delete from hold where name = 'billing'")
+        .await
+        .unwrap();
+    writer.execute("commit").await.unwrap();
+    assert_eq!(store.mark_held(at(2)).await.unwrap(), 1);
+    writer.close().await.unwrap();
+    store.finish().await;
+}
 
 store_case!(what_is_in_hand_is_not_held, |store| {
     let (_, id) = store.one("1").await;

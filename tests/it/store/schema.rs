@@ -232,14 +232,14 @@ async fn e10_no_statement_of_sqlites_hot_path_reads_every_delivery() {
     }
 }
 
-/// It runs every second, and whoever writes waits for it.
+/// It runs every second.
 #[tokio::test]
 async fn e10_where_nothing_is_held_no_waiting_delivery_is_looked_at() {
     let store = TestStore::sqlite().await;
     let mut conn = connection::<SqliteConnection>(&store).await;
     let (_, sql) = statements("sqlite")
         .into_iter()
-        .find(|(name, _)| name == "mark_held.sql")
+        .find(|(name, _)| name == "to_hold.sql")
         .unwrap();
     let details = plan(&mut conn, &sql).await;
     let place = |part: &str| details.iter().position(|it| it.contains(part)).unwrap();
@@ -253,7 +253,7 @@ async fn e10_what_waits_for_a_held_destination_is_not_looked_at_one_by_one() {
     let mut conn = connection::<SqliteConnection>(&store).await;
     let (_, sql) = statements("sqlite")
         .into_iter()
-        .find(|(name, _)| name == "mark_free.sql")
+        .find(|(name, _)| name == "to_free.sql")
         .unwrap();
     let details = plan(&mut conn, &sql).await;
     assert!(

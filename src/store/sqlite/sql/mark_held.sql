@@ -1,20 +1,11 @@
--- Mark waiting deliveries of held destinations and routes, so many at a time. `cross join`, so that without a hold nothing is read,
--- and of a destination only what waits for it: this runs every second, and whoever writes waits for it.
+-- Hold these, where they still wait for what is held.
 update delivery
 set status = 'held'
-where id in (
-    select delivery.id
-    from hold
-    cross join delivery
-    where hold.kind = 'destination'
-        and delivery.destination = hold.name
-        and delivery.status in ('pending', 'retrying')
-    union all
-    select delivery.id
-    from hold
-    cross join delivery
-    where hold.kind = 'route'
-        and delivery.route = hold.name
-        and delivery.status in ('pending', 'retrying')
-    limit ?1
-)
+where id in (select unhex(value ->> 0) from json_each(?1))
+    and status in ('pending', 'retrying')
+    and exists (
+        select 1
+        from hold
+        where hold.kind = 'destination' and hold.name = delivery.destination
+            or hold.kind = 'route' and hold.name = delivery.route
+    )
