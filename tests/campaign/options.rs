@@ -49,9 +49,13 @@ pub(crate) struct Short {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Report {
     /// Where the `*.json` and `*.jsonl` of finished runs are.
+    #[arg(default_value = "docs/evidence")]
     pub(crate) directory: PathBuf,
     #[arg(long, default_value = "docs/evidence.md")]
     pub(crate) to: PathBuf,
+    /// Write nothing; fail where the page is not what these results make.
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,6 +1,6 @@
 //! The hundred rows of the fault matrix, joined with what was seen of each.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,7 +23,12 @@ struct Row {
 
 pub(super) fn matrix(text: &mut String, observed: &[Value], campaigns: &[Summary], lines: &[Value]) {
     let matrix: Matrix = toml::from_str(include_str!("../../it/matrix/rows.toml")).unwrap();
-    text.push_str("\n## Fault matrix\n\nRows of `test` are played by `tests/run matrix` and the tests named after them; with GATEPOST_TEST_EVIDENCE set to a\ndirectory they write what they saw. \"Recovery\" is the time from the end of the fault to the first sign that all is well.\n\n");
+    text.push_str("\n## Fault matrix\n\nRows of `test` are played by `tests/run matrix` and the tests named after them; with GATEPOST_TEST_EVIDENCE set to a\ndirectory they write what they saw. \"Recovery\" is the time from the end of the fault to the first sign that all is well.\n");
+    let commits: BTreeSet<_> = observed.iter().filter_map(|it| it["commit"].as_str()).collect();
+    for commit in commits {
+        let _ = writeln!(text, "Played at commit `{commit}`.");
+    }
+    text.push('\n');
     text.push_str(
         "| row | fault | played by | store | the sender saw | recovery |\n|---|---|---|---|---|---|\n",
     );

@@ -17,15 +17,16 @@ const HEAD: &str = "\
 # Evidence
 
 What was measured of gatepost's promise: *an event that was answered with 2xx is in the store, byte for byte, and reaches every
-handler that it is routed to at least once, or ends as a visible dead letter.* `tests/campaign/run report` makes this page from the
-results of finished runs; nothing in it is typed by hand. Each figure stands beside the command that repeats it. What is random
-comes from the seed; the timing is the machine's, so a repeated run plays the same plan and not the same microseconds.
+handler that it is routed to at least once, or ends as a visible dead letter.* `tests/campaign/run report` makes this page from
+what finished runs wrote (`docs/evidence/`); nothing in it is typed by hand. Each figure stands beside the command that repeats it
+and the commit that it was measured at. What is random comes from the seed; the timing is the machine's, so a repeated run plays
+the same plan and not the same microseconds.
 
 Where a run of *n* trials saw no failure, the share of failures is below 3/*n* with 95 % confidence, and no more than that was shown.
 ";
 
 pub(crate) fn main(options: &options::Report) -> bool {
-    let lines = read(&options.directory);
+    let lines = read(&root().join(&options.directory));
     let campaigns: Vec<Summary> = lines
         .iter()
         .filter(|it| it["kind"] == "campaign" && it["flaw"].is_null())
@@ -44,11 +45,26 @@ pub(crate) fn main(options: &options::Report) -> bool {
     runs::mutants(&mut text, &of_kind(&lines, |it| it["mutants_of"].is_string()));
     let observed = of_kind(&lines, |it| it["row"].is_string());
     matrix::matrix(&mut text, &observed, &campaigns, &lines);
-    let to = Path::new(env!("CARGO_MANIFEST_DIR")).join(&options.to);
+    let to = root().join(&options.to);
+    if options.check {
+        let is_same = fs::read_to_string(&to).is_ok_and(|it| it == text);
+        if !is_same {
+            eprintln!(
+                "{} is not what `tests/campaign/run report` makes of {}: run it",
+                options.to.display(),
+                options.directory.display()
+            );
+        }
+        return is_same;
+    }
     fs::create_dir_all(to.parent().unwrap()).unwrap();
     fs::write(&to, text).unwrap();
     eprintln!("{} results are in {}", lines.len(), to.display());
     !lines.is_empty()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn of_kind(lines: &[Value], is_one: impl Fn(&Value) -> bool) -> Vec<Value> {

@@ -35,7 +35,7 @@ mod storm;
 mod time;
 mod tls;
 
-use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, process::Command, sync::LazyLock, time::Duration};
 
 use serde_json::json;
 
@@ -59,10 +59,21 @@ pub(crate) fn observed_on(row: &str, store: &str, client: &str, recovered_in: Op
     let line = json!({
         "row": row, "store": store, "test": test, "client": client,
         "recovered_ms": recovered_in.map(|it| u64::try_from(it.as_millis()).unwrap()),
+        "commit": *COMMIT,
     });
     let name = format!("{row}-{store}-{}.json", test.replace("::", "-"));
-    fs::write(Path::new(&directory).join(name), line.to_string()).unwrap();
+    fs::write(Path::new(&directory).join(name), format!("{line}\n")).unwrap();
 }
+
+static COMMIT: LazyLock<String> = LazyLock::new(|| {
+    let arguments = ["describe", "--always", "--dirty", "--abbrev=12"];
+    let described = Command::new("git")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments)
+        .output();
+    let text = described.map_or_else(|_| Vec::new(), |it| it.stdout);
+    String::from_utf8(text).unwrap().trim().to_owned()
+});
 
 #[derive(serde::Deserialize)]
 struct Matrix {
