@@ -176,6 +176,7 @@ pub(super) fn power(text: &mut String, runs: &[Value]) {
         "acknowledged",
         "lost",
         "integrity_failures",
+        "failed_starts",
         "ledger",
         "forgotten_sectors",
         "torn_writes",
