@@ -1,4 +1,4 @@
-use std::{borrow::Cow, slice::from_ref};
+use std::{borrow::Cow, collections::BTreeSet, slice::from_ref};
 
 use super::*;
 use crate::provider::{
@@ -38,7 +38,7 @@ fn a02_bad_secrets_make_no_key() {
     no_key("github", "a-secret-with-a-line-end\n");
     no_key("basic", "no-colon-in-here");
     no_key("basic", ":password-without-user");
-    no_key("basic", "user:short");
+    no_key("basic", "user:seven77");
     no_key("unverified", "a-long-enough-secret");
 }
 
@@ -59,6 +59,40 @@ fn a_short_secret_is_told_even_where_it_is_taken() {
             expected,
             "{name} {secret}"
         );
+    }
+}
+
+/// Setting one up costs as much as the hash of a short body.
+#[test]
+fn a_key_has_each_hmac_of_its_sender_ready_once() {
+    for (name, _) in signing() {
+        let provider = row(name);
+        let methods = provider.schemes.iter().flat_map(|it| match it {
+            Scheme::Signature(it) => it.accepted.iter().map(|it| it.method).collect(),
+            Scheme::Jwt(it) => vec![it.method],
+            Scheme::Token(_) | Scheme::Basic | Scheme::Unverified => Vec::new(),
+        });
+        let wanted: BTreeSet<_> = methods
+            .filter(|it| matches!(it, Method::Hmac(_)))
+            .map(|it| format!("{it:?}"))
+            .collect();
+        let ready = key(provider, &secret_for(name)).hmacs;
+        let mut ready: Vec<_> = ready
+            .iter()
+            .map(|it| format!("{:?}", Method::Hmac(it.hash())))
+            .collect();
+        ready.sort();
+        assert_eq!(ready, Vec::from_iter(wanted), "{name}");
+    }
+}
+
+#[test]
+fn a_prefix_that_may_be_left_out_changes_nothing() {
+    let (provider, keys, whole) = signed("standard-webhooks");
+    let secret = secret_for("standard-webhooks");
+    let bare = secret.strip_prefix("whsec_").unwrap();
+    for keys in [&keys[..], &[key(provider, bare)]] {
+        assert_eq!(whole.verify(provider, keys), Ok(Binding::Body));
     }
 }
 
