@@ -97,6 +97,32 @@ fn a_prefix_that_may_be_left_out_changes_nothing() {
 }
 
 #[test]
+fn a_public_key_may_be_written_in_hex_as_pem_or_as_a_jwk() {
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let raw = pair.public_key().as_ref();
+    let spki = [&hex::decode("302a300506032b6570032100").unwrap(), raw].concat();
+    let pem = format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        encoding::encode_basic(&spki)
+    );
+    let x = encoding::encode_basic(raw).replace('+', "-").replace('/', "_");
+    let x = x.trim_end_matches('=');
+    let jwk = format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}"#);
+    let provider = row("discord");
+    let signature = hex::encode(pair.sign(br#"1767225600{"type":1}"#));
+    let headers = [
+        ("x-signature-ed25519", signature.as_str()),
+        ("x-signature-timestamp", "1767225600"),
+    ];
+    let sent = Bent::new(&headers, br#"{"type":1}"#);
+    for secret in [hex::encode(raw), pem, jwk] {
+        let verified = sent.verify(provider, &[key(provider, &secret)]);
+        assert_eq!(verified, Ok(Binding::Body), "{secret}");
+    }
+}
+
+#[test]
 fn a02_nothing_verifies_without_a_key() {
     for (name, _) in signing() {
         let (provider, _, whole) = signed(name);
