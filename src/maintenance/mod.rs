@@ -1,5 +1,5 @@
-//! Chores: what keeps the store in order while gatepost runs. One file each; the short ones have a loop together, of the others each
-//! has its own.
+//! Chores: what keeps the store in order while gatepost runs. One file each; the short ones share a loop, so do the long ones, and
+//! `hold`, which may be either, has one to itself.
 //!
 //! A chore works in bounded slices and can be done by any replica; `prune` alone is done by one at a time.
 //!
@@ -59,7 +59,7 @@ const HOLD_REST: u32 = 10;
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(30);
 const SYNC_CLOCK_EVERY: Duration = Duration::from_secs(10);
 
-/// Does every chore when it is due, until stopped. The long ones have a loop of their own, so that no rescue waits for them.
+/// Does every chore when it is due, until stopped. Apart from the short ones, so that no rescue waits for what takes long.
 pub async fn run(context: Context, stop: CancellationToken) {
     tokio::join!(
         run_short(&context, &stop),
