@@ -18,7 +18,7 @@ const HEAD: &str = "\
 
 What was measured of gatepost's promise: *an event that was answered with 2xx is in the store, byte for byte, and reaches every
 handler that it is routed to at least once, or ends as a visible dead letter.* `tests/campaign/run report` makes this page from
-what finished runs wrote (`docs/evidence/`); nothing in it is typed by hand. Each figure stands beside the command that repeats it
+what finished runs wrote (`docs/evidence/`). Each figure stands beside the command that repeats it
 and the commit that it was measured at. What is random comes from the seed; the timing is the machine's, so a repeated run plays
 the same plan and not the same microseconds.
 
