@@ -59,7 +59,7 @@ const HOLD_REST: u32 = 10;
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(30);
 const SYNC_CLOCK_EVERY: Duration = Duration::from_secs(10);
 
-/// Does every chore when it is due, until stopped. Apart from the short ones, so that no rescue waits for what takes long.
+/// Does every chore when it is due, until stopped. What may take long goes on beside the short ones, so that no rescue waits for it.
 pub async fn run(context: Context, stop: CancellationToken) {
     tokio::join!(
         run_short(&context, &stop),
