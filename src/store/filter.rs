@@ -8,6 +8,7 @@ use crate::{
         clock::Timestamp,
         ids::{EventId, IssueId, JobId},
     },
+    event::delivery::Status,
     store::{
         issue::IssueQuery,
         job::JobQuery,
@@ -35,6 +36,8 @@ pub(super) trait Engine: Database {
     const HOLDS: [&'static str; 2];
     /// What stands around an external id, and before it once more, to ask for it by the index of keys: so many of those that begin alike.
     const HAS_EXTERNAL_ID: [&'static str; 2];
+    /// Whether it knows how many rows it has of each value, and reads the fewest.
+    const KEEPS_STATISTICS: bool;
 
     fn bind(builder: &mut QueryBuilder<Self>, value: Operand);
 }
@@ -46,6 +49,7 @@ impl Engine for sqlx::Postgres {
         "event.id in (select id from event where (coalesce(left(external_id, 12), '')) collate \"C\" = left(",
         ", 12) and key is not null limit 5000) and event.external_id = ",
     ];
+    const KEEPS_STATISTICS: bool = true;
 
     fn bind(builder: &mut QueryBuilder<Self>, value: Operand) {
         bind(builder, value);
@@ -59,6 +63,7 @@ impl Engine for sqlx::Sqlite {
         "event.id in (select id from event where substr(coalesce(external_id, ''), 1, 12) = substr(",
         ", 1, 12) and key is not null limit 5000) and event.external_id = ",
     ];
+    const KEEPS_STATISTICS: bool = false;
 
     fn bind(builder: &mut QueryBuilder<Self>, value: Operand) {
         bind(builder, value);
@@ -231,10 +236,27 @@ pub(super) fn deliveries<DB: Engine>(query: &DeliveryQuery, window: Window) -> Q
          delivery.origin, delivery.status, delivery.n_attempts, delivery.due_at, delivery.last_error, \
          delivery.cause, delivery.created_at from delivery join event on event.id = delivery.event_id";
     let mut it = Conditions::new(if needs_event(query) { JOINED } else { SELECT });
+    if let Some(status) = query.status.filter(|_| window.is_rare) {
+        it.and("delivery.id in (");
+        open_ids(&mut it, status, query.destination.as_deref());
+        it.push(")");
+    }
     deliveries_that(&mut it, query);
     it.and_if("delivery.id < ", window.below);
     it.and_if("delivery.id >= ", window.from);
     it.finish(" order by delivery.id desc", query.limit)
+}
+
+/// The ids of what is open and has this status, in the words of the partial index that knows them.
+pub(super) fn open_ids<DB: Engine>(it: &mut Conditions<DB>, status: Status, destination: Option<&str>) {
+    it.push("select id from delivery where ");
+    if matches!(status, Status::Pending | Status::Retrying) {
+        it.push("status in ('pending', 'retrying') and ");
+    }
+    it.push("status = '").push(status.as_str()).push("'");
+    if let Some(destination) = destination {
+        it.push(" and destination = ").bind(destination);
+    }
 }
 
 /// The conditions of a list of events, but for its page.

@@ -49,6 +49,8 @@ pub(super) struct Window {
     pub(super) below: Option<Uuid>,
     /// With this one.
     pub(super) from: Option<Uuid>,
+    /// What is asked for is so rare that its ids are found first, by their index.
+    pub(super) is_rare: bool,
 }
 
 /// Which rows of a list are asked for, whatever its conditions are.
@@ -69,6 +71,7 @@ impl Turn {
         Window {
             below: self.cursor,
             from: after.map(|it| least_at(it.minus(SLACK))),
+            is_rare: false,
         }
     }
 }
@@ -88,6 +91,11 @@ pub(super) trait List {
     fn turn(&self) -> Turn;
     /// The ids that the parts are counted in. Rows that an index knows apart are not counted.
     fn ids<DB: Engine>(&self) -> Conditions<DB>;
+    /// How many rows an index of what is rare knows, and no more than so many are counted; for a database that does not see for itself
+    /// that this index is the shorter way.
+    fn n_rare<DB: Engine>(&self, _at_most: u32) -> Option<QueryBuilder<DB>> {
+        None
+    }
     fn page<DB: Engine>(&self, window: Window) -> QueryBuilder<DB>;
 }
 
@@ -158,6 +166,16 @@ impl List for DeliveryQuery {
             _ => {}
         }
         it
+    }
+
+    fn n_rare<DB: Engine>(&self, at_most: u32) -> Option<QueryBuilder<DB>> {
+        let is_known = |it: &Status| it.is_open() && !matches!(it, Status::Newer(_));
+        let status = self.status.filter(is_known).filter(|_| !DB::KEEPS_STATISTICS)?;
+        let mut it = Conditions::new("select count(*) from (");
+        filter::open_ids(&mut it, status, self.destination.as_deref());
+        it.push(" limit ").bind(at_most);
+        it.push(")");
+        Some(it.builder)
     }
 
     fn page<DB: Engine>(&self, window: Window) -> QueryBuilder<DB> {

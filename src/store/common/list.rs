@@ -46,6 +46,21 @@ impl Walk {
         }
     }
 
+    /// Where a part would hold all that there is, one look finds it, wherever in the list it is.
+    async fn begin(turn: Turn, conn: &mut Connection, list: &impl List) -> Result<Self, StoreError> {
+        let mut walk = Self::new(turn);
+        if let Some(patience) = walk.patience
+            && let Some(mut n_rare) = list.n_rare(patience.n_rows)
+        {
+            let n_rare: i64 = n_rare.build_query_scalar().fetch_one(conn).await?;
+            if n_rare < i64::from(patience.n_rows) {
+                walk.patience = None;
+                walk.rest = walk.rest.map(|it| Window { is_rare: true, ..it });
+            }
+        }
+        Ok(walk)
+    }
+
     /// `None`: all is looked at, or patience has ended.
     async fn next(&mut self, conn: &mut Connection, list: &impl List) -> Result<Option<Window>, StoreError> {
         let Some(patience) = self.patience else {
@@ -90,7 +105,7 @@ async fn page<T, I>(
     id: impl Fn(Uuid) -> I,
 ) -> Result<Page<T, I>, StoreError> {
     let limit = list.turn().limit;
-    let mut walk = Walk::new(list.turn());
+    let mut walk = Walk::begin(list.turn(), conn, list).await?;
     let mut rows = Vec::new();
     while let Some(part) = walk.next(conn, list).await? {
         rows.extend(list.page(part).build().fetch_all(&mut *conn).await?);

@@ -3,6 +3,7 @@
 use gatepost::{
     base::{clock::wall_now, ids::WorkerId},
     store::{
+        claim::{HeldBy, HoldTarget},
         query::{DeliveryQuery, EventQuery, Looked, Page, RequestQuery},
         window::Patience,
     },
@@ -222,6 +223,42 @@ store_case!(deliveries_are_the_same_whatever_the_patience, |store| {
             check!(store, deliveries, query, n_expected);
         }
     }
+});
+
+store_case!(open_deliveries_are_the_same_whatever_the_patience, |store| {
+    store.twelve().await;
+    let now = store.now().await.unwrap();
+    let wanted = wanted(WorkerId::new(), &[("billing", 4)]);
+    for claim in &store.claim(&wanted, now).await.unwrap()[..2] {
+        store.settle_one(claim, Outcome::Retry { at: now }, now).await;
+    }
+    let check = async |status, n_expected| {
+        for (limit, source, destination, n_expected) in [
+            (1, None, None, n_expected),
+            (5, Some("s"), None, n_expected),
+            (5, Some("s"), Some("billing"), n_expected),
+            (5, Some("nope"), None, 0),
+            (5, None, Some("failing"), 0),
+        ] {
+            let query = DeliveryQuery {
+                status: Some(status),
+                source: source.map(str::to_owned),
+                destination: destination.map(str::to_owned),
+                limit,
+                ..Default::default()
+            };
+            check!(store, deliveries, query, n_expected);
+        }
+    };
+    check(Status::Pending, 6).await;
+    check(Status::Delivering, 2).await;
+    check(Status::Retrying, 2).await;
+    check(Status::Held, 0).await;
+    let billing = HoldTarget::Destination("billing".into());
+    store.hold(billing, HeldBy::Operator, "", now).await.unwrap();
+    check(Status::Held, 8).await;
+    check(Status::Delivering, 2).await;
+    check(Status::Retrying, 0).await;
 });
 
 store_case!(requests_are_the_same_whatever_the_patience, |store| {
