@@ -9,6 +9,8 @@ use crate::{
     store::job::{Action, Config, Filter, Target},
 };
 
+/// What a retry or a replay is held to where nothing is said, a second: what comes in meanwhile hardly waits longer for it.
+pub const USUAL_PER_SECOND: u32 = 500;
 /// The most a second that a job can be held to.
 pub const MAX_PER_SECOND: u32 = 100_000;
 /// Characters of a reason.
@@ -65,6 +67,10 @@ impl Request {
         match self.action {
             Action::Replay => self.check_replay(snapshot, reach)?,
             Action::Retry | Action::Cancel => self.check_deliveries()?,
+        }
+        // A cancel sends nothing.
+        if self.action != Action::Cancel {
+            self.per_second.get_or_insert(USUAL_PER_SECOND);
         }
         Ok(self)
     }
@@ -247,6 +253,19 @@ mod tests {
                 ..request(action, Filter::default())
             };
             check(request, "config");
+        }
+        for (action, given, expected) in [
+            (Action::Retry, None, Some(USUAL_PER_SECOND)),
+            (Action::Replay, None, Some(USUAL_PER_SECOND)),
+            (Action::Replay, Some(MAX_PER_SECOND), Some(MAX_PER_SECOND)),
+            (Action::Cancel, None, None),
+            (Action::Cancel, Some(1), Some(1)),
+        ] {
+            let request = Request {
+                per_second: given,
+                ..request(action, Filter::default())
+            };
+            assert_eq!(checked(request).unwrap().per_second, expected);
         }
         for per_second in [0, MAX_PER_SECOND + 1] {
             let request = Request {

@@ -24,7 +24,7 @@ pub(crate) struct JobArgs {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    /// At most so many a second [default: as fast as the destinations take them]
+    /// At most so many a second [default: 500; of a cancel: no limit]
     #[arg(long, value_name = "N")]
     rate: Option<u32>,
     /// Why; kept with the job
@@ -202,7 +202,13 @@ fn shown(plan: &Value) -> String {
         lines.push(format!("skipped: {} ({reason})", text(it, "n")));
     }
     if let Some(seconds) = plan.get("seconds").and_then(Value::as_f64) {
-        lines.push(format!("takes about {}", rough(whole(seconds))));
+        let rate = plan.get("rate").and_then(Value::as_u64);
+        let rate = rate.map(|it| format!(", at most {it} a second (`--rate`)"));
+        lines.push(format!(
+            "takes about {}{}",
+            rough(whole(seconds)),
+            rate.unwrap_or_default()
+        ));
     } else if action != "cancel" && n_deliveries > 0 {
         lines.push("how long it takes is not known: no destination has a rate or attempts yet".to_owned());
     }
@@ -319,7 +325,7 @@ mod tests {
     #[test]
     fn a_plan_says_how_many_where_to_how_long_and_what_is_left_out() {
         let plan = json!({
-            "action": "replay", "n_events": 30, "n_deliveries": 20, "complete": true, "seconds": 125.4,
+            "action": "replay", "n_events": 30, "n_deliveries": 20, "complete": true, "seconds": 125.4, "rate": 500,
             "ways": [{
                 "route": "r", "destination": "billing", "n_deliveries": 20, "per_second": 8.0,
                 "per_second_from": "configured", "remarks": ["paused: they are held until it is resumed"],
@@ -332,7 +338,7 @@ mod tests {
              ROUTE  DESTINATION  DELIVERIES  PER SECOND        REMARKS\n\
              r      billing      20          8.0 (configured)  paused: they are held until it is resumed\n\
              skipped: 10 (no route of `s` takes them)\n\
-             takes about 2m"
+             takes about 2m, at most 500 a second (`--rate`)"
         );
         let plan = json!({ "action": "replay", "config": "original", "n_events": 7, "n_deliveries": 0, "complete": true });
         assert_eq!(

@@ -35,7 +35,7 @@ pub(crate) struct JobInput {
     /// were then; a `route` or `destination` is one of those.
     #[schema(value_type = Option<ReplayConfigText>)]
     config: Option<String>,
-    /// At most so many deliveries (of a replay: events) a second. Absent: as fast as the destinations take them.
+    /// At most so many deliveries (of a replay: events) a second. Absent: 500, and of a cancel as fast as it goes.
     #[schema(minimum = 1, maximum = 100_000)]
     rate: Option<u32>,
     /// Why; kept with the job.
