@@ -1,6 +1,7 @@
 """The handlers of docs/handlers.md, as they stand there, behind the real gatepost.
 
-What the page leaves to its reader is filled in: `rememberAndWork`, and the port. Go is run where it is installed; Rails is not run.
+What the page leaves to its reader is filled in: `rememberAndWork`, and the port. Go is run where it is installed, Rails where
+it, its SQLite, Puma and `standardwebhooks` are.
 Started by `run`, which installs the packages and builds gatepost.
 """
 
@@ -92,6 +93,39 @@ async fn main() {
     axum::serve(listener, router(webhook)).await.unwrap();
 }
 """
+BEFORE_RAILS = """
+require "rails"
+require "action_controller/railtie"
+require "active_record/railtie"
+require "standardwebhooks"
+
+class Application < Rails::Application
+  config.eager_load = false
+  config.hosts.clear
+  config.logger = Logger.new($stderr)
+  config.log_level = :error
+  config.secret_key_base = "of the page"
+end
+
+ENV["DATABASE_URL"] = "sqlite3:seen.db"
+
+class SeenEvent < ActiveRecord::Base
+end
+
+"""
+AFTER_RAILS = """
+class HooksController
+  def handle(event)
+    raise "not the event" unless event["id"] == "evt_1"
+  end
+end
+
+Application.initialize!
+ActiveRecord::Schema.verbose = false
+ActiveRecord::Schema.define { create_table(:seen_events) { |it| it.string :webhook_id, null: false, index: { unique: true } } }
+Rails.application.routes.draw { post "/hooks", to: "hooks#create" }
+run Rails.application
+"""
 REMEMBER_GO = """package main
 
 import (
@@ -154,6 +188,18 @@ def go(directory: Path, port: int) -> list[str]:
     subprocess.run(["go", "vet", "main.go", "remember.go"], cwd=directory, env=environment, check=True)
     subprocess.run(["go", "build", "-o", "handler", "main.go", "remember.go"], cwd=directory, env=environment, check=True)
     return [str(directory / "handler")]
+
+
+def rails(directory: Path, port: int) -> list[str]:
+    (directory / "config.ru").write_text(BEFORE_RAILS + example("Rails") + AFTER_RAILS)
+    return ["puma", "--quiet", "--bind", f"tcp://127.0.0.1:{port}", "config.ru"]
+
+
+def has_rails() -> bool:
+    if not shutil.which("ruby") or not shutil.which("puma"):
+        return False
+    needed = "require 'rails'; require 'sqlite3'; require 'standardwebhooks'"
+    return subprocess.run(["ruby", "-e", needed], stderr=subprocess.DEVNULL).returncode == 0
 
 
 def free_port() -> int:
@@ -224,9 +270,10 @@ def behind(checks: Checks, gateway: Gateway, port: int):
 
 def main() -> int:
     checks = Checks()
-    for name, command in (("express", express), ("fastapi", fastapi), ("axum", axum), ("go", go)):
-        if name == "go" and not shutil.which("go"):
-            print("go is not installed: its handler is not run here")
+    is_there = {"go": shutil.which("go"), "rails": has_rails()}
+    for name, command in (("express", express), ("fastapi", fastapi), ("axum", axum), ("go", go), ("rails", rails)):
+        if not is_there.get(name, True):
+            print(f"{name} is not installed: its handler is not run here")
             continue
         check(checks, name, command)
     print(f"{checks.n_passed} passed, {checks.n_failed} failed")
