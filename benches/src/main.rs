@@ -26,6 +26,7 @@ fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some("verify") => servers::verify(),
+        Some("log") => servers::log::log(arguments.next().context("which file?")?),
         Some("single") => servers::single::single(arguments.next().context("which store?")?),
         Some("sink") => servers::sink::serve_sink(),
         // For profiling by hand: an address, connections, seconds, and the rate of an open loop.

@@ -113,6 +113,11 @@ impl Stores {
         Ok(())
     }
 
+    /// Where files beside the stores go.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     fn named(&self, name: &str) -> anyhow::Result<Store> {
         let (name, url) = match self.engine {
             Engine::Sqlite => {

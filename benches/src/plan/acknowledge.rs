@@ -18,8 +18,8 @@ use crate::{
 pub const EXPLANATION: &str = "`serve --role ingest`. V: a bare axum server that only verifies. W: a bare client that writes \
     the same rows in batches; with 1 and 8 connections of so many rows on one connection, since no more can wait, else of 200 \
     rows, on Postgres over four connections. L = 1 / (1/V + 1/W). A transaction per request: a bare axum server that verifies \
-    and commits both rows. W': gatepost's own statement by the same bare client, which leaves out what is known and counts, in \
-    batches as large as so many connections let wait; L' with it in place of W. `pgbench`: as many clients as connections (at most 64), one event and its delivery in one prepared \
+    and commits both rows. W': in batches as large as so many connections let wait, on Postgres by \
+    gatepost's own statement, which leaves out what is known and counts; L' with it in place of W. `pgbench`: as many clients as connections (at most 64), one event and its delivery in one prepared \
     statement, nothing verified.";
 
 const CONNECTIONS: [usize; 4] = [1, 8, 64, 256];
@@ -82,7 +82,9 @@ impl Measured<'_> {
         let accepted = self.ingest(n)?;
         self.report
             .ratio(&format!("{n} connections: gatepost / L"), accepted / limit);
-        self.compare_with_own_statement(n, verified, written, accepted)?;
+        if n >= 64 {
+            self.compare_with_what_can_wait(n, verified, written, accepted)?;
+        }
 
         let fresh = self.stores.fresh()?;
         let (server, address) = Process::serve("single", &[&fresh.url])?;
@@ -102,31 +104,33 @@ impl Measured<'_> {
         Ok(())
     }
 
-    /// How much of the distance to L is the statement that deduplicates and counts.
-    fn compare_with_own_statement(
+    /// How much of the distance to L is that fewer can wait, and on Postgres the statement that deduplicates and counts.
+    fn compare_with_what_can_wait(
         &mut self,
         n: usize,
         verified: f64,
         written: f64,
         accepted: f64,
     ) -> anyhow::Result<()> {
-        if self.engine == Engine::Sqlite || n < 64 {
-            return Ok(());
-        }
-        let n_connections = (n / 32).min(BEST.n_connections);
-        let batches = Batches {
-            n_rows: n / n_connections,
-            n_connections,
-        };
         let (bench, fresh) = (self.bench, self.stores.fresh()?);
-        let own = rows::postgres::write(
-            &fresh.url,
-            &bench.supply,
-            batches,
-            Insert::Own,
-            bench.warm_up,
-            bench.window,
-        )?;
+        let own = match self.engine {
+            Engine::Sqlite => {
+                let batches = Batches {
+                    n_rows: n.min(BEST.n_rows),
+                    n_connections: 1,
+                };
+                rows::write(&fresh, &bench.supply, batches, bench.warm_up, bench.window)?
+            }
+            Engine::Postgres => {
+                let n_connections = (n / 32).min(BEST.n_connections);
+                let batches = Batches {
+                    n_rows: n / n_connections,
+                    n_connections,
+                };
+                let (warm_up, window) = (bench.warm_up, bench.window);
+                rows::postgres::write(&fresh.url, &bench.supply, batches, Insert::Own, warm_up, window)?
+            }
+        };
         let report = &mut self.report;
         report.add(&format!("{n} connections: W'"), "/s", own);
         report.ratio(&format!("{n} connections: W' / W"), own / written);

@@ -1,6 +1,8 @@
 //! How long an acknowledgement takes while requests come at a given rate.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
 
 use crate::{
     gatepost::{Gatepost, Setup},
@@ -13,8 +15,10 @@ use crate::{
 
 pub const EXPLANATION: &str = "`serve --role ingest`, requests at a share of what the same turn's closed loop of 256 \
     connections reached. The time counts from when a request was due, not from when a connection was free to send it; the \
-    generator's own timer adds up to a millisecond, also to V, the bare server that only verifies. The machine at rest: one thread that \
-    does the same 70 µs of work again and again before each turn; while the machine itself goes slower, requests gather.";
+    generator's own timer adds up to a millisecond, also to V, the bare server that only verifies. A bare log: a server that \
+    verifies, appends the body to a file, and answers all that one `fdatasync` covers; it has no database, no row and no \
+    index. The machine at rest: one thread that does the same 70 µs of work again and again before each turn; while the \
+    machine itself goes slower, requests gather.";
 
 /// Long enough for several of the slow stretches that a shared machine has.
 const PACE: Duration = Duration::from_secs(8);
@@ -46,6 +50,7 @@ impl Measured<'_> {
                 self.at(most * share, name)?;
             }
             self.verify_at(most * 0.5)?;
+            self.log_at(most * 0.5)?;
         }
         let half = "50 %: gatepost, p99";
         self.report.want(half, Wanted::AtMost(10.0));
@@ -81,15 +86,34 @@ impl Measured<'_> {
     }
 
     fn verify_at(&mut self, rate: f64) -> anyhow::Result<()> {
-        let (server, address) = Process::serve("verify", &[])?;
+        let server = Process::serve("verify", &[])?;
+        self.bare_at(rate, server, "50 %: V")
+    }
+
+    fn log_at(&mut self, rate: f64) -> anyhow::Result<()> {
+        let path = self.stores.directory().join("bare.log");
+        let path = path.to_str().context("the directory's name is UTF-8")?;
+        let server = Process::serve("log", &[path])?;
+        self.bare_at(rate, server, "50 %: a bare log")?;
+        Ok(std::fs::remove_file(path)?)
+    }
+
+    fn bare_at(
+        &mut self,
+        rate: f64,
+        (server, address): (Process, SocketAddr),
+        name: &str,
+    ) -> anyhow::Result<()> {
         let load = Load {
             is_endless: true,
             ..self.paced(rate, self.plain(address, vec!["/".to_owned()], N_CONNECTIONS))
         };
         let outcome = run_load(&load, 20_000)?;
         server.stop()?;
-        self.report
-            .add("50 %: V, p99", "ms", outcome.latencies.quantile_ms(0.99));
+        for (quantile, share) in [("p50", 0.5), ("p99", 0.99)] {
+            let took_ms = outcome.latencies.quantile_ms(share);
+            self.report.add(&format!("{name}, {quantile}"), "ms", took_ms);
+        }
         Ok(())
     }
 

@@ -1,6 +1,8 @@
-//! What was measured in one part on one store. `lines` keeps it beside what other runs measured, `table` shows all of it.
+//! What was measured in one part on one store. `lines` keeps it beside what other runs measured, `table` shows all of it,
+//! and `reasons` says what stands in the way of what was missed.
 
 pub mod lines;
+mod reasons;
 pub mod table;
 
 use serde::{Deserialize, Serialize};

@@ -7,6 +7,7 @@ use crate::{
     report::{
         Figure, Wanted,
         lines::{Line, Run},
+        reasons::reason,
     },
     samples::{median, range, shown},
 };
@@ -74,6 +75,26 @@ fn push_asked(text: &mut String, lines: &[Line]) {
                 cell(figure)
             );
         }
+    }
+    push_reasons(text, asked.iter().map(|it| &it.figure));
+}
+
+/// Once for all figures of a kind.
+fn push_reasons<'a>(text: &mut String, asked: impl Iterator<Item = &'a Figure>) {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for it in asked.filter(|it| it.is_met() == Some(false)) {
+        let (why, name) = (reason(&it.name), it.name.as_str());
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, names)) if names.contains(&name) => (),
+            Some((_, names)) => names.push(name),
+            None => reasons.push((why, vec![name])),
+        }
+    }
+    if !reasons.is_empty() {
+        text.push_str("\nWhat stands between, where it was missed:\n\n");
+    }
+    for (why, names) in reasons {
+        let _ = writeln!(text, "- {}: {why}", names.join("; "));
     }
 }
 

@@ -1,6 +1,7 @@
-//! The servers to compare with, each a process of its own: one that only verifies, one with a transaction for each request
-//! (`single`), and the handler that deliveries go to (`sink`).
+//! The servers to compare with, each a process of its own: one that only verifies, one that also writes to a log (`log`), one
+//! with a transaction for each request (`single`), and the handler that deliveries go to (`sink`).
 
+pub mod log;
 pub mod single;
 pub mod sink;
 

@@ -1,0 +1,45 @@
+//! What stands between a figure and what is asked of it, as far as that is known; said where it was missed. The figures that
+//! these sentences point to are measured in the same turns.
+
+const REASONS: [(&str, &str); 7] = [
+    (
+        "connections: gatepost / L",
+        "W is a bare insert. gatepost's own statement leaves out what is known, compares what comes again with what is stored, and \
+         counts; W' / W is what that costs the same bare client, and L' is the limit with it. No more rows than connections can wait \
+         for one commit, and W has 200 of them: on SQLite, W' is W in batches as large as so many connections let wait.",
+    ),
+    (
+        "50 %: gatepost, p99",
+        "A bare log has no database, no row and no index, and is called at the same rate on the same disk: its p99 is what this machine \
+         leaves of the 10 ms.",
+    ),
+    (
+        "gatepost / limit",
+        "Each part of the limit was measured with both cores to itself. Here gatepost, its store, the senders and the handler share them: \
+         the CPU per 1,000 events says how many fit.",
+    ),
+    (
+        "100 destinations:",
+        "The turns differ among themselves by more than what is asked: the brackets say how much.",
+    ),
+    (
+        "a small transform",
+        "A context of its own for each event, and a body read and written by QuickJS: `the engine alone` is what these take without \
+         gatepost. gatepost also writes the body before the program sees it, to tell whether the program changed it.",
+    ),
+    (
+        "as it is: p99 meanwhile / paused",
+        "The turns differ among themselves by more than what is asked: the brackets say how much.",
+    ),
+    (
+        "stored: acknowledged, of the empty store's",
+        "`claimed, of the empty store's`, by a bare client in which nothing of gatepost runs, falls beside it. How much of both is the \
+         disk after it was filled, and how much the larger indexes, was not told apart.",
+    ),
+];
+
+/// For a figure that was missed.
+pub fn reason(figure: &str) -> &'static str {
+    let known = REASONS.iter().find(|(part, _)| figure.contains(part));
+    known.map_or("Not known.", |(_, reason)| reason)
+}
