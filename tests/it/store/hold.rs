@@ -49,6 +49,18 @@ store_case!(f09_a_held_destination_waits_and_goes_on_when_resumed, |store| {
         (&destination("billing"), HeldBy::Gatepost, "410", at(1))
     );
 
+    store
+        .hold(route("r"), HeldBy::Operator, "ours", at(3))
+        .await
+        .unwrap();
+    let holds = store.holds().await.unwrap();
+    let of_route = holds.iter().find(|it| it.target == route("r")).unwrap();
+    assert_eq!(
+        (of_route.held_by, of_route.reason.as_str()),
+        (HeldBy::Operator, "ours")
+    );
+    store.resume(&route("r"), at(3)).await.unwrap();
+
     assert_eq!(store.resume(&destination("billing"), at(20)).await.unwrap(), 2);
     let read = store.delivery(id).await.unwrap();
     assert_eq!(
