@@ -34,8 +34,10 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A replica that dies is followed by another after that.
 const LEASE: Duration = Duration::from_secs(5);
-/// Deliveries or events of one step.
+/// Deliveries or events of one step, at most.
 const BATCH: u32 = 200;
+/// Of a job that has a rate.
+const STEPS_A_SECOND: u32 = 20;
 /// Rows that one step goes over to find them.
 const SCAN: u32 = 5_000;
 /// After a step, so many times as long as it took nothing is done for the job.
@@ -137,8 +139,10 @@ impl Worker {
     }
 
     async fn step(&self, job: &Job) -> Result<Stepped, StoreError> {
-        // A slow job is done in small bites, so that its rate is even.
-        let n_found = job.per_second.map_or(BATCH, |it| (it / 4).clamp(1, BATCH));
+        // A slow job is done in small bites, so that its rate is even, and who writes meanwhile waits for few rows.
+        let n_found = job
+            .per_second
+            .map_or(BATCH, |it| (it / STEPS_A_SECOND).clamp(1, BATCH));
         let bounds = Bounds {
             n_scanned: SCAN,
             n_found,
@@ -312,7 +316,8 @@ fn rest(job: &Job, stepped: &Stepped, took: Duration) -> Duration {
         Stepped::Found(n) => {
             let n = u32::try_from(*n).unwrap_or(u32::MAX);
             let by_rate = job.per_second.map(|it| Duration::from_secs(n.into()) / it.max(1));
-            by_rate.unwrap_or_default().max(took * REST)
+            // The step itself was part of the time that its rate gives it.
+            by_rate.unwrap_or_default().saturating_sub(took).max(took * REST)
         }
     }
 }
