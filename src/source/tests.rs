@@ -276,3 +276,54 @@ fn what_a_stored_event_is_about_may_stand_in_its_query() {
     event.query = String::new();
     assert_eq!(resource(provider, &event), None);
 }
+
+#[test]
+fn what_a_request_says_of_its_event_is_handed_on() {
+    let body = br#"{"id":"evt_1","type":"charge.failed","created":1767225599}"#;
+    let request = signed("stripe", WHSEC, Some(body));
+    let found = verified(&source("pay", "stripe", &[WHSEC]), &request);
+    assert_eq!(found.external_id(), Some(&b"evt_1"[..]));
+    assert_eq!(found.event_type(), Some("charge.failed"));
+    assert_eq!(
+        found.occurred_at(),
+        Some(Timestamp::from_unix_seconds(1_767_225_599))
+    );
+    assert!(found.further_types().is_empty());
+    let unsigned = names(
+        find("stripe").unwrap(),
+        &Request {
+            headers: Headers::default(),
+            ..request
+        },
+    );
+    assert_eq!(unsigned.external_id.as_deref(), Some(&b"evt_1"[..]));
+    assert_eq!(unsigned.occurred_at, found.occurred_at());
+}
+
+#[test]
+fn a_batch_says_all_its_types_when_it_comes_and_when_it_is_read_again() {
+    let body =
+        br#"{"events":[{"eventCategory":"INVOICE","eventType":"UPDATE"},{"eventCategory":"CONTACT","eventType":"CREATE"}]}"#;
+    let secret = "a secret of xero's, long enough";
+    let request = signed("xero", secret, Some(body));
+    let found = verified(&source("books", "xero", &[secret]), &request);
+    assert_eq!(found.event_type(), Some("INVOICE.UPDATE"));
+    assert_eq!(found.further_types(), ["CONTACT.CREATE"]);
+    let event = Event {
+        id: crate::base::ids::EventId::new(),
+        source: "books".into(),
+        external_id: None,
+        event_type: found.event_type().map(str::to_owned),
+        origin: event::Origin::Received,
+        binding: found.binding(),
+        occurred_at: found.occurred_at(),
+        received_at: NOW,
+        query: String::new(),
+        headers: request.headers.clone(),
+        body: request.body.clone(),
+    };
+    assert_eq!(
+        further_types(find("xero").unwrap(), &event),
+        found.further_types()
+    );
+}
