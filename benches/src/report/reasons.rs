@@ -10,8 +10,8 @@ const REASONS: [(&str, &str); 7] = [
     ),
     (
         "50 %: gatepost, p99",
-        "A bare log has no database, no row and no index, and is called at the same rate on the same disk: its p99 is what this machine \
-         leaves of the 10 ms.",
+        "Not the machine: a bare log at the same rate on the same disk is far below it. On SQLite commits wait where the log is copied \
+         back: its last copy, made while nobody writes, syncs all that the copies before it left to the system. On Postgres it is not known.",
     ),
     (
         "gatepost / limit",
