@@ -9,7 +9,7 @@ use crate::{
     store::job::{Action, Config, Filter, Target},
 };
 
-/// What a retry or a replay is held to where nothing is said, a second: what comes in meanwhile hardly waits longer for it.
+/// What a retry or a replay is held to where nothing is said, a second: it leaves room for what comes in meanwhile.
 pub const USUAL_PER_SECOND: u32 = 500;
 /// The most a second that a job can be held to.
 pub const MAX_PER_SECOND: u32 = 100_000;

@@ -1,7 +1,7 @@
 //! What stands between a figure and what is asked of it, as far as that is known; said where it was missed. The figures that
 //! these sentences point to are measured in the same turns.
 
-const REASONS: [(&str, &str); 7] = [
+const REASONS: [(&str, &str); 5] = [
     (
         "connections: gatepost / L",
         "W is a bare insert. gatepost's own statement leaves out what is known, compares what comes again with what is stored, and \
@@ -19,22 +19,14 @@ const REASONS: [(&str, &str); 7] = [
          the CPU per 1,000 events says how many fit.",
     ),
     (
-        "100 destinations:",
-        "The turns differ among themselves by more than what is asked: the brackets say how much.",
-    ),
-    (
         "a small transform",
         "A context of its own for each event, and a body read and written by QuickJS: `the engine alone` is what these take without \
          gatepost. gatepost also writes the body before the program sees it, to tell whether the program changed it.",
     ),
     (
-        "as it is: p99 meanwhile / paused",
-        "The turns differ among themselves by more than what is asked: the brackets say how much.",
-    ),
-    (
         "stored: acknowledged, of the empty store's",
-        "`claimed, of the empty store's`, by a bare client in which nothing of gatepost runs, falls beside it. How much of both is the \
-         disk after it was filled, and how much the larger indexes, was not told apart.",
+        "Not told apart: the disk after it was filled, the larger indexes, gatepost. `claimed, of the empty store's` beside it is by a bare \
+         client in which nothing of gatepost runs.",
     ),
 ];
 
